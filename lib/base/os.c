@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The parts of the door to the kernel that are more than one call.
+ */
+#define _GNU_SOURCE
+#include "os.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <sys/resource.h>
+
+#if defined(__x86_64__)
+long xvmc_os_call(long nr, long a, long b, long c, long d, long e, long f)
+{
+	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
+	register long r9 __asm__("r9") = f;
+	long ret;
+
+	__asm__ volatile("syscall"
+			 : "=a"(ret)
+			 : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8),
+			   "r"(r9)
+			 : "rcx", "r11", "memory");
+	return ret;
+}
+#elif defined(__aarch64__)
+long xvmc_os_call(long nr, long a, long b, long c, long d, long e, long f)
+{
+	register long x8 __asm__("x8") = nr;
+	register long x0 __asm__("x0") = a;
+	register long x1 __asm__("x1") = b;
+	register long x2 __asm__("x2") = c;
+	register long x3 __asm__("x3") = d;
+	register long x4 __asm__("x4") = e;
+	register long x5 __asm__("x5") = f;
+
+	__asm__ volatile("svc 0"
+			 : "+r"(x0)
+			 : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
+			 : "memory");
+	return x0;
+}
+#else
+#error "xvmc knows the system call instruction of x86_64 and aarch64 only"
+#endif
+
+int xvmc_os_high_fd(int fd)
+{
+	struct rlimit lim = { .rlim_cur = 1024 };
+	int high;
+
+	OS4(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &lim);
+	/* The upper half first; a crowded table takes what is left. */
+	high = os_fcntl(fd, F_DUPFD_CLOEXEC, (long)lim.rlim_cur / 2 > 8192 ? 8192 : (long)lim.rlim_cur / 2);
+	os_close(fd);
+	return high;
+}
+
+int xvmc_os_ncpu(void)
+{
+	cpu_set_t set;
+	int n;
+
+	CPU_ZERO(&set);
+	if (sched_getaffinity(0, sizeof(set), &set) != 0)
+		return 1;
+	n = CPU_COUNT(&set);
+	return n > 0 ? n : 1;
+}

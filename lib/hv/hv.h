@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The hypervisor port: share pages, map a peer's pages, doorbells, identity.
+ * The contract every backend keeps; tests/unit/test-hv.c holds it against
+ * each backend that can be opened.
+ *
+ * Backends: xen.c (gntalloc, gntdev, evtchn; names no libxen type outside
+ * lib/hv/xen*), local.c (sealed memfds and eventfds handed out by xvmcd,
+ * which plays the hypervisor), and the simulator's in tests/sim.
+ *
+ * Threads:   a struct xvmc_hv is used by one thread (the service thread),
+ *            except where a function says "any thread".
+ * fork:      a child may call xvmc_hv_abandon() and nothing else. Mappings
+ *            are MADV_DONTFORK: they do not exist in the child.
+ * exec:      every descriptor is CLOEXEC.
+ * migration: a mapping of a peer's page turns into 0xFF bytes from one
+ *            instruction to the next and writes to it vanish [X 3]; nothing
+ *            faults. Own shared pages stay readable and writable, but nobody
+ *            else sees them any more, and the first half of a read-write
+ *            page may hold older contents [X 4]. Channels fall silent
+ *            [X 1]. xvmc_hv_unshare, _unmap and _chan_close stay legal.
+ *
+ * Errors: -errno. -ENOSPC: out of grants or memory; -EMFILE: out of
+ * descriptors; -ENOBUFS: out of event channels; -EACCES: not granted to us;
+ * -ENOENT: no such grant or port; -EIO: the hypervisor is gone (for local:
+ * xvmcd ended). All calls may block for a short, bounded time.
+ */
+#ifndef XVMC_HV_H
+#define XVMC_HV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef uint32_t xvmc_domid_t;
+typedef uint32_t xvmc_gref_t;
+typedef uint32_t xvmc_port_t;
+
+#define XVMC_DOMID_NONE UINT32_MAX
+
+struct xvmc_hv;
+
+/* Pages of ours that one peer domain may map. */
+struct xvmc_share {
+	void *addr; /* page-aligned; zeroed at first */
+	size_t npages;
+	bool writable; /* the peer may write */
+	void *priv;    /* the backend's */
+};
+
+/* Pages of a peer's that we map. */
+struct xvmc_map {
+	void *addr;
+	size_t npages;
+	bool writable;
+	void *priv;
+};
+
+/*
+ * An event channel between two domains, usable in both directions. wait_fd
+ * becomes readable (and wakes edge-triggered epoll) when the peer notifies.
+ * The descriptor is CLOEXEC and high; it belongs to the channel.
+ */
+struct xvmc_chan {
+	int wait_fd;
+	xvmc_port_t port; /* our port */
+	/* A write of 8 bytes {1} to wait_fd wakes our own sleepers, and a
+	 * blocking read() of 8 bytes consumes all that happened (an eventfd).
+	 * False: wait_fd only carries the peer's notifications. */
+	bool self_ring;
+	void *priv;
+};
+
+/* Identity as the hypervisor tells it, at this instant. */
+struct xvmc_hv_self {
+	xvmc_domid_t domid;
+	uint32_t incarnation; /* +1 with every restore or migration [X 7] */
+};
+
+struct xvmc_hv_ops {
+	const char *name;
+	void (*close)(struct xvmc_hv *hv);
+	void (*abandon)(struct xvmc_hv *hv);
+	int (*self)(struct xvmc_hv *hv, struct xvmc_hv_self *ret_self);
+	uint32_t (*incarnation)(struct xvmc_hv *hv);
+	int (*share)(struct xvmc_hv *hv, xvmc_domid_t peer, size_t npages,
+		     bool writable, struct xvmc_share *ret_share,
+		     xvmc_gref_t *ret_grefs);
+	void (*unshare)(struct xvmc_hv *hv, struct xvmc_share *share);
+	int (*map)(struct xvmc_hv *hv, xvmc_domid_t peer,
+		   const xvmc_gref_t *grefs, size_t ngrefs, bool writable,
+		   size_t clear_byte, struct xvmc_map *ret_map);
+	void (*unmap)(struct xvmc_hv *hv, struct xvmc_map *map);
+	int (*chan_alloc)(struct xvmc_hv *hv, xvmc_domid_t peer,
+			  struct xvmc_chan *ret_chan);
+	int (*chan_bind)(struct xvmc_hv *hv, xvmc_domid_t peer,
+			 xvmc_port_t peer_port, struct xvmc_chan *ret_chan);
+	void (*chan_close)(struct xvmc_hv *hv, struct xvmc_chan *chan);
+	int (*notify)(struct xvmc_hv *hv, struct xvmc_chan *chan);
+	int (*event_fd)(struct xvmc_hv *hv);
+	int (*dispatch)(struct xvmc_hv *hv);
+};
+
+/* Every backend's handle begins with this. */
+struct xvmc_hv {
+	const struct xvmc_hv_ops *ops;
+};
+
+#define XVMC_HV_NO_CLEAR SIZE_MAX
+
+/* Closes the handle and releases all it shared, mapped and bound. NULL: no-op. */
+static inline void xvmc_hv_close(struct xvmc_hv *hv)
+{
+	if (hv)
+		hv->ops->close(hv);
+}
+
+/* After fork, in the child: closes the descriptors, frees nothing the parent
+ * shares with its peers, tells nobody. The handle is gone afterwards. */
+static inline void xvmc_hv_abandon(struct xvmc_hv *hv)
+{
+	if (hv)
+		hv->ops->abandon(hv);
+}
+
+/* Own domid and incarnation. */
+static inline int xvmc_hv_self(struct xvmc_hv *hv, struct xvmc_hv_self *ret_self)
+{
+	return hv->ops->self(hv, ret_self);
+}
+
+/* Own incarnation, without a system call. Any thread, signal-safe; cheap
+ * enough for slow paths (microseconds on Xen), not for every receive. */
+static inline uint32_t xvmc_hv_incarnation(struct xvmc_hv *hv)
+{
+	return hv->ops->incarnation(hv);
+}
+
+/*
+ * Shares npages fresh zeroed pages with domain peer, read-only or writable
+ * for it. ret_grefs: npages grant references, in page order. The memory is
+ * reserved: touching it cannot fault. [S 3 step 3]
+ */
+static inline int xvmc_hv_share(struct xvmc_hv *hv, xvmc_domid_t peer,
+				size_t npages, bool writable,
+				struct xvmc_share *ret_share,
+				xvmc_gref_t *ret_grefs)
+{
+	return hv->ops->share(hv, peer, npages, writable, ret_share, ret_grefs);
+}
+
+/* Ends the grant and frees our mapping. The peer's mapping, if it still has
+ * one, keeps its memory until it unmaps. */
+static inline void xvmc_hv_unshare(struct xvmc_hv *hv, struct xvmc_share *share)
+{
+	hv->ops->unshare(hv, share);
+}
+
+/*
+ * Maps pages domain peer granted to us. writable may be asked only where it
+ * was granted. clear_byte: offset in the mapping of a byte the hypervisor
+ * shall set to 0 when the mapping goes, however it goes (only with writable;
+ * local: best effort, by xvmcd on exit), or XVMC_HV_NO_CLEAR. [S 3 step 5]
+ */
+static inline int xvmc_hv_map(struct xvmc_hv *hv, xvmc_domid_t peer,
+			      const xvmc_gref_t *grefs, size_t ngrefs,
+			      bool writable, size_t clear_byte,
+			      struct xvmc_map *ret_map)
+{
+	return hv->ops->map(hv, peer, grefs, ngrefs, writable, clear_byte,
+			    ret_map);
+}
+
+static inline void xvmc_hv_unmap(struct xvmc_hv *hv, struct xvmc_map *map)
+{
+	hv->ops->unmap(hv, map);
+}
+
+/* Allocates an event channel that domain peer may bind. */
+static inline int xvmc_hv_chan_alloc(struct xvmc_hv *hv, xvmc_domid_t peer,
+				     struct xvmc_chan *ret_chan)
+{
+	return hv->ops->chan_alloc(hv, peer, ret_chan);
+}
+
+/* Binds to the channel peer_port that domain peer allocated for us. */
+static inline int xvmc_hv_chan_bind(struct xvmc_hv *hv, xvmc_domid_t peer,
+				    xvmc_port_t peer_port,
+				    struct xvmc_chan *ret_chan)
+{
+	return hv->ops->chan_bind(hv, peer, peer_port, ret_chan);
+}
+
+static inline void xvmc_hv_chan_close(struct xvmc_hv *hv, struct xvmc_chan *chan)
+{
+	hv->ops->chan_close(hv, chan);
+}
+
+/* Rings the peer. Any thread, signal-safe, never blocks. After a migration
+ * of either side it does nothing and returns 0. */
+static inline int xvmc_hv_notify(struct xvmc_hv *hv, struct xvmc_chan *chan)
+{
+	return hv->ops->notify(hv, chan);
+}
+
+/* A descriptor that is readable when xvmc_hv_dispatch() has work, or -1. */
+static inline int xvmc_hv_event_fd(struct xvmc_hv *hv)
+{
+	return hv->ops->event_fd(hv);
+}
+
+/* Does the backend's own work (local: plays a migration's instant on this
+ * process's mappings). -EIO: the hypervisor is gone; what is shared and
+ * mapped stays in use, nothing new can be had. */
+static inline int xvmc_hv_dispatch(struct xvmc_hv *hv)
+{
+	return hv->ops->dispatch(hv);
+}
+
+/*
+ * Opens a backend. xen: spec is NULL. local: spec says where and as whom.
+ * -ENOENT: this machine has no such hypervisor (no /dev/xen; no xvmcd).
+ */
+struct xvmc_hv_local_spec {
+	const char *dir;    /* xvmcd's runtime directory */
+	const char *domain; /* the domain this process belongs to */
+};
+int xvmc_hv_open_local(const struct xvmc_hv_local_spec *spec,
+		       struct xvmc_hv **ret_hv);
+int xvmc_hv_open_xen(struct xvmc_hv **ret_hv);
+
+#endif
