@@ -145,7 +145,9 @@ enum xvmc_setup_type {
 	XVMC_SETUP_OFFER = 4,  /* sender -> receiver: domid, port, grefs */
 	XVMC_SETUP_READY = 5,  /* receiver -> sender: bound and mapped */
 	XVMC_SETUP_REFUSE = 6, /* either: no ring for this connection, why */
-	XVMC_SETUP_BYE = 7,    /* either: unmapped, unbound, forget me [S 4] */
+	XVMC_SETUP_LEAVE = 7,  /* receiver -> sender: move to TCP, please; where
+				* no record can say so, its own direction being
+				* on TCP already */
 };
 
 struct xvmc_setup_hdr {
@@ -176,7 +178,7 @@ struct xvmc_setup_offer {
 static_assert(offsetof(struct xvmc_setup_offer, gref) == 40, "setup offer");
 
 struct xvmc_setup_word {
-	struct xvmc_setup_hdr hdr; /* READY, REFUSE, BYE */
+	struct xvmc_setup_hdr hdr; /* READY, REFUSE, LEAVE */
 	uint32_t reason;           /* enum xvmc_reason; 0 for READY */
 	uint32_t pad;
 };

@@ -31,6 +31,10 @@
 #define XVMC_BOARD_DOMS 64u
 #define XVMC_BOARD_SIZE 65536u
 
+/* Made by a HELLO, not by CREATE: its slot may be taken when no process of
+ * it is left and the board is full. */
+#define XVMC_BOARD_AUTO 0x01u
+
 /* IPv4 addresses are stored v4-mapped. */
 struct xvmc_board_dom {
 	uint32_t in_use;
@@ -38,7 +42,7 @@ struct xvmc_board_dom {
 	uint32_t incarnation; /* what CPUID says on Xen [X 7] */
 	uint32_t host;        /* index of the host it runs on */
 	uint32_t naddrs;
-	uint32_t pad;
+	uint32_t flags; /* XVMC_BOARD_* */
 	char name[XVMC_NAME_MAX];
 	char host_name[XVMC_NAME_MAX];
 	struct in6_addr addr[XVMC_ADDRS_MAX];
@@ -46,7 +50,9 @@ struct xvmc_board_dom {
 
 /*
  * seq is odd while xvmcd writes; a reader takes seq (acquire), copies, and
- * compares again. incarnation and domid may be read alone, as one word.
+ * compares again. incarnation and domid may be read alone, as one word; when
+ * a domain moves, incarnation is written before domid. A new xvmcd in the
+ * same directory takes the board over in place: a mapping stays good.
  * Loopback addresses are not listed: they lead to a domain of this board
  * whenever it has more than none.
  */
@@ -54,9 +60,10 @@ struct xvmc_board {
 	uint32_t magic;
 	uint32_t version; /* XVMC_AGENT_VERSION */
 	uint32_t seq;
-	uint32_t xvmcd_pid;
+	uint32_t xvmcd_pid; /* 0: it has ended; the next one may make a new board */
 	uint32_t local; /* 1: the local backend; 0: Xen */
-	uint32_t pad[11];
+	uint32_t next_domid; /* the next one to be given out */
+	uint32_t pad[10];
 	struct xvmc_board_dom dom[XVMC_BOARD_DOMS];
 };
 static_assert(sizeof(struct xvmc_board) <= XVMC_BOARD_SIZE, "board");
@@ -105,7 +112,7 @@ struct xvmc_agent_hdr {
 	uint16_t type;
 	uint16_t len; /* of the whole message */
 	int32_t status;
-	uint32_t pad;
+	uint32_t serial; /* the asker's number; what answers repeats it */
 };
 static_assert(sizeof(struct xvmc_agent_hdr) == 16, "agent header");
 
@@ -149,6 +156,20 @@ struct xvmc_ag_register {
 	uint32_t pad;
 	struct xvmc_ag_addr local;
 	struct xvmc_ag_addr remote;
+	uint64_t link; /* after xvmcd was restarted: the link this end still
+			* has, else 0. If the other end says the same one, it
+			* goes on and no MATCH is sent. */
+};
+
+/* XVMC_AG_ADOPT, from a forked child: the endpoint epid of its parent, whose
+ * end of link is to go to TCP for good (the owner gets YIELD and answers
+ * UNLINK with XVMC_R_FORK when it is there). Answered by END: 0 the owner is
+ * on TCP, -ESRCH it is gone, -ETIMEDOUT. */
+struct xvmc_ag_adopt {
+	struct xvmc_agent_hdr hdr;
+	uint32_t pid; /* the owner's */
+	uint32_t epid;
+	uint64_t link;
 };
 
 /* XVMC_AG_UNREGISTER, _UNLINK, _UNLINKED, _YIELD, _PREPARED, _QUERY */

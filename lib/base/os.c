@@ -2,7 +2,6 @@
 /*
  * The parts of the door to the kernel that are more than one call.
  */
-#define _GNU_SOURCE
 #include "os.h"
 
 #include <errno.h>
@@ -45,15 +44,39 @@ long xvmc_os_call(long nr, long a, long b, long c, long d, long e, long f)
 #error "xvmc knows the system call instruction of x86_64 and aarch64 only"
 #endif
 
+/* One bit per descriptor; those above stay unmarked, which only means that
+ * an application that closes everything may close them. */
+#define MARKED_FDS 65536
+static _Atomic uint64_t marks[MARKED_FDS / 64];
+
+int xvmc_os_fd_internal(int fd)
+{
+	if (fd < 0 || fd >= MARKED_FDS)
+		return 0;
+	return (marks[fd / 64] >> (fd % 64)) & 1;
+}
+
+int os_close(int fd)
+{
+	if (xvmc_os_fd_internal(fd))
+		marks[fd / 64] &= ~((uint64_t)1 << (fd % 64));
+	return (int)OS1(SYS_close, fd);
+}
+
 int xvmc_os_high_fd(int fd)
 {
 	struct rlimit lim = { .rlim_cur = 1024 };
+	long base;
 	int high;
 
+	if (fd < 0)
+		return fd;
 	OS4(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &lim);
-	/* The upper half first; a crowded table takes what is left. */
-	high = os_fcntl(fd, F_DUPFD_CLOEXEC, (long)lim.rlim_cur / 2 > 8192 ? 8192 : (long)lim.rlim_cur / 2);
-	os_close(fd);
+	base = lim.rlim_cur > 16384 ? 8192 : (long)lim.rlim_cur / 2;
+	high = os_fcntl(fd, F_DUPFD_CLOEXEC, base);
+	OS1(SYS_close, fd);
+	if (high >= 0 && high < MARKED_FDS)
+		marks[high / 64] |= (uint64_t)1 << (high % 64);
 	return high;
 }
 

@@ -48,10 +48,8 @@ static inline ssize_t os_pread(int fd, void *buf, size_t n, off_t pos)
 	return OS4(SYS_pread64, fd, buf, n, pos);
 }
 
-static inline int os_close(int fd)
-{
-	return (int)OS1(SYS_close, fd);
-}
+/* Closes a descriptor of our own. */
+int os_close(int fd);
 
 static inline ssize_t os_recv(int fd, void *buf, size_t n, int flags)
 {
@@ -185,12 +183,34 @@ static inline uint64_t os_now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
+/* Takes what an eventfd holds without ever blocking, even where it is in
+ * blocking mode and another thread was faster. */
+static inline void os_eventfd_drain(int fd)
+{
+	uint64_t n;
+	struct iovec vec = { .iov_base = &n, .iov_len = sizeof(n) };
+
+	OS6(SYS_preadv2, fd, &vec, 1, -1L, -1L, RWF_NOWAIT);
+}
+
+static inline void os_eventfd_ring(int fd)
+{
+	uint64_t one = 1;
+
+	os_write(fd, &one, sizeof(one));
+}
+
 /*
  * Moves an internal descriptor out of the application's way: to a high
  * number, CLOEXEC. Consumes fd whatever happens. Returns the new number, or
  * -errno (-EMFILE) with fd closed.
  */
 int xvmc_os_high_fd(int fd);
+
+/* True for a descriptor that xvmc_os_high_fd gave out and os_close has not
+ * closed: the application cannot mean it. The table behind it is the one
+ * mutable global of lib/: descriptors are one namespace for the process. */
+int xvmc_os_fd_internal(int fd);
 
 /* The processors this process may run on, at least 1. */
 int xvmc_os_ncpu(void);

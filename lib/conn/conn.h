@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * conn_t [S 2]: one TCP connection with its two directions, each on TCP or on
+ * its ring, and the switch between them (docs/protocol.md, "The switch").
+ *
+ * This room knows nothing of descriptors, threads that sleep, or epoll: it
+ * reads and writes the TCP socket through struct xvmc_tcp_ops, which the
+ * simulator replaces. No call here ever blocks.
+ *
+ * Threads:   tx_* under tx.lock, rx_* under rx.lock; where both are needed,
+ *            tx.lock is taken first. The locks are the caller's business.
+ * fork:      a child calls nothing here.
+ * migration: the service thread calls xvmc_conn_tx_leave(); the receive path
+ *            notices by itself and reports XVMC_EV_GONE.
+ */
+#ifndef XVMC_CONN_H
+#define XVMC_CONN_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "base/reason.h"
+#include "base/stats.h"
+#include "bytes.h"
+#include "hv/hv.h"
+#include "xfer/recver.h"
+#include "xfer/sender.h"
+
+/*
+ * The TCP socket under a connection. All non-blocking: a count, 0 for end of
+ * stream (recv, peek), -EAGAIN, or another -errno.
+ */
+struct xvmc_tcp_ops {
+	ssize_t (*send)(void *tcp, const struct iovec *vec, size_t cnt, int flags);
+	ssize_t (*recv)(void *tcp, const struct iovec *vec, size_t cnt, bool peek);
+	/* What the kernel itself counted: bytes written to the socket, bytes
+	 * read from it, bytes that arrived. -EOPNOTSUPP: it does not say. */
+	int (*counts)(void *tcp, uint64_t *ret_sent, uint64_t *ret_taken,
+		      uint64_t *ret_arrived);
+	void (*shutdown_wr)(void *tcp);
+};
+
+/* What the caller has to see to after a call; or'ed into conn_t.events. */
+#define XVMC_EV_RX_CHANGED 0x01u /* readers shall look again */
+#define XVMC_EV_TX_CHANGED 0x02u /* writers shall look again */
+#define XVMC_EV_FOLLOW 0x04u     /* the peer asks: leave the ring too */
+#define XVMC_EV_GONE 0x08u       /* the mapping is gone: we have migrated */
+#define XVMC_EV_PENDING 0x10u    /* bytes wait for room in the TCP socket */
+#define XVMC_EV_CLOSED 0x20u     /* the peer will never read again */
+
+struct conn_tx {
+	pthread_mutex_t lock;
+	enum xvmc_path path;
+	uint8_t reason;             /* enum xvmc_reason: why this path */
+	_Atomic uint64_t sent;      /* bytes taken from the application */
+	struct sender_t s;
+	struct xvmc_share share_r, share_sd; /* R-page; S-page and data */
+	struct xvmc_chan chan;
+	bool attached;  /* the peer has mapped our pages: the ring may be used */
+	bool have_share, have_chan;
+	bool announced;
+	uint64_t ann_pos, ann_ns;
+	uint32_t ann_incarnation; /* ours when we announced */
+	uint32_t epoch;
+	/* what must go out on TCP before anything else: records, then replay */
+	uint8_t head[2 * sizeof(struct xvmc_record)];
+	uint8_t head_len, head_off;
+	uint64_t replay_pos, replay_end; /* positions in our own ring */
+	bool fin_owed; /* shutdown(SHUT_WR) follows the pending bytes */
+	int err;       /* -errno for every later write */
+	uint64_t ring_bytes; /* application bytes that went by the ring */
+	uint64_t extra;      /* records and replays written to TCP */
+};
+
+struct conn_rx {
+	pthread_mutex_t lock;
+	enum xvmc_path path;
+	uint8_t reason;
+	_Atomic uint64_t rcvd; /* bytes given to the application */
+	struct recver_t r;
+	struct xvmc_map map_r, map_sd;
+	struct xvmc_chan chan;
+	bool attached; /* mapped */
+	bool have_map_r, have_map_sd, have_chan;
+	bool gone;    /* the mapping reads 0xFF: do not look at it again */
+	uint64_t expect; /* a record is due at this position, or XVMC_POS_NONE */
+	uint32_t expect_epoch, epoch;
+	uint8_t nonce[XVMC_NONCE_LEN];
+	uint64_t skip; /* replayed bytes still to be discarded */
+	uint64_t pull; /* replayed bytes still to be taken off TCP eagerly */
+	struct xvmc_bytes in; /* raw TCP bytes taken early, before the kernel's */
+	bool hand_over;       /* leave replayed bytes in the kernel (fork, exec) */
+	bool eof;             /* TCP said end of stream */
+	int err;              /* -errno from TCP, or ours */
+	uint64_t ring_bytes;  /* application bytes that came by the ring */
+	uint64_t extra;       /* records and discarded bytes taken off TCP */
+};
+
+struct conn_t {
+	uint16_t local_port, remote_port;
+	xvmc_domid_t peer_domid;
+	uint64_t link; /* xvmcd's number for the pair of ends; 0: none */
+	bool strict;
+	uint32_t incarnation; /* ours, when the rings were made */
+	const struct xvmc_tcp_ops *tcp;
+	void *tcp_arg;
+	struct xvmc_hv *hv;
+	struct xvmc_stats_page *stats;
+	_Atomic uint32_t events; /* XVMC_EV_* */
+	uint64_t announce_ns;    /* how long an announcement waits */
+	uint32_t switches;       /* in both directions, for `xvmc ss` */
+	struct conn_tx tx;
+	struct conn_rx rx;
+};
+
+void xvmc_conn_init(struct conn_t *c, const struct xvmc_tcp_ops *tcp,
+		    void *tcp_arg, struct xvmc_stats_page *stats);
+/* Both directions must be detached, or the process is in a forked child. */
+void xvmc_conn_deinit(struct conn_t *c);
+
+/* The invariants of both directions; the caller holds both locks. */
+bool xvmc_conn_validate(const struct conn_t *c);
+
+/* ---- set-up and tear-down (setup.c) [S 3] [S 4] ---- */
+
+/* Step 3: makes and grants the pages of our direction and an event channel,
+ * and builds the message of step 4. Service thread, tx.lock held. */
+int xvmc_conn_offer(struct conn_t *c, struct xvmc_hv *hv, unsigned int order,
+		    struct xvmc_setup_offer *ret_offer);
+
+/* Step 5: checks the peer's offer, binds and maps. rx.lock held.
+ * -EPROTO: it makes no sense; -EBUSY: the old ring is still in use. */
+int xvmc_conn_accept_offer(struct conn_t *c, struct xvmc_hv *hv,
+			   const struct xvmc_setup_offer *offer, size_t len);
+
+/* Step 5 at the sender: the peer has mapped. tx.lock held. */
+void xvmc_conn_ready(struct conn_t *c);
+
+/* True when the direction is on TCP and nothing of its ring is needed any
+ * more, so that it may be detached. Lock of the direction held. */
+bool xvmc_conn_tx_idle(const struct conn_t *c);
+bool xvmc_conn_rx_idle(const struct conn_t *c);
+
+/* Releases pages, mappings, channels. Service thread, lock held; idle, or
+ * the connection is being thrown away. */
+void xvmc_conn_tx_detach(struct conn_t *c);
+void xvmc_conn_rx_detach(struct conn_t *c);
+
+/* ---- sending (switch-tx.c), tx.lock held ---- */
+
+/*
+ * Writes application bytes by whichever way is current.
+ * Returns a count >= 1; -EAGAIN: no room (ring or TCP); -EBUSY: a switch is
+ * being agreed, look again within a millisecond; or another -errno.
+ */
+ssize_t xvmc_conn_write(struct conn_t *c, struct xvmc_iov *it, int flags);
+
+/* TCP -> RING, first half: announces our position. 0; -EAGAIN: not now. */
+int xvmc_conn_tx_announce(struct conn_t *c, uint64_t now_ns);
+
+/* Second half: 0: entered the ring; -EBUSY: no answer yet;
+ * -ECANCELED: given up (time is over, or give_up). */
+int xvmc_conn_tx_settle(struct conn_t *c, uint64_t now_ns, bool give_up);
+
+/* RING -> TCP, for whatever reason: record and replay are put before all that
+ * follows. both: ask the peer to do the same. Never fails, never blocks. */
+void xvmc_conn_tx_leave(struct conn_t *c, enum xvmc_reason why, bool both);
+
+/* The peer has closed or died: nobody will ever read the ring. Goes to TCP
+ * without a record, so that the kernel answers the next write as it always
+ * does, and a peer's end of stream stays one. */
+void xvmc_conn_tx_abandon(struct conn_t *c, enum xvmc_reason why);
+
+/* Pushes pending records and replay into TCP. 0: all out; -EAGAIN. */
+int xvmc_conn_tx_flush(struct conn_t *c);
+
+static inline bool xvmc_conn_tx_pending(const struct conn_t *c)
+{
+	return c->tx.head_off < c->tx.head_len ||
+	       c->tx.replay_pos < c->tx.replay_end || c->tx.fin_owed;
+}
+
+/* ---- receiving (switch-rx.c), rx.lock held ---- */
+
+/*
+ * Reads application bytes by whichever way is current. Returns a count >= 1,
+ * 0 at end of stream, -EAGAIN, or another -errno.
+ */
+ssize_t xvmc_conn_read(struct conn_t *c, struct xvmc_iov *it, bool peek);
+
+/* Reads whatever records TCP holds and pulls replayed bytes. Sets events. */
+void xvmc_conn_rx_pump(struct conn_t *c);
+
+/*
+ * A reader from before the switch came back from the kernel with n bytes in
+ * vec: those past the expected record go back into the stream.
+ * Returns how many are the application's, or -EAGAIN where none are.
+ */
+ssize_t xvmc_conn_rx_took(struct conn_t *c, const struct iovec *vec, size_t cnt,
+			  size_t n);
+
+/*
+ * Looks for an announcement and acknowledges it if it can be followed; then
+ * notifies the peer. sleepers: threads that are inside the kernel on the TCP
+ * socket from before the connection was managed; with two or more the record
+ * might not wake them all. Returns 1: acknowledged; 0: nothing to do, or not
+ * now; -EBADMSG: the two ends count differently, do not try again.
+ */
+int xvmc_conn_rx_ack(struct conn_t *c, uint64_t sent, unsigned int sleepers);
+
+/* Bytes the application could read now without touching the TCP socket's
+ * queue; >0, 0, or -errno (then a read reports it). */
+ssize_t xvmc_conn_rx_ready(struct conn_t *c);
+
+/* ---- records (record.c) ---- */
+
+void xvmc_record_make(struct xvmc_record *rec, const uint8_t nonce[XVMC_NONCE_LEN],
+		      uint32_t epoch, enum xvmc_path target, unsigned int cause,
+		      unsigned int flags, uint64_t pos, uint64_t len);
+/* True if rec is one that a correct peer with this nonce may have written. */
+bool xvmc_record_check(const struct xvmc_record *rec,
+		       const uint8_t nonce[XVMC_NONCE_LEN]);
+
+#endif

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Set-up and tear-down of a connection's rings: what each side makes, checks
+ * and releases [S 3] [S 4]. Who sends which message when is the service
+ * thread's business (lib/socket/service*.c).
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/os.h"
+#include "conn.h"
+
+int xvmc_conn_offer(struct conn_t *c, struct xvmc_hv *hv, unsigned int order,
+		    struct xvmc_setup_offer *ret_offer)
+{
+	struct conn_tx *tx = &c->tx;
+	uint32_t npages = 1u << order;
+	uint8_t nonce[XVMC_NONCE_LEN];
+	struct xvmc_hv_self self;
+	uint8_t *sd;
+	int r;
+
+	c->hv = hv;
+	memset(ret_offer, 0, sizeof(*ret_offer));
+	/* All-ones is what a lost mapping reads as: never a nonce. The top
+	 * bit of the last byte is kept clear for that. */
+	if (os_random(nonce, sizeof(nonce)) != (ssize_t)sizeof(nonce))
+		return -EIO;
+	nonce[XVMC_NONCE_LEN - 1] &= 0x7f;
+	r = xvmc_hv_self(hv, &self);
+	if (r < 0)
+		return r;
+	r = xvmc_hv_share(hv, c->peer_domid, 1, true, &tx->share_r,
+			  ret_offer->gref);
+	if (r < 0)
+		return r;
+	r = xvmc_hv_share(hv, c->peer_domid, 1 + npages, false, &tx->share_sd,
+			  ret_offer->gref + 1);
+	if (r < 0) {
+		xvmc_hv_unshare(hv, &tx->share_r);
+		return r;
+	}
+	r = xvmc_hv_chan_alloc(hv, c->peer_domid, &tx->chan);
+	if (r < 0) {
+		xvmc_hv_unshare(hv, &tx->share_sd);
+		xvmc_hv_unshare(hv, &tx->share_r);
+		return r;
+	}
+	tx->have_share = tx->have_chan = true;
+	sd = tx->share_sd.addr;
+	xvmc_sender_init(&tx->s, (struct xvmc_spage *)(void *)sd,
+			 tx->share_r.addr, sd + XVMC_PAGE_SIZE, order, nonce);
+	tx->epoch = 0;
+	c->incarnation = self.incarnation;
+	ret_offer->hdr.version = XVMC_ABI_VERSION;
+	ret_offer->hdr.type = XVMC_SETUP_OFFER;
+	ret_offer->ngrefs = 2 + npages;
+	ret_offer->hdr.len = (uint16_t)(offsetof(struct xvmc_setup_offer, gref) +
+					sizeof(uint32_t) * ret_offer->ngrefs);
+	memcpy(ret_offer->nonce, nonce, sizeof(nonce));
+	ret_offer->domid = self.domid;
+	ret_offer->port = tx->chan.port;
+	ret_offer->order = order;
+	return 0;
+}
+
+static bool offer_makes_sense(const struct conn_t *c,
+			      const struct xvmc_setup_offer *offer, size_t len)
+{
+	return len >= offsetof(struct xvmc_setup_offer, gref) &&
+	       offer->hdr.version == XVMC_ABI_VERSION &&
+	       offer->hdr.len == len && offer->order <= XVMC_RING_ORDER_MAX &&
+	       offer->ngrefs == 2 + (1u << offer->order) &&
+	       len == offsetof(struct xvmc_setup_offer, gref) +
+			      sizeof(uint32_t) * offer->ngrefs &&
+	       offer->domid == c->peer_domid;
+}
+
+int xvmc_conn_accept_offer(struct conn_t *c, struct xvmc_hv *hv,
+			   const struct xvmc_setup_offer *offer, size_t len)
+{
+	struct conn_rx *rx = &c->rx;
+	struct xvmc_rpage *rpage;
+	uint8_t *sd;
+	int r;
+
+	if (!offer_makes_sense(c, offer, len))
+		return -EPROTO;
+	if (!xvmc_conn_rx_idle(c) || rx->have_map_r || rx->have_chan)
+		return -EBUSY;
+	c->hv = hv;
+	r = xvmc_hv_map(hv, offer->domid, offer->gref, 1, true,
+			offsetof(struct xvmc_rpage, alive), &rx->map_r);
+	if (r < 0)
+		return r;
+	rx->have_map_r = true;
+	r = xvmc_hv_map(hv, offer->domid, offer->gref + 1, offer->ngrefs - 1,
+			false, XVMC_HV_NO_CLEAR, &rx->map_sd);
+	if (r < 0)
+		goto fail;
+	rx->have_map_sd = true;
+	r = xvmc_hv_chan_bind(hv, offer->domid, offer->port, &rx->chan);
+	if (r < 0)
+		goto fail;
+	rx->have_chan = true;
+	sd = rx->map_sd.addr;
+	r = xvmc_recver_init(&rx->r, (const struct xvmc_spage *)(void *)sd,
+			     rx->map_r.addr, sd + XVMC_PAGE_SIZE, offer->order,
+			     offer->nonce);
+	if (r < 0)
+		goto fail;
+	rpage = rx->map_r.addr;
+	rpage->alive = 1;
+	memcpy(rx->nonce, offer->nonce, XVMC_NONCE_LEN);
+	rx->epoch = 0;
+	rx->gone = false;
+	rx->attached = true;
+	return 0;
+fail:
+	xvmc_conn_rx_detach(c);
+	return r;
+}
+
+void xvmc_conn_ready(struct conn_t *c)
+{
+	if (c->tx.have_share)
+		c->tx.attached = true;
+}
+
+bool xvmc_conn_tx_idle(const struct conn_t *c)
+{
+	return c->tx.path == XVMC_PATH_TCP && !c->tx.announced &&
+	       (!xvmc_conn_tx_pending(c) || c->tx.err);
+}
+
+bool xvmc_conn_rx_idle(const struct conn_t *c)
+{
+	return c->rx.err || (c->rx.path == XVMC_PATH_TCP &&
+			     c->rx.expect == XVMC_POS_NONE);
+}
+
+void xvmc_conn_tx_detach(struct conn_t *c)
+{
+	struct conn_tx *tx = &c->tx;
+
+	tx->attached = false;
+	if (tx->have_chan)
+		xvmc_hv_chan_close(c->hv, &tx->chan);
+	if (tx->have_share) {
+		xvmc_hv_unshare(c->hv, &tx->share_sd);
+		xvmc_hv_unshare(c->hv, &tx->share_r);
+	}
+	tx->have_chan = tx->have_share = false;
+	memset(&tx->s, 0, sizeof(tx->s));
+}
+
+void xvmc_conn_rx_detach(struct conn_t *c)
+{
+	struct conn_rx *rx = &c->rx;
+
+	rx->attached = false;
+	if (rx->have_chan)
+		xvmc_hv_chan_close(c->hv, &rx->chan);
+	if (rx->have_map_sd)
+		xvmc_hv_unmap(c->hv, &rx->map_sd);
+	if (rx->have_map_r)
+		xvmc_hv_unmap(c->hv, &rx->map_r);
+	rx->have_chan = rx->have_map_sd = rx->have_map_r = false;
+	memset(&rx->r, 0, sizeof(rx->r));
+}

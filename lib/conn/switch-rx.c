@@ -1,0 +1,490 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The switch, receiving side: the receiver follows the records it finds in
+ * the TCP stream. tests/model/switch.pml is this file and switch-tx.c,
+ * checked by spin. docs/protocol.md, "The switch"; [S 5], [S 6].
+ */
+#include <errno.h>
+
+#include "conn.h"
+
+#define RECV_VECS 64
+#define PULL_PIECE (64u * 1024u)
+
+static void want(struct conn_t *c, uint32_t events)
+{
+	atomic_fetch_or(&c->events, events);
+}
+
+/* Takes bytes off the kernel's socket; counts down what the eager reader
+ * still has to fetch. */
+static ssize_t take_kernel(struct conn_t *c, const struct iovec *vec, size_t cnt,
+			   bool peek)
+{
+	struct conn_rx *rx = &c->rx;
+	ssize_t r = c->tcp->recv(c->tcp_arg, vec, cnt, peek);
+
+	if (r > 0 && !peek)
+		rx->pull -= rx->pull < (uint64_t)r ? rx->pull : (uint64_t)r;
+	return r;
+}
+
+/* The raw stream: bytes taken early, then the kernel's. */
+static ssize_t raw_peek(struct conn_t *c, void *buf, size_t n)
+{
+	struct conn_rx *rx = &c->rx;
+	uint8_t both[2 * sizeof(struct xvmc_record)];
+	struct iovec vec = { .iov_base = both, .iov_len = n };
+	size_t early = rx->in.len < n ? rx->in.len : n;
+	ssize_t r = 0;
+
+	if (early)
+		memcpy(buf, rx->in.buf + rx->in.off, early);
+	if (early < n) {
+		vec.iov_len = n - early;
+		r = take_kernel(c, &vec, 1, true);
+		if (r > 0)
+			memcpy((uint8_t *)buf + early, both, (size_t)r);
+		else if (!early)
+			return r;
+		else
+			r = 0;
+	}
+	return (ssize_t)early + r;
+}
+
+static void raw_drop(struct conn_t *c, size_t n)
+{
+	struct conn_rx *rx = &c->rx;
+	uint8_t sink[4096];
+
+	rx->extra += n;
+	while (n) {
+		struct iovec vec = { .iov_base = sink };
+		ssize_t r;
+
+		if (rx->in.len) {
+			size_t early = rx->in.len < n ? rx->in.len : n;
+
+			xvmc_bytes_drop(&rx->in, early);
+			n -= early;
+			continue;
+		}
+		vec.iov_len = n < sizeof(sink) ? n : sizeof(sink);
+		r = take_kernel(c, &vec, 1, false);
+		if (r <= 0) /* they were peeked at: cannot be */
+			break;
+		n -= (size_t)r;
+	}
+}
+
+static void rx_reset(struct conn_t *c, enum xvmc_reason why)
+{
+	struct conn_rx *rx = &c->rx;
+
+	rx->err = -ECONNRESET;
+	rx->reason = (uint8_t)why;
+	rx->expect = XVMC_POS_NONE;
+	rx->skip = rx->pull = 0;
+	xvmc_stat_add(c->stats, XVMC_S_RESETS, 1);
+	xvmc_stat_add(c->stats, XVMC_S_REASON0 + why, 1);
+	want(c, XVMC_EV_RX_CHANGED);
+}
+
+static void rx_gone(struct conn_t *c, enum xvmc_reason why)
+{
+	struct conn_rx *rx = &c->rx;
+
+	if (rx->gone)
+		return;
+	rx->gone = true;
+	rx->reason = (uint8_t)why;
+	if (why == XVMC_R_BAD_NONCE)
+		xvmc_stat_add(c->stats, XVMC_S_NONCE_MISMATCHES, 1);
+	want(c, XVMC_EV_GONE);
+}
+
+static void enter_ring(struct conn_t *c)
+{
+	struct conn_rx *rx = &c->rx;
+
+	rx->path = XVMC_PATH_RING;
+	rx->reason = XVMC_R_PROMOTED;
+	rx->expect = XVMC_POS_NONE;
+	rx->epoch = rx->expect_epoch;
+	if (rx->attached && !rx->gone)
+		xvmc_recver_start(&rx->r, rx->rcvd);
+	want(c, XVMC_EV_RX_CHANGED);
+}
+
+/*
+ * The sender died, or closed, between our acknowledgement and its record: if
+ * it did enter the ring, its bytes are still there.
+ */
+static bool ring_holds_more(struct conn_t *c)
+{
+	struct conn_rx *rx = &c->rx;
+	uint64_t prod;
+
+	if (!rx->attached || rx->gone)
+		return false;
+	prod = ring_see_prod(rx->r.s);
+	return ring_nonce_matches(rx->r.s, rx->r.nonce) && prod > rx->rcvd;
+}
+
+/*
+ * At the expected position: is this the record, or the application's bytes?
+ * Content decides, so that an acknowledgement the sender never saw cannot
+ * hurt. 1: entered the ring; 0: application bytes; -EAGAIN: not all there.
+ */
+static int at_expected(struct conn_t *c)
+{
+	struct conn_rx *rx = &c->rx;
+	struct xvmc_record rec;
+	ssize_t n = raw_peek(c, &rec, sizeof(rec));
+	size_t cmp;
+
+	if (n == 0 && ring_holds_more(c)) {
+		enter_ring(c);
+		rx->eof = true;
+		return 1;
+	}
+	if (n <= 0)
+		return n == 0 ? 0 : (int)n;
+	cmp = (size_t)n < XVMC_NONCE_LEN ? (size_t)n : XVMC_NONCE_LEN;
+	if (memcmp(rec.nonce, rx->nonce, cmp) != 0) {
+		rx->expect = XVMC_POS_NONE;
+		return 0;
+	}
+	if ((size_t)n < sizeof(rec))
+		return -EAGAIN;
+	if (!xvmc_record_check(&rec, rx->nonce) ||
+	    rec.target != XVMC_PATH_RING || rec.pos != rx->rcvd ||
+	    rec.epoch != rx->expect_epoch) {
+		rx_reset(c, XVMC_R_BAD_RECORD);
+		return -ECONNRESET;
+	}
+	raw_drop(c, sizeof(rec));
+	enter_ring(c);
+	return 1;
+}
+
+/* In ring mode the TCP stream holds nothing but the next record. */
+static void read_record(struct conn_t *c)
+{
+	struct conn_rx *rx = &c->rx;
+	struct xvmc_record rec;
+	ssize_t n = raw_peek(c, &rec, sizeof(rec));
+
+	if (n == -EAGAIN)
+		return;
+	if (n < 0) {
+		rx->err = (int)n;
+		want(c, XVMC_EV_RX_CHANGED);
+		return;
+	}
+	if (n == 0) {
+		/* No record: the sender has died. */
+		rx->eof = true;
+		want(c, XVMC_EV_RX_CHANGED | XVMC_EV_CLOSED);
+		return;
+	}
+	if ((size_t)n < sizeof(rec))
+		return;
+	if (!xvmc_record_check(&rec, rx->nonce) ||
+	    rec.target != XVMC_PATH_TCP || rec.epoch <= rx->epoch ||
+	    rec.pos > rx->rcvd || rx->rcvd - rec.pos > rec.len) {
+		rx_reset(c, XVMC_R_BAD_RECORD);
+		return;
+	}
+	raw_drop(c, sizeof(rec));
+	rx->path = XVMC_PATH_TCP;
+	rx->reason = rec.cause < XVMC_R_COUNT ? rec.cause : XVMC_R_NONE;
+	rx->epoch = rec.epoch;
+	rx->skip = rx->rcvd - rec.pos;
+	rx->pull = rec.len > rx->in.len ? rec.len - rx->in.len : 0;
+	rx->expect = XVMC_POS_NONE;
+	want(c, XVMC_EV_RX_CHANGED |
+			(rec.cause == XVMC_R_CLOSE ? XVMC_EV_CLOSED : 0) |
+			(rec.flags & XVMC_REC_BOTH ? XVMC_EV_FOLLOW : 0));
+}
+
+/* The end of the TCP stream inside a replay: bytes are provably gone. */
+static bool truncated(struct conn_t *c)
+{
+	return c->rx.skip || c->rx.pull;
+}
+
+/* Throws away replayed bytes we already have. 0: all of them; else as recv. */
+static int discard(struct conn_t *c)
+{
+	struct conn_rx *rx = &c->rx;
+	uint8_t sink[16384];
+
+	while (rx->skip) {
+		struct iovec vec = { .iov_base = sink };
+		ssize_t r;
+
+		if (rx->in.len) {
+			r = (ssize_t)(rx->in.len < rx->skip ? rx->in.len : rx->skip);
+			xvmc_bytes_drop(&rx->in, (size_t)r);
+		} else {
+			vec.iov_len = rx->skip < sizeof(sink) ? rx->skip : sizeof(sink);
+			r = take_kernel(c, &vec, 1, false);
+			if (r == 0) {
+				rx_reset(c, XVMC_R_PEER_DIED);
+				return -ECONNRESET;
+			}
+			if (r < 0)
+				return (int)r;
+		}
+		rx->skip -= (uint64_t)r;
+		rx->extra += (uint64_t)r;
+	}
+	return 0;
+}
+
+static void pull(struct conn_t *c)
+{
+	struct conn_rx *rx = &c->rx;
+
+	if (discard(c) < 0 || rx->hand_over)
+		return;
+	while (rx->pull && !rx->err) {
+		size_t n = rx->pull < PULL_PIECE ? rx->pull : PULL_PIECE;
+		struct iovec vec = { .iov_base = xvmc_bytes_room(&rx->in, n),
+				     .iov_len = n };
+		ssize_t r;
+
+		if (!vec.iov_base) /* the application will read it itself */
+			return;
+		r = take_kernel(c, &vec, 1, false);
+		if (r == 0)
+			rx_reset(c, XVMC_R_PEER_DIED);
+		else if (r < 0 && r != -EAGAIN)
+			rx->err = (int)r;
+		if (r <= 0) {
+			if (!rx->in.len)
+				xvmc_bytes_free(&rx->in);
+			return;
+		}
+		rx->in.len += (size_t)r;
+		want(c, XVMC_EV_RX_CHANGED);
+	}
+}
+
+void xvmc_conn_rx_pump(struct conn_t *c)
+{
+	struct conn_rx *rx = &c->rx;
+	enum xvmc_path before;
+
+	do {
+		before = rx->path;
+		if (rx->err)
+			return;
+		if (rx->path == XVMC_PATH_RING) {
+			if (!rx->eof)
+				read_record(c);
+		} else {
+			pull(c);
+			if (rx->expect == rx->rcvd && !rx->skip && !rx->err)
+				at_expected(c);
+		}
+	} while (rx->path != before);
+}
+
+static ssize_t read_ring(struct conn_t *c, struct xvmc_iov *it, bool peek)
+{
+	struct conn_rx *rx = &c->rx;
+	bool ring = false;
+	ssize_t r = -EAGAIN;
+
+	if (rx->attached && !rx->gone) {
+		r = xvmc_recver_read(&rx->r, it, it->left, peek, &ring);
+		if (r == -ESTALE)
+			rx_gone(c, XVMC_R_BAD_NONCE);
+		if (r == -EPROTO)
+			rx_gone(c, XVMC_R_BAD_INDEX);
+		if (r > 0 && !peek) {
+			atomic_store_explicit(&rx->rcvd, rx->r.cons,
+					      memory_order_relaxed);
+			rx->ring_bytes += (uint64_t)r;
+			xvmc_stat_add(c->stats, XVMC_S_RING_RX_BYTES, (uint64_t)r);
+		}
+		if (ring) {
+			xvmc_hv_notify(c->hv, &rx->chan);
+			xvmc_stat_add(c->stats, XVMC_S_DOORBELLS, 1);
+		}
+		if (r > 0)
+			return r;
+	}
+	if (rx->err)
+		return rx->err;
+	if (!rx->eof)
+		return -EAGAIN;
+	/* End of stream without a record: the sender has died. What it wrote
+	 * was read just now, after the end was seen - unless the pages were
+	 * already gone, then nobody knows: never a silent truncation. */
+	if (!rx->attached || rx->gone) {
+		rx_reset(c, XVMC_R_PEER_DIED);
+		return -ECONNRESET;
+	}
+	return 0;
+}
+
+static ssize_t read_tcp(struct conn_t *c, struct xvmc_iov *it, bool peek)
+{
+	struct conn_rx *rx = &c->rx;
+	struct iovec vec[RECV_VECS];
+	size_t max = it->left;
+	ssize_t r;
+
+	if (max > rx->expect - rx->rcvd)
+		max = rx->expect - rx->rcvd;
+	if (rx->in.len) {
+		r = (ssize_t)(rx->in.len < max ? rx->in.len : max);
+		xvmc_iov_put(it, rx->in.buf + rx->in.off, (size_t)r);
+		if (!peek)
+			xvmc_bytes_drop(&rx->in, (size_t)r);
+	} else if (rx->err) {
+		return rx->err;
+	} else {
+		size_t cnt = xvmc_iov_slice(it, max, vec, RECV_VECS);
+
+		r = take_kernel(c, vec, cnt, peek);
+		if (r == 0 && truncated(c)) {
+			rx_reset(c, XVMC_R_PEER_DIED);
+			return -ECONNRESET;
+		}
+		if (r == 0)
+			rx->eof = true;
+		if (r <= 0)
+			return r;
+		xvmc_iov_advance(it, (size_t)r);
+	}
+	if (!peek) {
+		rx->rcvd += (uint64_t)r;
+		xvmc_stat_add(c->stats, XVMC_S_TCP_RX_BYTES, (uint64_t)r);
+	}
+	return r;
+}
+
+ssize_t xvmc_conn_read(struct conn_t *c, struct xvmc_iov *it, bool peek)
+{
+	struct conn_rx *rx = &c->rx;
+	int r;
+
+	for (;;) {
+		if (rx->path == XVMC_PATH_RING)
+			return read_ring(c, it, peek);
+		r = discard(c);
+		if (r < 0)
+			return r;
+		if (rx->expect != rx->rcvd)
+			return read_tcp(c, it, peek);
+		r = at_expected(c);
+		if (r < 0)
+			return r;
+		if (r == 0)
+			rx->expect = XVMC_POS_NONE; /* or the end of TCP */
+	}
+}
+
+ssize_t xvmc_conn_rx_took(struct conn_t *c, const struct iovec *vec, size_t cnt,
+			  size_t n)
+{
+	struct conn_rx *rx = &c->rx;
+	struct xvmc_iov it = xvmc_iov_make(vec, cnt);
+	size_t keep = n, over;
+	uint8_t *p;
+
+	if (rx->expect != XVMC_POS_NONE && n > rx->expect - rx->rcvd)
+		keep = rx->expect - rx->rcvd;
+	rx->rcvd += keep;
+	xvmc_stat_add(c->stats, XVMC_S_TCP_RX_BYTES, keep);
+	over = n - keep;
+	if (over) {
+		p = xvmc_bytes_room(&rx->in, over);
+		if (!p) {
+			rx_reset(c, XVMC_R_NO_MEMORY);
+		} else {
+			xvmc_iov_advance(&it, keep);
+			xvmc_iov_get(&it, p, over);
+			rx->in.len += over;
+		}
+	}
+	xvmc_conn_rx_pump(c);
+	return keep ? (ssize_t)keep : -EAGAIN;
+}
+
+int xvmc_conn_rx_ack(struct conn_t *c, uint64_t sent, unsigned int sleepers)
+{
+	struct conn_rx *rx = &c->rx;
+	struct ring_announcement ann;
+	uint64_t ksent, ktaken, karrived, arrived;
+
+	/* Only in TCP mode with every earlier record read: without this rule
+	 * the model loses bytes. */
+	if (!rx->attached || rx->gone || rx->path != XVMC_PATH_TCP ||
+	    rx->expect != XVMC_POS_NONE || rx->skip || rx->pull ||
+	    rx->in.len || rx->err || rx->eof)
+		return 0;
+	if (!ring_see_announcement(rx->r.s, rx->r.r, &ann))
+		return 0;
+	if (!ring_nonce_matches(rx->r.s, rx->r.nonce)) {
+		rx_gone(c, XVMC_R_BAD_NONCE);
+		return 0;
+	}
+	if (sleepers > 1) {
+		rx->reason = XVMC_R_MANY_WAITERS;
+		return 0;
+	}
+	if (ann.pos < rx->rcvd || ann.rcvd > sent || ann.epoch <= rx->epoch)
+		goto mismatch;
+	if (c->tcp->counts(c->tcp_arg, &ksent, &ktaken, &karrived) == 0) {
+		/* A thread inside the kernel may have taken bytes it has not
+		 * yet counted. */
+		if (!sleepers && ktaken != rx->rcvd - rx->ring_bytes + rx->extra)
+			goto mismatch;
+		arrived = karrived + rx->ring_bytes - rx->extra;
+		if (arrived > ann.pos)
+			goto mismatch;
+		if (c->strict && arrived < ann.pos)
+			return 0;
+	}
+	rx->expect = ann.pos;
+	rx->expect_epoch = ann.epoch;
+	if (!ring_decide(rx->r.r, ann.epoch, XVMC_ANN_ACKED)) {
+		rx->expect = XVMC_POS_NONE;
+		return 0;
+	}
+	xvmc_hv_notify(c->hv, &rx->chan);
+	return 1;
+mismatch:
+	rx->reason = XVMC_R_COUNT_MISMATCH;
+	return -EBADMSG;
+}
+
+ssize_t xvmc_conn_rx_ready(struct conn_t *c)
+{
+	struct conn_rx *rx = &c->rx;
+	ssize_t n;
+
+	if (rx->path == XVMC_PATH_RING) {
+		if (rx->attached && !rx->gone) {
+			n = xvmc_recver_avail(&rx->r, 1);
+			if (n == -ESTALE || n == -EPROTO)
+				rx_gone(c, n == -ESTALE ? XVMC_R_BAD_NONCE :
+							  XVMC_R_BAD_INDEX);
+			else if (n > 0)
+				return n;
+		}
+		return rx->err;
+	}
+	if (discard(c) == 0 && rx->in.len && rx->expect != rx->rcvd) {
+		if (rx->in.len < rx->expect - rx->rcvd)
+			return (ssize_t)rx->in.len;
+		return (ssize_t)(rx->expect - rx->rcvd);
+	}
+	return rx->err;
+}

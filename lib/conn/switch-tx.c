@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The switch, sending side: the sender decides where its direction goes.
+ * tests/model/switch.pml is this file and switch-rx.c, checked by spin.
+ * docs/protocol.md, "The switch"; [S 5], [S 6].
+ */
+#include <errno.h>
+
+#include "base/os.h"
+#include "conn.h"
+
+#define SEND_VECS 64
+
+static void want(struct conn_t *c, uint32_t events)
+{
+	atomic_fetch_or(&c->events, events);
+}
+
+static void put_record(struct conn_t *c, enum xvmc_path target,
+		       enum xvmc_reason why, unsigned int flags, uint64_t pos,
+		       uint64_t len)
+{
+	struct conn_tx *tx = &c->tx;
+	struct xvmc_record rec;
+
+	xvmc_record_make(&rec, tx->s.nonce, tx->epoch, target, why, flags, pos,
+			 len);
+	/* At most two are ever on their way: RING, then at once TCP again. */
+	memmove(tx->head, tx->head + tx->head_off,
+		(size_t)(tx->head_len - tx->head_off));
+	tx->head_len = (uint8_t)(tx->head_len - tx->head_off);
+	tx->head_off = 0;
+	memcpy(tx->head + tx->head_len, &rec, sizeof(rec));
+	tx->head_len = (uint8_t)(tx->head_len + sizeof(rec));
+	tx->reason = (uint8_t)why;
+	c->switches++;
+}
+
+/* TCP itself is broken: nothing that waits can go out any more. */
+static int tx_broken(struct conn_t *c, int err)
+{
+	struct conn_tx *tx = &c->tx;
+
+	tx->err = err;
+	tx->path = XVMC_PATH_TCP;
+	tx->head_off = tx->head_len = 0;
+	tx->replay_pos = tx->replay_end;
+	tx->fin_owed = false;
+	want(c, XVMC_EV_TX_CHANGED);
+	return 0;
+}
+
+static ssize_t flush_piece(struct conn_t *c, const uint8_t *p, size_t n)
+{
+	struct iovec vec = { .iov_base = (void *)(uintptr_t)p, .iov_len = n };
+	ssize_t r = c->tcp->send(c->tcp_arg, &vec, 1, 0);
+
+	if (r > 0)
+		c->tx.extra += (uint64_t)r;
+	return r;
+}
+
+int xvmc_conn_tx_flush(struct conn_t *c)
+{
+	struct conn_tx *tx = &c->tx;
+	ssize_t r;
+
+	while (tx->head_off < tx->head_len) {
+		r = flush_piece(c, tx->head + tx->head_off,
+				(size_t)(tx->head_len - tx->head_off));
+		if (r == -EAGAIN)
+			goto later;
+		if (r < 0)
+			return tx_broken(c, (int)r);
+		tx->head_off = (uint8_t)(tx->head_off + r);
+	}
+	while (tx->replay_pos < tx->replay_end) {
+		size_t at = tx->replay_pos & (tx->s.size - 1);
+		size_t n = tx->replay_end - tx->replay_pos;
+
+		if (n > tx->s.size - at)
+			n = tx->s.size - at;
+		r = flush_piece(c, tx->s.data + at, n);
+		if (r == -EAGAIN)
+			goto later;
+		if (r < 0)
+			return tx_broken(c, (int)r);
+		tx->replay_pos += (uint64_t)r;
+		xvmc_stat_add(c->stats, XVMC_S_REPLAY_BYTES, (uint64_t)r);
+	}
+	if (tx->fin_owed) {
+		tx->fin_owed = false;
+		c->tcp->shutdown_wr(c->tcp_arg);
+	}
+	return 0;
+later:
+	want(c, XVMC_EV_PENDING);
+	return -EAGAIN;
+}
+
+int xvmc_conn_tx_announce(struct conn_t *c, uint64_t now_ns)
+{
+	struct conn_tx *tx = &c->tx;
+	struct ring_announcement ann;
+	uint64_t ksent, ktaken, karrived;
+	int r;
+
+	if (tx->path != XVMC_PATH_TCP || !tx->attached || tx->announced ||
+	    xvmc_conn_tx_pending(c) || tx->err)
+		return -EAGAIN;
+	/* Bytes that bypassed us would shift every later position. */
+	r = c->tcp->counts(c->tcp_arg, &ksent, &ktaken, &karrived);
+	if (r == 0 && ksent != tx->sent - tx->ring_bytes + tx->extra) {
+		tx->reason = XVMC_R_COUNT_MISMATCH;
+		return -EBADMSG;
+	}
+	tx->epoch++;
+	tx->ann_pos = tx->sent;
+	tx->ann_ns = now_ns;
+	tx->ann_incarnation = xvmc_hv_incarnation(c->hv);
+	tx->announced = true;
+	xvmc_sender_start(&tx->s, tx->sent);
+	ann = (struct ring_announcement){ .pos = tx->sent,
+					  .rcvd = c->rx.rcvd,
+					  .epoch = tx->epoch };
+	ring_announce(tx->s.s, tx->s.r, &ann);
+	xvmc_hv_notify(c->hv, &tx->chan);
+	return 0;
+}
+
+int xvmc_conn_tx_settle(struct conn_t *c, uint64_t now_ns, bool give_up)
+{
+	struct conn_tx *tx = &c->tx;
+	enum xvmc_ann_state state;
+
+	if (!tx->announced)
+		return tx->path == XVMC_PATH_RING ? 0 : -ECANCELED;
+	state = ring_ann_state(tx->s.r, tx->epoch);
+	if (state == XVMC_ANN_ANNOUNCED) {
+		if (!give_up && now_ns - tx->ann_ns < c->announce_ns)
+			return -EBUSY;
+		/* One compare-and-swap decides [protocol B5]. */
+		if (!ring_decide(tx->s.r, tx->epoch, XVMC_ANN_CANCELLED))
+			state = ring_ann_state(tx->s.r, tx->epoch);
+	}
+	tx->announced = false;
+	want(c, XVMC_EV_TX_CHANGED);
+	if (state != XVMC_ANN_ACKED) {
+		tx->reason = XVMC_R_ANN_TIMEOUT;
+		xvmc_stat_add(c->stats, XVMC_S_ANN_CANCELLED, 1);
+		return -ECANCELED;
+	}
+	put_record(c, XVMC_PATH_RING, XVMC_R_PROMOTED, 0, tx->ann_pos, 0);
+	tx->path = XVMC_PATH_RING;
+	xvmc_stat_add(c->stats, XVMC_S_TO_RING, 1);
+	xvmc_conn_tx_flush(c);
+	return 0;
+}
+
+void xvmc_conn_tx_leave(struct conn_t *c, enum xvmc_reason why, bool both)
+{
+	struct conn_tx *tx = &c->tx;
+	uint64_t len;
+
+	if (tx->announced)
+		xvmc_conn_tx_settle(c, 0, true);
+	if (tx->path == XVMC_PATH_TCP) {
+		tx->reason = (uint8_t)why;
+		return;
+	}
+	/* O may be old, never too new: a lying cons leaves the last good one. */
+	xvmc_sender_look(&tx->s);
+	len = tx->s.prod - tx->s.known;
+	tx->epoch++;
+	put_record(c, XVMC_PATH_TCP, why, both ? XVMC_REC_BOTH : 0, tx->s.known,
+		   len);
+	tx->replay_pos = tx->s.known;
+	tx->replay_end = tx->s.prod;
+	tx->path = XVMC_PATH_TCP;
+	xvmc_stat_add(c->stats, XVMC_S_TO_TCP, 1);
+	xvmc_stat_add(c->stats, XVMC_S_REASON0 + why, 1);
+	want(c, XVMC_EV_TX_CHANGED);
+	xvmc_conn_tx_flush(c);
+}
+
+void xvmc_conn_tx_abandon(struct conn_t *c, enum xvmc_reason why)
+{
+	struct conn_tx *tx = &c->tx;
+
+	if (tx->announced)
+		xvmc_conn_tx_settle(c, 0, true);
+	tx->head_off = tx->head_len = 0;
+	tx->replay_pos = tx->replay_end;
+	if (tx->path == XVMC_PATH_RING)
+		xvmc_stat_add(c->stats, XVMC_S_REASON0 + why, 1);
+	tx->path = XVMC_PATH_TCP;
+	tx->reason = (uint8_t)why;
+	want(c, XVMC_EV_TX_CHANGED);
+}
+
+static ssize_t write_tcp(struct conn_t *c, struct xvmc_iov *it, int flags)
+{
+	struct iovec vec[SEND_VECS];
+	size_t cnt = xvmc_iov_slice(it, it->left, vec, SEND_VECS);
+	ssize_t r = c->tcp->send(c->tcp_arg, vec, cnt, flags);
+
+	if (r > 0) {
+		xvmc_iov_advance(it, (size_t)r);
+		c->tx.sent += (uint64_t)r;
+		xvmc_stat_add(c->stats, XVMC_S_TCP_TX_BYTES, (uint64_t)r);
+	}
+	return r;
+}
+
+static ssize_t write_ring(struct conn_t *c, struct xvmc_iov *it)
+{
+	struct conn_tx *tx = &c->tx;
+	bool ring = false;
+	ssize_t r = xvmc_sender_write(&tx->s, it, it->left, &ring);
+
+	if (r > 0) {
+		atomic_store_explicit(&tx->sent, tx->s.prod, memory_order_relaxed);
+		tx->ring_bytes += (uint64_t)r;
+		xvmc_stat_add(c->stats, XVMC_S_RING_TX_BYTES, (uint64_t)r);
+	}
+	if (ring) {
+		xvmc_hv_notify(c->hv, &tx->chan);
+		xvmc_stat_add(c->stats, XVMC_S_DOORBELLS, 1);
+	}
+	return r ? r : -EAGAIN;
+}
+
+ssize_t xvmc_conn_write(struct conn_t *c, struct xvmc_iov *it, int flags)
+{
+	struct conn_tx *tx = &c->tx;
+	ssize_t r;
+
+	if (tx->err)
+		return tx->err;
+	if (tx->announced && xvmc_conn_tx_settle(c, os_now_ns(), false) == -EBUSY)
+		return -EBUSY;
+	if (tx->path == XVMC_PATH_RING) {
+		r = write_ring(c, it);
+		if (r != -EPROTO)
+			return r;
+		/* The peer wrote an index that cannot be. TCP still works. */
+		xvmc_conn_tx_leave(c, XVMC_R_BAD_INDEX, true);
+	}
+	if (xvmc_conn_tx_pending(c)) {
+		r = xvmc_conn_tx_flush(c);
+		if (r < 0)
+			return r;
+		if (tx->err)
+			return tx->err;
+	}
+	return write_tcp(c, it, flags);
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The inside of the local backend: what local.c (the contract), local-call.c
+ * (talking to xvmcd) and local-pages.c (memory, and the instant of a
+ * migration) share. Nobody else includes it.
+ *
+ * Who touches what: everything belongs to the handle's one thread, except
+ * the board, slot, and the fields of a channel that notify reads, which are
+ * constant or atomic.
+ */
+#ifndef XVMC_HV_LOCAL_H
+#define XVMC_HV_LOCAL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/list.h"
+#include "hv.h"
+#include "local-wire.h"
+
+struct local_share {
+	struct xvmc_list node;
+	char *addr;
+	size_t npages;
+	bool writable;
+	bool cut; /* a migration made it ours alone */
+	int fd;   /* kept: a private copy of it takes its place in a cut */
+	uint32_t gref;
+	uint32_t life; /* the connection that knows the grant */
+	char *older;   /* writable: first halves as they were */
+};
+
+struct local_map {
+	struct xvmc_list node;
+	char *addr;
+	size_t npages;
+	bool writable;
+	bool cut;
+	size_t clear_byte;
+	uint32_t number;
+	uint32_t life;
+};
+
+struct local_chan {
+	struct xvmc_list node;
+	int wait_fd, peer_fd;
+	uint32_t port;
+	uint32_t life;
+	const uint32_t *self_word, *peer_word; /* domids in the board ... */
+	uint32_t self_domid, peer_domid;       /* ... and what they were */
+	atomic_bool silent;
+};
+
+struct local_hv {
+	struct xvmc_hv hv; /* first */
+	char *dir;
+	char domain[XVMC_NAME_MAX];
+	int sock;    /* to xvmcd, -1: gone */
+	int wait_fd; /* an epoll instance with sock in it: outlives sock */
+	int ff_fd;   /* pages of 0xFF */
+	struct xvmc_board *board;
+	dev_t board_dev;
+	ino_t board_ino;
+	atomic_uint slot;
+	uint32_t domid;    /* as we last knew it */
+	uint32_t life;     /* +1 with each connection to an xvmcd */
+	uint32_t serial;   /* of the last call */
+	uint32_t overdue;  /* a call that was not answered in time, or 0 */
+	uint16_t overdue_type;
+	uint64_t retry_at; /* not before: try to reach xvmcd again */
+	struct xvmc_list shares, maps, chans;
+};
+
+/* ---- local-call.c ---- */
+
+/* Opens the connection and says hello; on a second life, finds out whether
+ * we are still who we were. */
+int local_connect(struct local_hv *lh);
+
+/* Closes the connection; what is shared and mapped stays. */
+void local_disconnect(struct local_hv *lh);
+
+/*
+ * One hypercall: sets version and serial, sends with fd (or -1), waits for
+ * the answer, plays what arrives in between. nfds descriptors are expected
+ * along with success and returned high and CLOEXEC.
+ */
+int local_call(struct local_hv *lh, void *msg, int fd,
+	       struct xvmc_lw_reply *ret_reply, unsigned int nfds,
+	       int *ret_fds);
+
+/* Sends a message that is not answered; lost if it cannot be sent. */
+void local_tell(struct local_hv *lh, uint16_t type, uint32_t number);
+
+/* Handles all that has arrived. -EIO: xvmcd is gone. */
+int local_drain(struct local_hv *lh);
+
+/* ---- local-pages.c ---- */
+
+/* Makes and maps the memory; local.c has it granted. */
+int local_share_new(size_t npages, bool writable,
+		    struct local_share **ret_share);
+void local_share_free(struct local_share *share);
+
+/* Consumes fd. */
+int local_map_new(int fd, size_t offset, size_t npages, bool writable,
+		  struct local_map **ret_map);
+void local_map_free(struct local_map *map);
+
+/* Pre-copy begins: remembers what the peers' words say now. */
+void local_snapshot(struct local_hv *lh);
+
+/* The instant: from here on this process sees none of its peers' pages and
+ * no peer sees what it writes [X 3] [X 4]. */
+void local_cut(struct local_hv *lh);
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The phases of a live migration for one connection [S 6].
+ */
+#include "migrate.h"
+
+bool migrate_concerns(const struct conn_t *c, const struct migrate_event *ev)
+{
+	return c->link != 0 && (ev->self || c->peer_domid == ev->old_domid);
+}
+
+bool keep_con_with_migration(struct conn_t *c, const struct migrate_event *ev)
+{
+	(void)c;
+	(void)ev;
+	return true;
+}
+
+bool migrate_prepare(struct conn_t *c, const struct migrate_event *ev)
+{
+	(void)ev;
+	xvmc_conn_tx_leave(c, XVMC_R_PREPARE, true);
+	return xvmc_conn_tx_idle(c) && xvmc_conn_rx_idle(c);
+}
+
+void finish_mig(struct conn_t *c, const struct migrate_event *ev)
+{
+	if (ev->self && c->rx.attached)
+		c->rx.gone = true;
+	xvmc_conn_tx_leave(c, ev->self ? XVMC_R_MIGRATE_SELF : XVMC_R_MIGRATE_PEER,
+			   true);
+}

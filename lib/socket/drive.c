@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What one endpoint needs next. drive() looks at everything and does what is
+ * due; it may be called at any time, as often as one likes. Calls that wait
+ * for something (an acknowledgement, room, the peer's record) return here
+ * when the service thread's epoll, the queue, or the clock says so.
+ */
+#include <errno.h>
+#include <linux/futex.h>
+
+#include "service.h"
+
+#define MS 1000000u
+#define BACKOFF_MIN (2 * MS)
+#define BACKOFF_MAX (1000u * MS)
+
+static void due(struct xvmc_endpoint *ep, uint64_t at)
+{
+	if (!ep->svc.due_ns || at < ep->svc.due_ns)
+		ep->svc.due_ns = at;
+}
+
+static void back_off(struct xvmc_endpoint *ep, uint64_t now)
+{
+	uint64_t b = ep->svc.backoff_ns * 2;
+
+	if (b < BACKOFF_MIN)
+		b = BACKOFF_MIN;
+	if (b > BACKOFF_MAX)
+		b = BACKOFF_MAX;
+	ep->svc.backoff_ns = b;
+	ep->svc.try_ns = now + b;
+}
+
+void drive_leave(struct xvmc_service *sv, struct xvmc_endpoint *ep,
+		 enum xvmc_reason why, bool pin)
+{
+	ep->svc.pin = ep->svc.pin || pin;
+	ep->svc.want_ring = false;
+	if (ep->svc.leaving)
+		return;
+	ep->svc.leaving = true;
+	ep->svc.reason = why;
+	service_log(sv, ep, "leaves", why);
+}
+
+/* tx.lock held. */
+static void drive_tx(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now)
+{
+	struct conn_t *c = &ep->conn;
+	int r;
+
+	if (c->tx.announced) {
+		r = xvmc_conn_tx_settle(c, now, false);
+		if (r == -ECANCELED)
+			back_off(ep, now);
+		if (r == 0) {
+			ep->svc.backoff_ns = 0;
+			service_log(sv, ep, "tx on the ring", XVMC_R_PROMOTED);
+		}
+	}
+	if (xvmc_conn_tx_pending(c))
+		xvmc_conn_tx_flush(c);
+	if (ep->svc.want_ring && c->tx.attached && c->tx.path == XVMC_PATH_TCP &&
+	    !c->tx.announced && !c->tx.err && now >= ep->svc.try_ns) {
+		if (atomic_load(&ep->tx_gate) & ~XVMC_GATE_MANAGED) {
+			back_off(ep, now); /* a writer is inside the kernel */
+		} else {
+			r = xvmc_conn_tx_announce(c, now);
+			if (r == -EBADMSG)
+				drive_leave(sv, ep, XVMC_R_COUNT_MISMATCH, true);
+			else if (r < 0)
+				back_off(ep, now);
+		}
+	}
+	if (c->tx.announced)
+		due(ep, c->tx.ann_ns + c->announce_ns);
+	else if (ep->svc.want_ring && c->tx.attached && !c->tx.err &&
+		 c->tx.path == XVMC_PATH_TCP)
+		due(ep, ep->svc.try_ns > now ? ep->svc.try_ns : now + BACKOFF_MIN);
+}
+
+/* tx.lock held: does the reader of our full ring read? */
+static void drive_stuck(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now)
+{
+	struct conn_tx *tx = &ep->conn.tx;
+	uint64_t limit = (uint64_t)ep->ctx->opt.stuck_ms * MS;
+
+	if (!ep->tx_full)
+		return;
+	if (tx->path != XVMC_PATH_RING || xvmc_sender_look(&tx->s) < 0 ||
+	    tx->s.prod - tx->s.known < tx->s.size / 2) {
+		ep->tx_full = false;
+		ep->svc.full_ns = 0;
+		return;
+	}
+	if (!ep->svc.full_ns || tx->s.known != ep->svc.full_known) {
+		ep->svc.full_ns = now;
+		ep->svc.full_known = tx->s.known;
+	} else if (now - ep->svc.full_ns >= limit) {
+		xvmc_conn_tx_leave(&ep->conn, XVMC_R_STUCK, false);
+		service_log(sv, ep, "tx to TCP", XVMC_R_STUCK);
+		ep->tx_full = false;
+		ep->svc.full_ns = 0;
+		if (ep->svc.backoff_ns < 50 * MS)
+			ep->svc.backoff_ns = 50 * MS;
+		back_off(ep, now);
+		return;
+	}
+	due(ep, ep->svc.full_ns + limit);
+}
+
+/* rx.lock held. */
+static void drive_rx(struct xvmc_service *sv, struct xvmc_endpoint *ep)
+{
+	struct conn_t *c = &ep->conn;
+	uint32_t sleepers = atomic_load(&ep->rx_gate) & ~XVMC_GATE_MANAGED;
+	int r;
+
+	/* A thread that went into the kernel before the connection was
+	 * managed shall find the record itself: it is what wakes it. */
+	if (c->rx.path == XVMC_PATH_RING || !sleepers)
+		xvmc_conn_rx_pump(c);
+	if (!ep->svc.leaving) {
+		r = xvmc_conn_rx_ack(c, c->tx.sent, sleepers);
+		if (r == -EBADMSG)
+			drive_leave(sv, ep, XVMC_R_COUNT_MISMATCH, true);
+		if (r > 0)
+			xvmc_conn_rx_pump(c);
+	}
+}
+
+static void watches(struct xvmc_service *sv, struct xvmc_endpoint *ep)
+{
+	struct conn_t *c = &ep->conn;
+	struct xvmc_ep_svc *s = &ep->svc;
+
+	/* The bells only while an announcement is to be seen or answered;
+	 * in the ring they ring for the application. */
+	service_watch(sv, ep, c->rx.chan.wait_fd, TAG_RX_BELL, &s->watch_rx,
+		      c->rx.have_chan && c->rx.path == XVMC_PATH_TCP &&
+			      c->rx.expect == XVMC_POS_NONE);
+	service_watch(sv, ep, c->tx.chan.wait_fd, TAG_TX_BELL, &s->watch_tx,
+		      c->tx.have_chan && c->tx.announced);
+	service_watch(sv, ep, ep->io_fd, TAG_TCP, &s->watch_tcp, ep->io_fd >= 0);
+}
+
+/* Everything of the rings is over: back to the kernel alone. */
+static bool try_plain(struct xvmc_service *sv, struct xvmc_endpoint *ep)
+{
+	struct conn_t *c = &ep->conn;
+	bool done;
+
+	if (ep->svc.closing ? xvmc_conn_tx_pending(c) && !c->tx.err :
+			      !xvmc_conn_tx_idle(c) || !xvmc_conn_rx_idle(c))
+		return false;
+	/* An error stays with us: the kernel would call it end of stream. */
+	if (!ep->svc.closing &&
+	    (c->rx.in.len || c->rx.skip || c->rx.pull || c->rx.err))
+		return false;
+	pthread_mutex_unlock(&c->rx.lock);
+	pthread_mutex_unlock(&c->tx.lock);
+	xvmc_epoll_ep_plain(ep);
+	pthread_mutex_lock(&c->tx.lock);
+	pthread_mutex_lock(&c->rx.lock);
+	service_watch(sv, ep, c->rx.chan.wait_fd, TAG_RX_BELL, &ep->svc.watch_rx, false);
+	service_watch(sv, ep, c->tx.chan.wait_fd, TAG_TX_BELL, &ep->svc.watch_tx, false);
+	service_watch(sv, ep, ep->io_fd, TAG_TCP, &ep->svc.watch_tcp, false);
+	done = endpoint_unmanage(ep);
+	if (!done)
+		due(ep, os_now_ns() + MS);
+	return done;
+}
+
+static void became_plain(struct xvmc_service *sv, struct xvmc_endpoint *ep)
+{
+	enum xvmc_reason why = ep->svc.reason;
+
+	ep->svc.leaving = ep->svc.leave_told = ep->svc.asked = false;
+	ep->svc.tcp_ev = 0;
+	ep->reason = why;
+	ep->conn.rx.hand_over = false;
+	service_log(sv, ep, "is plain TCP again", why);
+	fork_release(ep, ep->svc.pin);
+	link_ended(sv, ep, why);
+	ep->state = ep->svc.pin ? XVMC_EP_PINNED : XVMC_EP_REGISTERED;
+	OS3(SYS_futex, &ep->state, FUTEX_WAKE_PRIVATE, INT32_MAX);
+}
+
+/* The link ended before both rings were there. */
+static void abort_setup(struct xvmc_service *sv, struct xvmc_endpoint *ep)
+{
+	struct conn_t *c = &ep->conn;
+
+	pthread_mutex_lock(&c->tx.lock);
+	pthread_mutex_lock(&c->rx.lock);
+	xvmc_conn_tx_detach(c);
+	xvmc_conn_rx_detach(c);
+	if (ep->io_fd >= 0)
+		os_close(ep->io_fd);
+	ep->io_fd = -1;
+	pthread_mutex_unlock(&c->rx.lock);
+	pthread_mutex_unlock(&c->tx.lock);
+	became_plain(sv, ep);
+}
+
+static void forget(struct xvmc_service *sv, struct xvmc_endpoint *ep)
+{
+	link_unregister(sv, ep);
+	xvmc_list_del(&ep->svc_link);
+	xvmc_ep_put(ep); /* the service's reference: ep may be gone now */
+}
+
+static void drive_managed(struct xvmc_service *sv, struct xvmc_endpoint *ep,
+			  uint64_t now)
+{
+	struct conn_t *c = &ep->conn;
+	bool plain = false;
+	uint32_t ev;
+
+	pthread_mutex_lock(&c->tx.lock);
+	pthread_mutex_lock(&c->rx.lock);
+	drive_rx(sv, ep);
+	ev = atomic_exchange(&c->events, 0);
+	if (ev & XVMC_EV_CLOSED) {
+		xvmc_conn_tx_abandon(c, XVMC_R_PEER_DIED);
+		drive_leave(sv, ep, XVMC_R_CLOSE, true);
+	}
+	if (ev & XVMC_EV_GONE) {
+		c->rx.gone = true;
+		drive_leave(sv, ep, c->rx.reason == XVMC_R_BAD_INDEX ?
+					    XVMC_R_BAD_INDEX :
+					    XVMC_R_MIGRATE_SELF, false);
+	}
+	if (ev & XVMC_EV_FOLLOW)
+		drive_leave(sv, ep, (enum xvmc_reason)c->rx.reason, false);
+	if (ep->svc.leaving) {
+		if (c->tx.path == XVMC_PATH_TCP && !c->tx.announced &&
+		    c->rx.path == XVMC_PATH_RING && !ep->svc.leave_told) {
+			ep->svc.leave_told = true;
+			link_say(sv, ep, XVMC_SETUP_LEAVE, ep->svc.reason);
+		}
+		xvmc_conn_tx_leave(c, (enum xvmc_reason)ep->svc.reason,
+				   !(ev & XVMC_EV_FOLLOW));
+	}
+	drive_tx(sv, ep, now);
+	drive_stuck(sv, ep, now);
+	ev |= atomic_exchange(&c->events, 0);
+	/* Those who sleep on the bells do not see the TCP socket's edges. */
+	if (ep->svc.tcp_ev && c->rx.path == XVMC_PATH_TCP)
+		ev |= XVMC_EV_RX_CHANGED;
+	if (ep->svc.tcp_ev && c->tx.path == XVMC_PATH_TCP)
+		ev |= XVMC_EV_TX_CHANGED;
+	ep->svc.tcp_ev = 0;
+	if (ep->svc.leaving || ep->svc.closing)
+		plain = try_plain(sv, ep);
+	if (!plain) {
+		watches(sv, ep);
+		/* What came before the watch was on. */
+		if (ep->svc.watch_rx && !ep->svc.leaving &&
+		    xvmc_conn_rx_ack(c, c->tx.sent, atomic_load(&ep->rx_gate) &
+					     ~XVMC_GATE_MANAGED) > 0)
+			watches(sv, ep);
+		if (ev & (XVMC_EV_RX_CHANGED | XVMC_EV_CLOSED))
+			endpoint_poke_rx(ep);
+		if (ev & XVMC_EV_TX_CHANGED)
+			endpoint_poke_tx(ep);
+	}
+	pthread_mutex_unlock(&c->rx.lock);
+	pthread_mutex_unlock(&c->tx.lock);
+	if (plain) {
+		sv->nrings--;
+		atomic_fetch_sub(&ep->ctx->stats->value[XVMC_S_RINGS], 1);
+		became_plain(sv, ep);
+	} else if (ev) {
+		xvmc_epoll_ep_changed(ep);
+	}
+}
+
+void drive(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now)
+{
+	uint32_t pin = atomic_exchange(&ep->pin_wanted, 0);
+
+	ep->svc.due_ns = 0;
+	ep->svc.closing = ep->nfds == 0;
+	if (pin) {
+		ep->conn.rx.hand_over = true;
+		ep->svc.pin = true;
+		if (ep->svc.asked || xvmc_ep_managed(ep))
+			drive_leave(sv, ep, (enum xvmc_reason)pin, true);
+	}
+	if (xvmc_ep_managed(ep))
+		drive_managed(sv, ep, now);
+	if (xvmc_ep_managed(ep))
+		return;
+	if (ep->svc.leaving || (ep->svc.closing && ep->svc.asked))
+		abort_setup(sv, ep);
+	if (ep->svc.closing) {
+		forget(sv, ep);
+		return;
+	}
+	if (ep->svc.pin && ep->state != XVMC_EP_PINNED) {
+		ep->reason = pin ? pin : ep->svc.reason;
+		link_unregister(sv, ep);
+		ep->state = XVMC_EP_PINNED;
+		OS3(SYS_futex, &ep->state, FUTEX_WAKE_PRIVATE, INT32_MAX);
+		return;
+	}
+	if (ep->state == XVMC_EP_QUEUED)
+		link_register(sv, ep);
+}

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Endpoints: birth when a TCP connection is made that could become eligible,
+ * the TCP socket beneath, PLAIN and MANAGED, and the bells. The switch is
+ * lib/conn's, who decides is service.c's business.
+ */
+#include <errno.h>
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+
+#include "internal.h"
+
+/* ---- the TCP socket beneath a connection ---- */
+
+static ssize_t ep_tcp_send(void *tcp, const struct iovec *vec, size_t cnt, int flags)
+{
+	struct xvmc_endpoint *ep = tcp;
+	struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)vec,
+			      .msg_iovlen = cnt };
+
+	return os_sendmsg(ep->io_fd, &msg, flags | MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static ssize_t ep_tcp_recv(void *tcp, const struct iovec *vec, size_t cnt, bool peek)
+{
+	struct xvmc_endpoint *ep = tcp;
+	struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)vec,
+			      .msg_iovlen = cnt };
+
+	return os_recvmsg(ep->io_fd, &msg, MSG_DONTWAIT | (peek ? MSG_PEEK : 0));
+}
+
+int tcp_counts(int fd, bool active, uint64_t *ret_sent, uint64_t *ret_taken,
+	       uint64_t *ret_arrived)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+	int outq = 0, inq = 0, r;
+
+	memset(&info, 0, sizeof(info));
+	r = os_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len);
+	if (r < 0)
+		return r;
+	/* Meaningful only while both halves are open (a FIN counts as a byte)
+	 * and on kernels that have the counters. */
+	if (info.tcpi_state != 1 /* TCP_ESTABLISHED */ ||
+	    len < offsetof(struct tcp_info, tcpi_bytes_received) + 8)
+		return -EOPNOTSUPP;
+	r = os_ioctl(fd, SIOCOUTQ, &outq);
+	if (r == 0)
+		r = os_ioctl(fd, SIOCINQ, &inq);
+	if (r < 0)
+		return r;
+	/* The SYN of the connecting side counts as a byte that was acked. */
+	*ret_sent = info.tcpi_bytes_acked - (active ? 1 : 0) + (uint64_t)outq;
+	*ret_arrived = info.tcpi_bytes_received;
+	*ret_taken = info.tcpi_bytes_received - (uint64_t)inq;
+	return 0;
+}
+
+static int ep_tcp_counts(void *tcp, uint64_t *ret_sent, uint64_t *ret_taken,
+			 uint64_t *ret_arrived)
+{
+	struct xvmc_endpoint *ep = tcp;
+
+	return tcp_counts(ep->io_fd, ep->active, ret_sent, ret_taken, ret_arrived);
+}
+
+static void ep_tcp_shutdown_wr(void *tcp)
+{
+	struct xvmc_endpoint *ep = tcp;
+
+	os_shutdown(ep->io_fd, SHUT_WR);
+}
+
+static const struct xvmc_tcp_ops ep_tcp_ops = {
+	.send = ep_tcp_send,
+	.recv = ep_tcp_recv,
+	.counts = ep_tcp_counts,
+	.shutdown_wr = ep_tcp_shutdown_wr,
+};
+
+/* ---- birth and end ---- */
+
+static struct xvmc_endpoint *endpoint_alloc(struct xvmc_ctx *ctx)
+{
+	struct xvmc_endpoint *ep;
+
+	pthread_mutex_lock(&ctx->lock);
+	ep = (struct xvmc_endpoint *)ctx->free_eps;
+	if (ep)
+		ctx->free_eps = ep->obj.free_next;
+	pthread_mutex_unlock(&ctx->lock);
+	if (ep)
+		return ep;
+	ep = aligned_alloc(64, (sizeof(*ep) + 63) / 64 * 64);
+	if (ep)
+		memset(ep, 0, sizeof(*ep));
+	return ep;
+}
+
+/* Everything but obj and the gates, which a late reader may still touch. */
+static void endpoint_reset(struct xvmc_endpoint *ep, struct xvmc_ctx *ctx, int fd)
+{
+	ep->ctx = ctx;
+	ep->fd = fd;
+	ep->state = XVMC_EP_TRACKED;
+	ep->reason = XVMC_R_YOUNG;
+	ep->ops = 0;
+	ep->nfds = 1;
+	ep->active = ep->nonblock = ep->forked = ep->inherited = false;
+	ep->connecting = false;
+	ep->rcv_timeo_ns = ep->snd_timeo_ns = 0;
+	atomic_fetch_and(&ep->rx_gate, ~XVMC_GATE_MANAGED);
+	atomic_fetch_and(&ep->tx_gate, ~XVMC_GATE_MANAGED);
+	ep->rx_waiters = ep->tx_waiters = ep->bell_holds = 0;
+	ep->rx_poke_fd = ep->tx_poke_fd = ep->io_fd = -1;
+	ep->tx_full = false;
+	ep->spin_rx = ep->spin_tx = ctx->opt.spin_us * 1000;
+	ep->queued = false;
+	memset(&ep->svc, 0, sizeof(ep->svc));
+	xvmc_list_init(&ep->epregs);
+	xvmc_conn_init(&ep->conn, &ep_tcp_ops, ep, ctx->stats);
+	ep->conn.announce_ns = (uint64_t)ctx->opt.announce_us * 1000;
+}
+
+void endpoint_free(struct xvmc_ctx *ctx, struct xvmc_endpoint *ep)
+{
+	pthread_mutex_lock(&ctx->lock);
+	xvmc_list_del(&ep->all_link);
+	pthread_mutex_unlock(&ctx->lock);
+	xvmc_conn_deinit(&ep->conn);
+	pthread_mutex_lock(&ctx->lock);
+	ep->obj.free_next = ctx->free_eps;
+	ctx->free_eps = &ep->obj;
+	pthread_mutex_unlock(&ctx->lock);
+}
+
+/* The library's table of VMs[] comes with the first connection after xvmcd
+ * has published its board; one look at the file system a second until then. */
+static struct vms *get_vms(struct xvmc_ctx *ctx)
+{
+	struct vms *vms = atomic_load_explicit(&ctx->vms, memory_order_acquire);
+	uint64_t now;
+
+	if (vms)
+		return vms;
+	now = os_now_ns();
+	pthread_mutex_lock(&ctx->lock);
+	vms = ctx->vms;
+	if (!vms && now >= ctx->vms_retry_ns) {
+		ctx->vms_retry_ns = now + 1000000000u;
+		if (vms_open(ctx->opt.dir, ctx->opt.domain, &vms) == 0)
+			ctx->vms = vms;
+		else
+			vms = NULL;
+	}
+	pthread_mutex_unlock(&ctx->lock);
+	return vms;
+}
+
+static void track(struct xvmc_ctx *ctx, int fd, const struct sockaddr *sa,
+		  socklen_t len, bool active, bool in_progress)
+{
+	struct xvmc_endpoint *ep;
+	struct in6_addr ip;
+	uint16_t port;
+	struct vms *vms;
+
+	if (!ctx->opt.enable || ctx->ended || (unsigned int)fd >= ctx->nfds ||
+	    !vms_addr(sa, len, &ip, &port))
+		return;
+	vms = get_vms(ctx);
+	if (!vms || !vms_possible(vms, &ip))
+		return;
+	if (xvmc_fd_peek(ctx, fd)) /* a second connect on the same socket */
+		return;
+	ep = endpoint_alloc(ctx);
+	if (!ep)
+		return;
+	endpoint_reset(ep, ctx, fd);
+	ep->active = active;
+	ep->connecting = in_progress;
+	pthread_mutex_lock(&ctx->lock);
+	ep->epid = ++ctx->next_epid;
+	xvmc_list_add(&ctx->eps, &ep->all_link);
+	pthread_mutex_unlock(&ctx->lock);
+	xvmc_stat_add(ctx->stats, XVMC_S_TRACKED, 1);
+	xvmc_obj_init(&ep->obj, XVMC_OBJ_ENDPOINT);
+	fdtab_set(ctx, fd, &ep->obj);
+}
+
+void xvmc_sock_connected(struct xvmc_ctx *ctx, int fd, const struct sockaddr *sa,
+			 socklen_t len, bool in_progress)
+{
+	track(ctx, fd, sa, len, true, in_progress);
+}
+
+void xvmc_sock_accepted(struct xvmc_ctx *ctx, int fd, const struct sockaddr *sa,
+			socklen_t len)
+{
+	track(ctx, fd, sa, len, false, false);
+}
+
+/* ---- PLAIN and MANAGED ---- */
+
+static uint64_t timeo_ns(int fd, int name)
+{
+	struct timeval tv = { 0 };
+	socklen_t len = sizeof(tv);
+
+	os_getsockopt(fd, SOL_SOCKET, name, &tv, &len);
+	return (uint64_t)tv.tv_sec * 1000000000u + (uint64_t)tv.tv_usec * 1000u;
+}
+
+void xvmc_sock_sockopt_changed(struct xvmc_endpoint *ep, int fd, int level, int name)
+{
+	if (level != SOL_SOCKET)
+		return;
+	if (name == SO_RCVTIMEO)
+		ep->rcv_timeo_ns = timeo_ns(fd, SO_RCVTIMEO);
+	if (name == SO_SNDTIMEO)
+		ep->snd_timeo_ns = timeo_ns(fd, SO_SNDTIMEO);
+}
+
+void xvmc_sock_set_nonblock(struct xvmc_endpoint *ep, bool on)
+{
+	ep->nonblock = on;
+}
+
+int endpoint_manage(struct xvmc_endpoint *ep)
+{
+	struct conn_t *c = &ep->conn;
+	int flags;
+
+	if (!c->tx.chan.self_ring)
+		ep->tx_poke_fd = xvmc_os_high_fd(os_eventfd(0, EFD_CLOEXEC));
+	if (!c->rx.chan.self_ring)
+		ep->rx_poke_fd = xvmc_os_high_fd(os_eventfd(0, EFD_CLOEXEC));
+	if ((!c->tx.chan.self_ring && ep->tx_poke_fd < 0) ||
+	    (!c->rx.chan.self_ring && ep->rx_poke_fd < 0))
+		return -EMFILE;
+	flags = os_fcntl(ep->io_fd, F_GETFL, 0);
+	ep->nonblock = flags >= 0 && (flags & O_NONBLOCK);
+	ep->rcv_timeo_ns = timeo_ns(ep->io_fd, SO_RCVTIMEO);
+	ep->snd_timeo_ns = timeo_ns(ep->io_fd, SO_SNDTIMEO);
+	atomic_fetch_or(&ep->rx_gate, XVMC_GATE_MANAGED);
+	atomic_fetch_or(&ep->tx_gate, XVMC_GATE_MANAGED);
+	xvmc_epoll_ep_managed(ep);
+	return 0;
+}
+
+bool endpoint_unmanage(struct xvmc_endpoint *ep)
+{
+	/* Waiters count themselves first and look at the gate then; we do it
+	 * the other way round. Meanwhile PLAIN calls are right: all is idle. */
+	atomic_store(&ep->svc_wants_quiet, true);
+	atomic_fetch_and(&ep->rx_gate, ~XVMC_GATE_MANAGED);
+	atomic_fetch_and(&ep->tx_gate, ~XVMC_GATE_MANAGED);
+	if (ep->rx_waiters || ep->tx_waiters || ep->bell_holds) {
+		atomic_fetch_or(&ep->rx_gate, XVMC_GATE_MANAGED);
+		atomic_fetch_or(&ep->tx_gate, XVMC_GATE_MANAGED);
+		endpoint_poke_rx(ep);
+		endpoint_poke_tx(ep);
+		return false;
+	}
+	atomic_store(&ep->svc_wants_quiet, false);
+	xvmc_conn_tx_detach(&ep->conn);
+	xvmc_conn_rx_detach(&ep->conn);
+	if (ep->tx_poke_fd >= 0)
+		os_close(ep->tx_poke_fd);
+	if (ep->rx_poke_fd >= 0)
+		os_close(ep->rx_poke_fd);
+	if (ep->io_fd >= 0)
+		os_close(ep->io_fd);
+	ep->tx_poke_fd = ep->rx_poke_fd = ep->io_fd = -1;
+	ep->tx_full = false;
+	return true;
+}
+
+/* ---- bells ---- */
+
+static void poke(const struct xvmc_chan *chan, int poke_fd)
+{
+	if (chan->self_ring)
+		os_eventfd_ring(chan->wait_fd);
+	else if (poke_fd >= 0)
+		os_eventfd_ring(poke_fd);
+}
+
+void endpoint_poke_rx(struct xvmc_endpoint *ep)
+{
+	if (ep->conn.rx.have_chan)
+		poke(&ep->conn.rx.chan, ep->rx_poke_fd);
+}
+
+void endpoint_poke_tx(struct xvmc_endpoint *ep)
+{
+	if (ep->conn.tx.have_chan)
+		poke(&ep->conn.tx.chan, ep->tx_poke_fd);
+}
+
+void endpoint_events(struct xvmc_endpoint *ep)
+{
+	uint32_t ev = atomic_load_explicit(&ep->conn.events, memory_order_relaxed);
+
+	if (!ev)
+		return;
+	/* The service thread takes the rest and clears them. */
+	xvmc_service_kick(ep);
+}
+
+bool xvmc_ep_wait_begin(struct xvmc_endpoint *ep, short events)
+{
+	if (events & POLLIN)
+		atomic_fetch_add(&ep->rx_waiters, 1);
+	if (events & POLLOUT)
+		atomic_fetch_add(&ep->tx_waiters, 1);
+	/* Counted first: who finds it MANAGED now keeps it so. */
+	if (xvmc_ep_managed(ep))
+		return true;
+	if (events & POLLIN)
+		atomic_fetch_sub(&ep->rx_waiters, 1);
+	if (events & POLLOUT)
+		atomic_fetch_sub(&ep->tx_waiters, 1);
+	return false;
+}
+
+static void wait_left(struct xvmc_endpoint *ep, uint32_t left)
+{
+	if (!left && atomic_load(&ep->svc_wants_quiet))
+		xvmc_service_kick(ep);
+}
+
+void xvmc_ep_wait_end(struct xvmc_endpoint *ep, short events)
+{
+	uint32_t left;
+
+	if (events & POLLIN) {
+		/* We may have taken the ring another sleeper needed. */
+		left = atomic_fetch_sub(&ep->rx_waiters, 1) - 1;
+		if (left && xvmc_ep_glance(ep, POLLIN))
+			endpoint_poke_rx(ep);
+		wait_left(ep, left);
+	}
+	if (events & POLLOUT) {
+		left = atomic_fetch_sub(&ep->tx_waiters, 1) - 1;
+		if (left && xvmc_ep_glance(ep, POLLOUT))
+			endpoint_poke_tx(ep);
+		wait_left(ep, left);
+	}
+}
+
+bool xvmc_ep_bell_hold(struct xvmc_endpoint *ep)
+{
+	atomic_fetch_add(&ep->bell_holds, 1);
+	if (xvmc_ep_managed(ep))
+		return true;
+	atomic_fetch_sub(&ep->bell_holds, 1);
+	return false;
+}
+
+void xvmc_ep_bell_release(struct xvmc_endpoint *ep)
+{
+	wait_left(ep, atomic_fetch_sub(&ep->bell_holds, 1) - 1);
+}
+
+int xvmc_ep_wait_fds(struct xvmc_endpoint *ep, short event, int ret_fds[2])
+{
+	const struct xvmc_chan *chan =
+		event == POLLIN ? &ep->conn.rx.chan : &ep->conn.tx.chan;
+	int poke_fd = event == POLLIN ? ep->rx_poke_fd : ep->tx_poke_fd;
+
+	ret_fds[0] = chan->wait_fd;
+	if (chan->self_ring)
+		return 1;
+	ret_fds[1] = poke_fd;
+	return 2;
+}
+
+void xvmc_ep_wait_clear(struct xvmc_endpoint *ep, short event)
+{
+	int fds[2];
+	int n = xvmc_ep_wait_fds(ep, event, fds);
+
+	for (int i = 0; i < n; i++)
+		os_eventfd_drain(fds[i]);
+}

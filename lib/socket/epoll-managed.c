@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Registrations that move from the kernel to us and back, as the endpoint
+ * becomes MANAGED and PLAIN; the inner instance and the bells in it.
+ */
+#include <errno.h>
+#include <sys/eventfd.h>
+
+#include "epoll.h"
+
+/* ---- the inner instance ---- */
+
+/* A number that leads to the set now. The one it was made with nearly always;
+ * a program may have duplicated it and closed the first. */
+static int epset_number(struct xvmc_epset *set)
+{
+	struct xvmc_ctx *ctx = set->ctx;
+
+	if (xvmc_fd_peek(ctx, set->epfd) == &set->obj)
+		return set->epfd;
+	for (int fd = 0; fd < 65536 && (size_t)fd < ctx->nfds; fd++) {
+		if (xvmc_fd_peek(ctx, fd) == &set->obj) {
+			set->epfd = fd;
+			return fd;
+		}
+	}
+	return -EBADF;
+}
+
+static int open_kernel(struct xvmc_epset *set)
+{
+	int fd = epset_number(set), kfd;
+
+	if (fd < 0)
+		return fd;
+	kfd = xvmc_os_high_fd(os_fcntl(fd, F_DUPFD_CLOEXEC, 0));
+	if (kfd < 0)
+		return kfd;
+	if (xvmc_fd_peek(set->ctx, fd) != &set->obj) {
+		os_close(kfd); /* it was closed under our hands */
+		return -EBADF;
+	}
+	set->kfd = kfd;
+	return 0;
+}
+
+static int open_inner(struct xvmc_epset *set)
+{
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
+	struct xvmc_epreg *mark;
+	int inner, flag, r;
+
+	if (set->inner >= 0)
+		return 0;
+	if (set->kfd < 0) {
+		r = open_kernel(set);
+		if (r < 0)
+			return r;
+	}
+	mark = epreg_new(set->ctx->epolls, EPREG_INNER);
+	if (!mark)
+		return -ENOMEM;
+	mark->set = set;
+	inner = xvmc_os_high_fd(os_epoll_create(EPOLL_CLOEXEC));
+	flag = xvmc_os_high_fd(os_eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+	ev.data.u64 = epreg_tag(mark);
+	r = inner < 0 ? inner : flag < 0 ? flag :
+	    os_epoll_ctl(inner, EPOLL_CTL_ADD, flag, &ev);
+	ev.events = EPOLLIN;
+	if (r == 0)
+		r = os_epoll_ctl(set->kfd, EPOLL_CTL_ADD, inner, &ev);
+	if (r < 0) {
+		if (inner >= 0)
+			os_close(inner);
+		if (flag >= 0)
+			os_close(flag);
+		epreg_free(set->ctx->epolls, mark);
+		return r;
+	}
+	set->inner = inner;
+	set->flag = flag;
+	set->mark = mark;
+	return 0;
+}
+
+void epset_wake(struct xvmc_epset *set)
+{
+	/* Pairs with the sleeper, who counts himself before he looks at the
+	 * hot list for the last time. */
+	if (set->flag >= 0 &&
+	    (atomic_load(&set->sleepers) || atomic_load(&set->watched)))
+		os_eventfd_ring(set->flag);
+}
+
+/* ---- the hot list ---- */
+
+void epreg_heat(struct xvmc_epreg *reg)
+{
+	reg->misses = 0;
+	if (!reg->managed || reg->fired || xvmc_list_linked(&reg->hot_link))
+		return;
+	xvmc_list_add(&reg->set->hot, &reg->hot_link);
+	reg->set->nhot++;
+}
+
+void epreg_cool(struct xvmc_epreg *reg)
+{
+	if (!xvmc_list_linked(&reg->hot_link))
+		return;
+	xvmc_list_del(&reg->hot_link);
+	reg->set->nhot--;
+}
+
+/* ---- bells ---- */
+
+static void remove_bells(struct xvmc_epreg *reg)
+{
+	for (int i = 0; i < reg->nbells; i++) {
+		os_epoll_ctl(reg->set->inner, EPOLL_CTL_DEL, reg->bell[i], NULL);
+		if (reg->dup_bells & 1u << i)
+			os_close(reg->bell[i]);
+	}
+	reg->nbells = 0;
+	reg->dup_bells = 0;
+}
+
+static int add_bell(struct xvmc_epreg *reg, int fd)
+{
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET,
+				  .data.u64 = epreg_tag(reg) };
+	int r = os_epoll_ctl(reg->set->inner, EPOLL_CTL_ADD, fd, &ev);
+	bool dup = false;
+
+	if (r == -EEXIST) {
+		/* The same connection by another number in the same set: to
+		 * the kernel a second number is a second registration. */
+		fd = xvmc_os_high_fd(os_fcntl(fd, F_DUPFD_CLOEXEC, 0));
+		if (fd < 0)
+			return fd;
+		dup = true;
+		r = os_epoll_ctl(reg->set->inner, EPOLL_CTL_ADD, fd, &ev);
+		if (r < 0)
+			os_close(fd);
+	}
+	if (r < 0)
+		return r;
+	reg->bell[reg->nbells] = fd;
+	reg->dup_bells |= (uint8_t)(dup ? 1u << reg->nbells : 0);
+	reg->nbells++;
+	return 0;
+}
+
+/* Both directions always, whatever the application waits for now: it changes
+ * its mind often, and what nobody armed does not ring. */
+static int add_bells(struct xvmc_epreg *reg)
+{
+	static const short dirs[] = { POLLIN, POLLOUT };
+	int fds[2], r = 0;
+
+	for (size_t d = 0; d < 2; d++) {
+		int n = xvmc_ep_wait_fds(reg->ep, dirs[d], fds);
+
+		for (int i = 0; i < n && r == 0; i++)
+			r = add_bell(reg, fds[i]);
+	}
+	if (r < 0)
+		remove_bells(reg);
+	return r;
+}
+
+/* ---- to us and back ---- */
+
+static int kernel_mod(struct xvmc_epreg *reg)
+{
+	struct epoll_event kev = epreg_kernel_event(reg);
+	int r = os_epoll_ctl(reg->set->kfd, EPOLL_CTL_MOD, reg->fd, &kev);
+
+	if (r == -EINVAL && (reg->events & EPOLLEXCLUSIVE)) {
+		/* Registered before we knew it for a connection. */
+		r = os_epoll_ctl(reg->set->kfd, EPOLL_CTL_DEL, reg->fd, NULL);
+		if (r == 0)
+			r = os_epoll_ctl(reg->set->kfd, EPOLL_CTL_ADD, reg->fd, &kev);
+	}
+	return r;
+}
+
+static void to_list(struct xvmc_epreg *reg, struct xvmc_list *head)
+{
+	xvmc_list_del(&reg->set_link);
+	xvmc_list_add(head, &reg->set_link);
+}
+
+/* 0; -EAGAIN: the endpoint is not MANAGED; -EBADF, -ENOENT: the kernel has no
+ * such registration (any more); -EMFILE ...: no means to wait for it. */
+int epreg_manage(struct xvmc_epreg *reg)
+{
+	struct xvmc_epset *set = reg->set;
+	int r;
+
+	if (reg->managed)
+		return 0;
+	r = open_inner(set);
+	if (r < 0)
+		return r;
+	if (!xvmc_ep_bell_hold(reg->ep))
+		return -EAGAIN;
+	r = add_bells(reg);
+	if (r == 0) {
+		reg->managed = reg->own_data = true;
+		r = kernel_mod(reg);
+		if (r < 0) {
+			reg->managed = false;
+			reg->own_data = (reg->events & EPOLLONESHOT) != 0;
+			remove_bells(reg);
+		}
+	}
+	if (r < 0) {
+		xvmc_ep_bell_release(reg->ep);
+		return r;
+	}
+	to_list(reg, &set->managed);
+	atomic_fetch_add(&set->nmanaged, 1);
+	/* An edge the kernel held ready may just have been lost: as if
+	 * nothing had been reported yet. */
+	reg->last_rx = reg->last_tx = 0;
+	reg->last_bits = 0;
+	epreg_heat(reg);
+	epset_wake(set);
+	return 0;
+}
+
+void epreg_unmanage(struct xvmc_epreg *reg, bool kernel_too)
+{
+	struct xvmc_epset *set = reg->set;
+
+	if (!reg->managed)
+		return;
+	epreg_cool(reg);
+	remove_bells(reg);
+	reg->managed = false;
+	reg->own_data = (reg->events & EPOLLONESHOT) != 0;
+	to_list(reg, &set->regs);
+	atomic_fetch_sub(&set->nmanaged, 1);
+	xvmc_ep_bell_release(reg->ep);
+	if (kernel_too && kernel_mod(reg) < 0)
+		epreg_drop(reg);
+}
+
+void epreg_drop(struct xvmc_epreg *reg)
+{
+	struct xvmc_epset *set = reg->set;
+
+	epreg_unmanage(reg, false);
+	if (reg->severed)
+		atomic_fetch_sub(&set->nsevered, 1);
+	xvmc_list_del(&reg->ep_link);
+	xvmc_list_del(&reg->set_link);
+	epreg_free(set->ctx->epolls, reg);
+}
+
+/* ---- what the service thread says ---- */
+
+/* Calls fn for every registration of ep, under both locks. Stops at the first
+ * result that is not 0. */
+static int each_reg(struct xvmc_endpoint *ep, int (*fn)(struct xvmc_epreg *reg))
+{
+	struct xvmc_list *it, *tmp;
+	int r = 0;
+
+	xvmc_list_each(it, tmp, &ep->epregs) {
+		struct xvmc_epreg *reg =
+			xvmc_list_entry(it, struct xvmc_epreg, ep_link);
+		struct xvmc_epset *set = reg->set;
+
+		pthread_mutex_lock(&set->lock);
+		r = fn(reg);
+		pthread_mutex_unlock(&set->lock);
+		if (r)
+			break;
+	}
+	return r;
+}
+
+static int take_over(struct xvmc_epreg *reg)
+{
+	int r;
+
+	if (reg->fd < 0)
+		return 0;
+	r = epreg_manage(reg);
+	if (r == -ENOENT || r == -EBADF) {
+		epreg_drop(reg); /* a stale note */
+		r = 0;
+	}
+	return r;
+}
+
+static int give_back(struct xvmc_epreg *reg)
+{
+	epreg_unmanage(reg, true);
+	return 0;
+}
+
+static int heat_up(struct xvmc_epreg *reg)
+{
+	if (reg->managed) {
+		epreg_heat(reg);
+		epset_wake(reg->set);
+	}
+	return 0;
+}
+
+static void adopt_early(struct xvmc_epolls *e, struct xvmc_endpoint *ep)
+{
+	if (xvmc_fd_peek(ep->ctx, ep->fd) != &ep->obj)
+		return;
+	for (struct xvmc_list *it = e->sets.next; it != &e->sets; it = it->next) {
+		struct xvmc_epset *set =
+			xvmc_list_entry(it, struct xvmc_epset, all_link);
+		struct xvmc_epreg *reg = epreg_find_early(set, ep->fd);
+
+		if (reg)
+			epreg_adopt(reg, ep);
+	}
+}
+
+int xvmc_epoll_ep_managed(struct xvmc_endpoint *ep)
+{
+	struct xvmc_ctx *ctx = ep->ctx;
+	int r = 0;
+
+	pthread_mutex_lock(&ctx->epoll_lock);
+	if (ctx->epolls) {
+		adopt_early(ctx->epolls, ep);
+		r = ctx->epolls->blind ? -ENOMEM : each_reg(ep, take_over);
+		if (r == -EAGAIN)
+			r = 0;
+		if (r < 0)
+			each_reg(ep, give_back);
+	}
+	pthread_mutex_unlock(&ctx->epoll_lock);
+	return r;
+}
+
+void xvmc_epoll_ep_plain(struct xvmc_endpoint *ep)
+{
+	pthread_mutex_lock(&ep->ctx->epoll_lock);
+	each_reg(ep, give_back);
+	pthread_mutex_unlock(&ep->ctx->epoll_lock);
+}
+
+void xvmc_epoll_ep_changed(struct xvmc_endpoint *ep)
+{
+	pthread_mutex_lock(&ep->ctx->epoll_lock);
+	each_reg(ep, heat_up);
+	pthread_mutex_unlock(&ep->ctx->epoll_lock);
+}
+
+static int room_awaited(struct xvmc_epreg *reg)
+{
+	uint64_t rx, tx;
+
+	if (!reg->managed || reg->fired || !(reg->events & EPOLLET) ||
+	    !(epreg_wants(reg) & POLLOUT))
+		return 0;
+	reg->last_bits &= (short)~POLLOUT;
+	if (xvmc_ep_poll(reg->ep, POLLOUT, &rx, &tx) & POLLOUT)
+		heat_up(reg);
+	return 0;
+}
+
+void xvmc_epoll_ep_blocked(struct xvmc_endpoint *ep)
+{
+	pthread_mutex_lock(&ep->ctx->epoll_lock);
+	each_reg(ep, room_awaited);
+	pthread_mutex_unlock(&ep->ctx->epoll_lock);
+}

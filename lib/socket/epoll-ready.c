@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What an epoll set's managed members have to say: the readiness of one,
+ * level-triggered, edge-triggered or one-shot, and the walk over the hot
+ * list. Nothing here sleeps.
+ */
+#include "epoll.h"
+
+#define MISSES_MAX 8u /* then a hot member is armed and leaves */
+#define HARVEST 64
+
+/* ---- one registration ---- */
+
+static uint32_t epoll_bits(short bits)
+{
+	uint32_t ev = (uint32_t)bits & (POLLIN | POLLOUT | POLLPRI | POLLRDHUP |
+					POLLHUP | POLLERR);
+
+	if (bits & POLLIN)
+		ev |= EPOLLRDNORM;
+	if (bits & POLLOUT)
+		ev |= EPOLLWRNORM;
+	return ev;
+}
+
+/*
+ * An edge-triggered reader need not have drained the connection: it waits
+ * for more than there is now. True if more has come meanwhile.
+ */
+static bool arm_more(struct xvmc_endpoint *ep, uint64_t rx_seen)
+{
+	struct conn_rx *rx = &ep->conn.rx;
+	bool more = false;
+	ssize_t n;
+
+	pthread_mutex_lock(&rx->lock);
+	if (xvmc_ep_managed(ep) && rx->path == XVMC_PATH_RING && rx->attached &&
+	    !rx->gone) {
+		n = xvmc_conn_rx_ready(&ep->conn);
+		more = n >= 0 && (rx->rcvd + (uint64_t)n > rx_seen ||
+				  xvmc_recver_arm(&rx->r, (size_t)n + 1));
+	}
+	pthread_mutex_unlock(&rx->lock);
+	return more;
+}
+
+/* What an edge-triggered registration has to say that it has not said. */
+static bool edge(struct xvmc_epreg *reg, short bits, uint64_t rx, uint64_t tx)
+{
+	short want = epreg_wants(reg) | POLLRDHUP | POLLHUP | POLLERR;
+	bool fresh = (bits & ~reg->last_bits & want) != 0;
+
+	if ((bits & want & POLLIN) && rx > reg->last_rx)
+		fresh = true;
+	if ((bits & want & POLLOUT) && tx > reg->last_tx)
+		fresh = true;
+	return fresh;
+}
+
+/*
+ * The events of a managed registration to be reported now, 0 for none. arm:
+ * then its bells will ring when that changes. set->lock held. tell: they will
+ * be reported, note it.
+ */
+static uint32_t look(struct xvmc_epreg *reg, bool arm, bool tell)
+{
+	short want = epreg_wants(reg);
+	uint64_t rx, tx;
+	uint32_t now;
+	short bits;
+
+again:
+	bits = xvmc_ep_poll(reg->ep, arm ? want : 0, &rx, &tx);
+	now = epoll_bits(bits) &
+	      ((reg->events & EPREG_READY) | EPOLLHUP | EPOLLERR);
+	if (!(reg->events & EPOLLET)) {
+		reg->last_bits = bits;
+		return now;
+	}
+	if (now && edge(reg, bits, rx, tx)) {
+		if (tell) {
+			reg->last_rx = rx;
+			reg->last_tx = tx;
+			reg->last_bits = bits;
+		}
+		return now;
+	}
+	/* A bit that has gone may come back as an edge. */
+	reg->last_bits &= bits;
+	if (arm && (want & bits & POLLIN) && arm_more(reg->ep, rx))
+		goto again;
+	return 0;
+}
+
+/* ---- the hot list; set->lock held ---- */
+
+static void report(struct xvmc_epreg *reg, uint32_t now, struct epoll_event *ev)
+{
+	ev->events = now;
+	ev->data = reg->data;
+	epreg_cool(reg);
+	if (reg->events & EPOLLONESHOT) {
+		reg->fired = true;
+		return;
+	}
+	/* Level-triggered: still ready until a look says otherwise. Edge-
+	 * triggered: to be armed at the next wait, not before. At the end of
+	 * the list, so that all get their turn. */
+	epreg_heat(reg);
+}
+
+int epset_collect(struct xvmc_epset *set, struct epoll_event *evs, int max, bool arm)
+{
+	uint32_t todo = set->nhot;
+	int n = 0;
+
+	while (todo-- && n < max) {
+		struct xvmc_epreg *reg = xvmc_list_entry(
+			set->hot.next, struct xvmc_epreg, hot_link);
+		bool last_try = arm || reg->misses >= MISSES_MAX;
+		uint32_t now = look(reg, last_try, true);
+		uint8_t misses = reg->misses;
+
+		if (now) {
+			report(reg, now, &evs[n++]);
+			/* Others sleep on this set: the next edge is theirs. */
+			if (arm && (reg->events & EPOLLET) && !reg->fired &&
+			    !look(reg, true, false))
+				epreg_cool(reg);
+			continue;
+		}
+		epreg_cool(reg);
+		if (!last_try) {
+			epreg_heat(reg);
+			reg->misses = (uint8_t)(misses + 1);
+		}
+	}
+	return n;
+}
+
+/* ---- bells that rang ---- */
+
+void epset_harvest(struct xvmc_epset *set)
+{
+	struct epoll_event evs[HARVEST];
+	int n;
+
+	do {
+		n = set->inner < 0 ? 0 : os_epoll_pwait(set->inner, evs, HARVEST, 0, NULL);
+		pthread_mutex_lock(&set->lock);
+		for (int i = 0; i < n; i++) {
+			struct xvmc_epreg *reg = epreg_of(evs[i].data.u64);
+
+			if (reg && reg->kind == EPREG_ENDPOINT && reg->set == set)
+				epreg_heat(reg);
+		}
+		pthread_mutex_unlock(&set->lock);
+	} while (n == HARVEST);
+}
+
+/* ---- the epfd itself in a poll set ---- */
+
+bool epset_ready(struct xvmc_epset *set, bool arm)
+{
+	uint32_t todo;
+	bool ready = false;
+
+	epset_harvest(set);
+	pthread_mutex_lock(&set->lock);
+	todo = set->nhot;
+	while (todo-- && !ready) {
+		struct xvmc_epreg *reg = xvmc_list_entry(
+			set->hot.next, struct xvmc_epreg, hot_link);
+
+		ready = look(reg, arm, false) != 0;
+		if (!ready) {
+			epreg_cool(reg);
+			if (!arm)
+				epreg_heat(reg);
+		}
+	}
+	pthread_mutex_unlock(&set->lock);
+	return ready;
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the epoll files and poll.c share: sets, registrations, and the arena
+ * the registrations live in.
+ *
+ * The application's epfd stays the kernel's and holds every descriptor. Of a
+ * connection that is PLAIN the kernel holds the application's own events and
+ * data (one-shot ones: our data, to learn that they fired). Of a MANAGED one
+ * it holds nothing but EPOLLET (only HUP and ERR are reported) with our data,
+ * and the readiness comes from xvmc_ep_poll() and the bells. The bells are
+ * members, edge-triggered, of an inner epoll instance that is itself a member
+ * of the application's epfd: so a thread, or another epoll, that sleeps on
+ * the epfd wakes when a bell rings. Bells are never read here: each ring is an
+ * edge for every epoll that watches it.
+ *
+ * Registrations of a set that may be ready are on its hot list; the others
+ * have their bells armed. A wait looks only at the hot ones, so its cost
+ * grows with the active connections, not with the registered ones.
+ *
+ * Who excludes whom: ctx->epoll_lock guards the arena, the list of sets, and
+ * the lists that say what is registered where; set->lock guards the hot list
+ * and what registrations of the set have reported. Order: epoll_lock,
+ * set->lock, endpoint locks. Neither is held while sleeping in the kernel.
+ */
+#ifndef XVMC_SOCKET_EPOLL_H
+#define XVMC_SOCKET_EPOLL_H
+
+#include "internal.h"
+
+enum epreg_kind {
+	EPREG_FREE = 0,
+	EPREG_EARLY,    /* a descriptor that is no endpoint (yet) */
+	EPREG_ENDPOINT,
+	EPREG_INNER,    /* a set's mark for its inner instance */
+	EPREG_FOREIGN,  /* the same, of the process we were forked from */
+};
+
+#define EPREG_BELLS 4 /* at most two for data and two for room */
+
+/* Aligned to its size: the low bits of its address carry a generation in the
+ * data the kernel holds, so that late events of a reused slot are known. */
+#define EPREG_SIZE 128u
+
+struct xvmc_epreg {
+	uint8_t kind;
+	uint8_t gen;
+	bool own_data; /* the kernel holds our data, not the application's */
+	bool managed;  /* quiet in the kernel, bells in the inner instance */
+	bool fired;    /* a one-shot that was reported: disabled until MOD */
+	bool severed;  /* forked: quiet in the kernel on the parent's behalf */
+	uint8_t misses; /* looked at in vain so often since it was hot */
+	uint8_t nbells;
+	uint32_t events; /* the application's */
+	int fd;
+	epoll_data_t data; /* the application's */
+	struct xvmc_epset *set;
+	struct xvmc_endpoint *ep;
+	struct xvmc_list ep_link;  /* ep->epregs; epoll_lock */
+	struct xvmc_list set_link; /* regs, managed, or an early bucket */
+	struct xvmc_list hot_link; /* set->hot; set->lock */
+	/* what an edge-triggered one has reported */
+	uint64_t last_rx, last_tx;
+	short last_bits;
+	uint8_t dup_bells; /* bit i: bell[i] is a duplicate of ours */
+	int bell[EPREG_BELLS];
+};
+_Static_assert(sizeof(struct xvmc_epreg) <= EPREG_SIZE, "EPREG_SIZE");
+
+#define EPSET_BUCKETS 64u
+
+struct xvmc_epset {
+	struct xvmc_obj obj;
+	struct xvmc_ctx *ctx;
+	struct xvmc_list all_link; /* ctx->epolls->sets */
+	pthread_mutex_t lock;
+	int epfd;  /* an application number that led here, perhaps no more */
+	int kfd;   /* our own duplicate of it, -1 until needed */
+	int inner; /* the bells' epoll instance, -1 until needed */
+	int flag;  /* an eventfd in it: rung when somebody must look */
+	struct xvmc_epreg *mark; /* the inner instance's data */
+	_Atomic uint32_t nmanaged;
+	_Atomic uint32_t nsevered;
+	_Atomic uint32_t sleepers; /* threads in the kernel on this epfd */
+	_Atomic bool watched;      /* the epfd itself is polled by somebody */
+	struct xvmc_list regs;    /* endpoints the kernel watches */
+	struct xvmc_list managed; /* endpoints we watch */
+	struct xvmc_list hot;
+	uint32_t nhot;
+	uint32_t spin; /* adaptive budget */
+	uint32_t since_kernel; /* waits without a look at the kernel */
+	uint64_t kernel_ns;    /* when that was */
+	struct xvmc_list early[EPSET_BUCKETS];
+};
+
+/* Everything epoll of a context; NULL until the first epoll instance. */
+struct xvmc_epolls {
+	struct xvmc_list sets;
+	uint8_t *arena; /* EPREG_MAX slots, address space until touched */
+	uint32_t used;
+	struct xvmc_list free;
+	bool blind; /* a registration could not be written down */
+};
+
+#define EPREG_MAX (1u << 18)
+#define EPREG_ARENA ((uint64_t)EPREG_MAX * EPREG_SIZE)
+
+/* Events that mean something to us; the rest are flags. */
+#define EPREG_READY                                                      \
+	((uint32_t)(EPOLLIN | EPOLLRDNORM | EPOLLOUT | EPOLLWRNORM |     \
+		    EPOLLRDHUP | EPOLLPRI))
+
+static inline bool epreg_is_ours(const struct xvmc_epolls *e, uint64_t data)
+{
+	return data - (uint64_t)(uintptr_t)e->arena < EPREG_ARENA;
+}
+
+static inline uint64_t epreg_tag(const struct xvmc_epreg *reg)
+{
+	return (uint64_t)(uintptr_t)reg | reg->gen;
+}
+
+/* The registration behind our data, or NULL if it is not what it was. Our
+ * data only: the range was checked. epoll_lock or the set's lock held. */
+static inline struct xvmc_epreg *epreg_of(uint64_t data)
+{
+	struct xvmc_epreg *reg =
+		(struct xvmc_epreg *)(uintptr_t)(data & ~(uint64_t)(EPREG_SIZE - 1));
+
+	return reg->gen == (data & (EPREG_SIZE - 1)) ? reg : NULL;
+}
+
+/* The bells an endpoint's registration is armed for. */
+static inline short epreg_wants(const struct xvmc_epreg *reg)
+{
+	short want = 0;
+
+	if (reg->events & (EPOLLIN | EPOLLRDNORM | EPOLLRDHUP | EPOLLPRI))
+		want |= POLLIN;
+	if (reg->events & (EPOLLOUT | EPOLLWRNORM))
+		want |= POLLOUT;
+	return want;
+}
+
+/* epoll.c; epoll_lock held */
+int epolls_get(struct xvmc_ctx *ctx, struct xvmc_epolls **ret_e);
+struct xvmc_epreg *epreg_new(struct xvmc_epolls *e, enum epreg_kind kind);
+void epreg_free(struct xvmc_epolls *e, struct xvmc_epreg *reg);
+struct xvmc_epreg *epreg_find_early(struct xvmc_epset *set, int fd);
+struct epoll_event epreg_kernel_event(const struct xvmc_epreg *reg);
+/* The early registration turns out to be an endpoint's. */
+void epreg_adopt(struct xvmc_epreg *reg, struct xvmc_endpoint *ep);
+
+/* epoll-managed.c; epoll_lock and the set's lock held */
+int epreg_manage(struct xvmc_epreg *reg);
+void epreg_unmanage(struct xvmc_epreg *reg, bool kernel_too);
+void epreg_heat(struct xvmc_epreg *reg);
+void epreg_cool(struct xvmc_epreg *reg);
+/* Takes the registration off everything; the kernel's is the caller's. */
+void epreg_drop(struct xvmc_epreg *reg);
+/* Wakes whoever sleeps on the epfd, so that it looks at the hot list. */
+void epset_wake(struct xvmc_epset *set);
+
+/* epoll-life.c; no lock held */
+/* Forked: this process waits for connections that its parent has on rings. */
+void epset_claim_severed(struct xvmc_epset *set);
+
+/* epoll-ready.c */
+/* Reports what is ready of the hot members, at most max, looking at each
+ * once. arm: those that are not ready are armed and leave the list, else
+ * they stay for some waits more. set->lock held. */
+int epset_collect(struct xvmc_epset *set, struct epoll_event *evs, int max, bool arm);
+/* Puts the members whose bells rang on the hot list. No lock held. */
+void epset_harvest(struct xvmc_epset *set);
+/* For poll() of an epfd: would a wait find a managed member ready? Tells
+ * nobody that it was reported. arm: else arm their bells. No lock held. */
+bool epset_ready(struct xvmc_epset *set, bool arm);
+
+#endif

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The fd table: descriptor to object, wait-free for readers. A reader takes a
+ * reference and then looks whether the table still says the same; objects are
+ * type-stable (their memory is kept for the next one), so losing that race
+ * only costs a retry.
+ */
+#include "internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* The largest descriptor number that is followed; pages are touched only
+ * where there is something to note. */
+#define FDS_MAX (1u << 20)
+
+int fdtab_init(struct xvmc_ctx *ctx)
+{
+	void *p = mmap(NULL, FDS_MAX * sizeof(ctx->fds[0]), PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED)
+		return -ENOMEM;
+	ctx->fds = p;
+	ctx->nfds = FDS_MAX;
+	return 0;
+}
+
+void fdtab_deinit(struct xvmc_ctx *ctx)
+{
+	if (ctx->fds)
+		munmap(ctx->fds, FDS_MAX * sizeof(ctx->fds[0]));
+	ctx->fds = NULL;
+	ctx->nfds = 0;
+}
+
+struct xvmc_obj *xvmc_fd_peek(struct xvmc_ctx *ctx, int fd)
+{
+	if ((unsigned int)fd >= ctx->nfds)
+		return NULL;
+	return atomic_load_explicit(&ctx->fds[fd], memory_order_acquire);
+}
+
+struct xvmc_obj *xvmc_fd_get(struct xvmc_ctx *ctx, int fd)
+{
+	struct xvmc_obj *obj = xvmc_fd_peek(ctx, fd);
+
+	while (obj) {
+		struct xvmc_obj *again;
+
+		atomic_fetch_add_explicit(&obj->users, 1, memory_order_acq_rel);
+		again = xvmc_fd_peek(ctx, fd);
+		if (again == obj)
+			return obj;
+		xvmc_obj_put(ctx, obj);
+		obj = again;
+	}
+	return NULL;
+}
+
+void xvmc_obj_put(struct xvmc_ctx *ctx, struct xvmc_obj *obj)
+{
+	if (atomic_fetch_sub_explicit(&obj->users, 1, memory_order_acq_rel) != 1)
+		return;
+	/* Only the one who takes it out of life may free it: a reader that
+	 * lost a race comes by here with an object that is free already. */
+	if (!atomic_exchange(&obj->live, false))
+		return;
+	if (obj->kind == XVMC_OBJ_ENDPOINT)
+		endpoint_free(ctx, (struct xvmc_endpoint *)obj);
+	else
+		xvmc_epset_free(ctx, obj);
+}
+
+/* Puts obj (taking over a reference) or NULL behind fd. */
+void fdtab_set(struct xvmc_ctx *ctx, int fd, struct xvmc_obj *obj)
+{
+	struct xvmc_obj *old;
+
+	if ((unsigned int)fd >= ctx->nfds) {
+		if (obj)
+			xvmc_obj_put(ctx, obj);
+		return;
+	}
+	old = atomic_exchange(&ctx->fds[fd], obj);
+	if (old)
+		xvmc_obj_put(ctx, old);
+}
+
+bool xvmc_fd_internal(struct xvmc_ctx *ctx, int fd)
+{
+	(void)ctx;
+	return xvmc_os_fd_internal(fd) != 0;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of lib/socket share and nobody else sees.
+ */
+#ifndef XVMC_SOCKET_INTERNAL_H
+#define XVMC_SOCKET_INTERNAL_H
+
+#include "socket.h"
+
+/* fdtab.c */
+int fdtab_init(struct xvmc_ctx *ctx);
+void fdtab_deinit(struct xvmc_ctx *ctx);
+void fdtab_set(struct xvmc_ctx *ctx, int fd, struct xvmc_obj *obj);
+
+/* endpoint.c */
+void endpoint_free(struct xvmc_ctx *ctx, struct xvmc_endpoint *ep);
+/* PLAIN -> MANAGED: both channels exist. Service thread. */
+int endpoint_manage(struct xvmc_endpoint *ep);
+/* MANAGED -> PLAIN: both directions are idle; detaches them and closes our
+ * duplicate. False: somebody still sleeps on the bells (and was woken); try
+ * again when svc_wants_quiet brings the service thread back. Both locks held. */
+bool endpoint_unmanage(struct xvmc_endpoint *ep);
+/* Wakes the threads that sleep for data, or for room. */
+void endpoint_poke_rx(struct xvmc_endpoint *ep);
+void endpoint_poke_tx(struct xvmc_endpoint *ep);
+/* Passes what a conn_t call reported on to whom it concerns; call it after
+ * the locks are released. */
+void endpoint_events(struct xvmc_endpoint *ep);
+/* The kernel's own counts; see struct xvmc_tcp_ops. */
+int tcp_counts(int fd, bool active, uint64_t *ret_sent, uint64_t *ret_taken,
+	       uint64_t *ret_arrived);
+
+/* stream.c */
+/* Counts an operation on a PLAIN endpoint until it is worth a ring. */
+void stream_moved(struct xvmc_endpoint *ep, uint64_t bytes);
+
+/* fork.c */
+/* Before rings are made: false if a forked child uses the socket. */
+bool fork_claim(struct xvmc_endpoint *ep);
+/* The rings are gone; shared: a child asked for it. */
+void fork_release(struct xvmc_endpoint *ep, bool shared);
+
+/* service.c */
+int service_start(struct xvmc_ctx *ctx);
+void service_stop(struct xvmc_ctx *ctx);
+void service_forget(struct xvmc_ctx *ctx); /* in a forked child */
+
+#endif

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The life of descriptors: dup, shutdown, close, and the ways a socket leaves
+ * our sight. What cannot be followed is answered by the switch: the stream
+ * goes back into the kernel's socket before the descriptor escapes.
+ */
+#include <errno.h>
+#include <linux/futex.h>
+#include <stdlib.h>
+
+#include "internal.h"
+
+#define NS_PER_MS 1000000u
+
+void xvmc_sock_dup(struct xvmc_ctx *ctx, int oldfd, int newfd)
+{
+	struct xvmc_obj *obj = xvmc_fd_get(ctx, oldfd);
+
+	if (!obj) {
+		/* newfd may have been something of ours before */
+		fdtab_set(ctx, newfd, NULL);
+		return;
+	}
+	if (obj->kind == XVMC_OBJ_ENDPOINT)
+		atomic_fetch_add(&((struct xvmc_endpoint *)obj)->nfds, 1);
+	fdtab_set(ctx, newfd, obj); /* takes over our reference */
+}
+
+/* ---- close ---- */
+
+/* ep->fd shall be a number that is still open. */
+static void pick_other_fd(struct xvmc_ctx *ctx, struct xvmc_endpoint *ep, int closed)
+{
+	if (ep->fd != closed)
+		return;
+	for (int fd = 0; fd < 65536; fd++)
+		if (fd != closed && xvmc_fd_peek(ctx, fd) == &ep->obj) {
+			ep->fd = fd;
+			return;
+		}
+}
+
+static void close_managed(struct xvmc_endpoint *ep)
+{
+	static const struct linger reset = { .l_onoff = 1 };
+	struct conn_t *c = &ep->conn;
+
+	pthread_mutex_lock(&c->tx.lock);
+	pthread_mutex_lock(&c->rx.lock);
+	if (xvmc_ep_managed(ep)) {
+		/* As the kernel does: whoever closes with unread bytes resets
+		 * the connection. */
+		bool unread = xvmc_conn_rx_ready(c) > 0;
+
+		xvmc_conn_tx_leave(c, XVMC_R_CLOSE, false);
+		if (unread)
+			os_setsockopt(ep->io_fd, SOL_SOCKET, SO_LINGER, &reset,
+				      sizeof(reset));
+		if (!xvmc_conn_tx_pending(c)) {
+			/* Ours must not keep the connection open. */
+			os_close(ep->io_fd);
+			ep->io_fd = -1;
+			ep->svc.watch_tcp = false; /* went with it */
+		}
+	}
+	pthread_mutex_unlock(&c->rx.lock);
+	pthread_mutex_unlock(&c->tx.lock);
+}
+
+bool xvmc_sock_close(struct xvmc_ctx *ctx, int fd)
+{
+	struct xvmc_obj *obj = xvmc_fd_get(ctx, fd);
+	struct xvmc_endpoint *ep;
+
+	if (!obj)
+		return false;
+	if (obj->kind != XVMC_OBJ_ENDPOINT) {
+		fdtab_set(ctx, fd, NULL);
+		xvmc_obj_put(ctx, obj);
+		return false;
+	}
+	ep = (struct xvmc_endpoint *)obj;
+	xvmc_epoll_fd_closed(ctx, ep, fd);
+	if (atomic_fetch_sub(&ep->nfds, 1) > 1) {
+		pick_other_fd(ctx, ep, fd);
+	} else if (!ep->inherited) {
+		/* A child may hold the socket as well: then the stream goes on
+		 * without us, and all of it must be in the kernel. */
+		if (ep->forked && xvmc_ep_managed(ep))
+			xvmc_sock_escape(ep, XVMC_R_FORK);
+		if (xvmc_ep_managed(ep))
+			close_managed(ep);
+		if (ep->state != XVMC_EP_TRACKED)
+			xvmc_service_kick(ep);
+	}
+	fdtab_set(ctx, fd, NULL);
+	xvmc_ep_put(ep);
+	return false;
+}
+
+/* ---- shutdown ---- */
+
+int xvmc_sock_shutdown(struct xvmc_endpoint *ep, int fd, int how)
+{
+	struct conn_t *c = &ep->conn;
+	int r;
+
+	if (how != SHUT_WR && xvmc_ep_managed(ep)) {
+		/* The kernel's own notion of a socket nobody reads. */
+		r = xvmc_sock_escape(ep, XVMC_R_SHUTDOWN);
+		if (r < 0)
+			return r;
+	}
+	pthread_mutex_lock(&c->tx.lock);
+	if (how == SHUT_WR && xvmc_ep_managed(ep)) {
+		ep->svc.want_ring = false;
+		xvmc_conn_tx_leave(c, XVMC_R_SHUTDOWN, false);
+		c->tx.fin_owed = true;
+		r = xvmc_conn_tx_flush(c) == -EAGAIN || !c->tx.err ? 0 : c->tx.err;
+		if (!c->tx.err && !c->tx.fin_owed)
+			c->tx.err = -EPIPE; /* for every later write */
+		pthread_mutex_unlock(&c->tx.lock);
+		endpoint_events(ep);
+		return r;
+	}
+	pthread_mutex_unlock(&c->tx.lock);
+	return os_shutdown(fd, how);
+}
+
+/* ---- escape ---- */
+
+static void futex_wait(_Atomic uint32_t *word, uint32_t val, uint64_t ns)
+{
+	struct timespec ts = { .tv_sec = (time_t)(ns / 1000000000u),
+			       .tv_nsec = (long)(ns % 1000000000u) };
+
+	OS4(SYS_futex, word, FUTEX_WAIT_PRIVATE, val, &ts);
+}
+
+int xvmc_sock_escape(struct xvmc_endpoint *ep, enum xvmc_reason why)
+{
+	uint64_t now = os_now_ns();
+	uint64_t end = now + (uint64_t)ep->ctx->opt.escape_ms * NS_PER_MS;
+	uint32_t state = XVMC_EP_TRACKED;
+
+	if (ep->inherited)
+		return xvmc_sock_inherited_use(ep);
+	if (atomic_compare_exchange_strong(&ep->state, &state, XVMC_EP_PINNED)) {
+		ep->reason = why;
+		return 0;
+	}
+	while (state != XVMC_EP_PINNED) {
+		uint32_t none = 0;
+
+		atomic_compare_exchange_strong(&ep->pin_wanted, &none, why);
+		xvmc_service_kick(ep);
+		now = os_now_ns();
+		if (now >= end) {
+			/* The peer does not answer, and what it wrote into the
+			 * ring cannot be put back: never a wrong byte. */
+			os_shutdown(ep->fd, SHUT_RDWR);
+			xvmc_stat_add(ep->ctx->stats, XVMC_S_RESETS, 1);
+			return -ETIMEDOUT;
+		}
+		/* A short wait: a kick may have met a busy queue. */
+		futex_wait(&ep->state, state, end - now < 20 * NS_PER_MS ?
+						      end - now :
+						      20 * NS_PER_MS);
+		state = ep->state;
+	}
+	return 0;
+}
+
+void xvmc_sock_escape_all(struct xvmc_ctx *ctx, enum xvmc_reason why)
+{
+	for (int fd = 0; fd < 65536; fd++) {
+		struct xvmc_endpoint *ep;
+		int flags;
+
+		if (!xvmc_fd_peek(ctx, fd))
+			continue;
+		ep = xvmc_ep_get(ctx, fd);
+		if (!ep)
+			continue;
+		flags = os_fcntl(fd, F_GETFD, 0);
+		if (flags >= 0 && !(flags & FD_CLOEXEC))
+			xvmc_sock_escape(ep, why);
+		xvmc_ep_put(ep);
+	}
+}
+
+/* ---- sendfile ---- */
+
+#define SENDFILE_PIECE (64u * 1024u)
+
+/* On a ring the file is read into a buffer and sent like any other bytes:
+ * one copy more than the kernel's way into TCP, and still the shorter way. */
+ssize_t xvmc_sock_sendfile(struct xvmc_endpoint *ep, int out_fd, int in_fd,
+			   off_t *off, size_t count)
+{
+	uint8_t *buf;
+	off_t pos = off ? *off : OS3(SYS_lseek, in_fd, 0, SEEK_CUR);
+	ssize_t sum = 0, r = 0;
+
+	if (pos < 0)
+		return pos == -ESPIPE ? -EINVAL : pos;
+	buf = malloc(SENDFILE_PIECE);
+	if (!buf)
+		return -ENOMEM;
+	while (count) {
+		struct iovec vec = { .iov_base = buf };
+
+		r = os_pread(in_fd, buf, count < SENDFILE_PIECE ? count : SENDFILE_PIECE,
+			     pos);
+		if (r <= 0)
+			break;
+		vec.iov_len = (size_t)r;
+		r = xvmc_sock_send(ep, out_fd, &vec, 1, 0);
+		if (r <= 0)
+			break;
+		sum += r;
+		pos += r;
+		count -= (size_t)r;
+		if ((size_t)r < vec.iov_len)
+			break;
+	}
+	free(buf);
+	if (off)
+		*off = pos;
+	else if (sum)
+		OS3(SYS_lseek, in_fd, pos, SEEK_SET);
+	return sum ? sum : r;
+}

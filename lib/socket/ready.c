@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Readiness of a MANAGED endpoint: what poll() would say of it, the glance a
+ * spinner takes, and the ioctl questions (how much is there?).
+ */
+#include <errno.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+
+#include "internal.h"
+
+/* As the kernel does: writable when a good part of the buffer is free. */
+static size_t writable_room(const struct sender_t *s)
+{
+	return s->size / 4;
+}
+
+static short tcp_poll(struct xvmc_endpoint *ep, short events)
+{
+	static const struct timespec zero;
+	struct pollfd pfd = { .fd = ep->io_fd, .events = events };
+
+	return os_ppoll(&pfd, 1, &zero, NULL) > 0 ? pfd.revents : 0;
+}
+
+/* It became PLAIN under our hands: the kernel knows all. */
+static short tcp_poll_plain(struct xvmc_endpoint *ep)
+{
+	static const struct timespec zero;
+	struct pollfd pfd = { .fd = ep->fd,
+			      .events = POLLIN | POLLOUT | POLLRDHUP | POLLPRI };
+
+	return os_ppoll(&pfd, 1, &zero, NULL) > 0 ? pfd.revents : 0;
+}
+
+static short poll_rx(struct xvmc_endpoint *ep, bool arm, uint64_t *ret_pos)
+{
+	struct conn_t *c = &ep->conn;
+	struct conn_rx *rx = &c->rx;
+	bool ring = rx->path == XVMC_PATH_RING;
+	ssize_t n = xvmc_conn_rx_ready(c);
+	short ev = 0;
+	int inq = 0;
+
+	if (n == 0 && ring && arm && rx->attached && !rx->gone &&
+	    xvmc_recver_arm(&rx->r, 1))
+		n = xvmc_conn_rx_ready(c);
+	if (ring && n == 0 && c->hv && !rx->gone &&
+	    xvmc_hv_incarnation(c->hv) != c->incarnation)
+		atomic_fetch_or(&c->events, XVMC_EV_GONE);
+	if (n > 0)
+		ev |= POLLIN;
+	if (n < 0)
+		ev |= POLLIN | POLLERR | POLLHUP;
+	if (ring) {
+		/* End of stream counts once the ring is empty, as it would
+		 * once the socket's queue is; RDHUP at once, as the kernel. */
+		if (rx->eof)
+			ev |= POLLIN | POLLRDHUP;
+		*ret_pos = rx->rcvd + (n > 0 ? (uint64_t)n : 0);
+		return ev;
+	}
+	if (!(ev & POLLIN)) {
+		if (rx->expect == rx->rcvd && !(ep->rx_gate & ~XVMC_GATE_MANAGED))
+			xvmc_conn_rx_pump(c);
+		if (rx->path == XVMC_PATH_RING)
+			return poll_rx(ep, arm, ret_pos);
+	}
+	/* The service thread sees every edge of the TCP socket and pokes us:
+	 * looking after its edge, we miss nothing. */
+	if (rx->expect != rx->rcvd)
+		ev |= tcp_poll(ep, POLLIN | POLLRDHUP | POLLPRI);
+	os_ioctl(ep->io_fd, SIOCINQ, &inq);
+	*ret_pos = rx->rcvd + rx->in.len + (inq > 0 ? (uint64_t)inq : 0);
+	return ev;
+}
+
+static short poll_tx(struct xvmc_endpoint *ep, bool arm, uint64_t *ret_pos)
+{
+	struct conn_t *c = &ep->conn;
+	struct conn_tx *tx = &c->tx;
+	short ev = 0;
+	int outq = 0;
+
+	if (tx->err)
+		return POLLOUT | POLLERR;
+	if (tx->path == XVMC_PATH_RING) {
+		size_t want = writable_room(&tx->s);
+		ssize_t room = xvmc_sender_room(&tx->s, want);
+
+		if (room >= 0 && (size_t)room < want && arm &&
+		    xvmc_sender_arm(&tx->s, want))
+			room = xvmc_sender_room(&tx->s, want);
+		if (room < 0 || (size_t)room >= want)
+			ev |= POLLOUT;
+		*ret_pos = tx->s.known;
+		return ev;
+	}
+	os_ioctl(ep->io_fd, SIOCOUTQ, &outq);
+	*ret_pos = tx->sent - (outq > 0 && (uint64_t)outq < tx->sent ? (uint64_t)outq : 0);
+	if (xvmc_conn_tx_pending(c) && xvmc_conn_tx_flush(c) == -EAGAIN)
+		return 0;
+	return tcp_poll(ep, POLLOUT);
+}
+
+short xvmc_ep_poll(struct xvmc_endpoint *ep, short arm, uint64_t *ret_rx_pos,
+		   uint64_t *ret_tx_pos)
+{
+	struct conn_t *c = &ep->conn;
+	short ev = 0;
+	bool full;
+
+	*ret_rx_pos = *ret_tx_pos = 0;
+	if (ep->inherited)
+		xvmc_sock_inherited_use(ep);
+	pthread_mutex_lock(&c->rx.lock);
+	if (!xvmc_ep_managed(ep)) {
+		pthread_mutex_unlock(&c->rx.lock);
+		return tcp_poll_plain(ep);
+	}
+	ev |= poll_rx(ep, (arm & POLLIN) != 0, ret_rx_pos);
+	pthread_mutex_unlock(&c->rx.lock);
+	pthread_mutex_lock(&c->tx.lock);
+	if (xvmc_ep_managed(ep)) {
+		ev |= poll_tx(ep, (arm & POLLOUT) != 0, ret_tx_pos);
+		full = c->tx.path == XVMC_PATH_RING && !(ev & POLLOUT) &&
+		       (arm & POLLOUT);
+	} else {
+		full = false;
+	}
+	pthread_mutex_unlock(&c->tx.lock);
+	if (full && !atomic_exchange(&ep->tx_full, true))
+		xvmc_service_kick(ep);
+	endpoint_events(ep);
+	return ev;
+}
+
+bool xvmc_ep_glance(struct xvmc_endpoint *ep, short events)
+{
+	struct conn_t *c = &ep->conn;
+	bool yes = false;
+
+	/* A held lock means that somebody is at it: look again later. */
+	if ((events & POLLIN) && pthread_mutex_trylock(&c->rx.lock) == 0) {
+		struct conn_rx *rx = &c->rx;
+
+		if (rx->path == XVMC_PATH_RING && rx->attached && !rx->gone)
+			yes = ring_see_prod(rx->r.s) != rx->r.cons;
+		yes = yes || rx->in.len || rx->eof || rx->err;
+		pthread_mutex_unlock(&c->rx.lock);
+	}
+	if (!yes && (events & POLLOUT) && pthread_mutex_trylock(&c->tx.lock) == 0) {
+		struct conn_tx *tx = &c->tx;
+
+		if (tx->path == XVMC_PATH_RING && tx->attached)
+			yes = tx->s.size - (tx->s.prod - ring_see_cons(tx->s.r)) >=
+			      writable_room(&tx->s);
+		else
+			yes = true;
+		pthread_mutex_unlock(&c->tx.lock);
+	}
+	return yes;
+}
+
+int xvmc_sock_ioctl(struct xvmc_endpoint *ep, unsigned long req, void *arg)
+{
+	struct conn_t *c = &ep->conn;
+	int *val = arg;
+	ssize_t n;
+	int inq = 0, r = 0;
+
+	if (req == FIONBIO) {
+		xvmc_sock_set_nonblock(ep, *val != 0);
+		return -ENOTTY; /* and the kernel shall know it too */
+	}
+	if (ep->inherited)
+		xvmc_sock_inherited_use(ep);
+	if (!xvmc_ep_managed(ep))
+		return -ENOTTY;
+	if (req == FIONREAD) {
+		pthread_mutex_lock(&c->rx.lock);
+		n = xvmc_conn_rx_ready(c);
+		if (c->rx.path == XVMC_PATH_TCP && c->rx.expect != c->rx.rcvd)
+			os_ioctl(ep->io_fd, SIOCINQ, &inq);
+		if ((uint64_t)inq > c->rx.expect - c->rx.rcvd)
+			inq = (int)(c->rx.expect - c->rx.rcvd);
+		*val = (int)(n > 0 ? n : 0) + inq;
+		pthread_mutex_unlock(&c->rx.lock);
+	} else if (req == SIOCOUTQ) {
+		pthread_mutex_lock(&c->tx.lock);
+		if (c->tx.path == XVMC_PATH_RING) {
+			xvmc_sender_look(&c->tx.s);
+			*val = (int)(c->tx.s.prod - c->tx.s.known);
+		} else {
+			r = -ENOTTY;
+		}
+		pthread_mutex_unlock(&c->tx.lock);
+	} else {
+		r = -ENOTTY;
+	}
+	endpoint_events(ep);
+	return r;
+}

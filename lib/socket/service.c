@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The service thread: one per process, made with the first endpoint that is
+ * worth a ring, so that a program that never meets a peer has no thread, no
+ * descriptor and no socket of ours. It sleeps in epoll unless something is
+ * due; zero CPU when idle.
+ */
+#include "service.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+
+#define EVENTS 64
+#define RECONNECT_NS 1000000000u
+#define SERVICE_STACK (256u * 1024u)
+
+enum { ON_KICK = 1, ON_AGENT = 2, ON_HV = 3 };
+
+void service_log(struct xvmc_service *sv, const struct xvmc_endpoint *ep,
+		 const char *what, unsigned int reason)
+{
+	char line[160];
+	int n, fd;
+
+	if (!sv->ctx->opt.log[0])
+		return;
+	n = snprintf(line, sizeof(line), "%llu pid %d conn %u: %s (%s)\n",
+		     (unsigned long long)(os_now_ns() / 1000), (int)sv->pid,
+		     ep ? ep->epid : 0, what, xvmc_reason_word(reason));
+	fd = (int)OS4(SYS_openat, AT_FDCWD, sv->ctx->opt.log,
+		      O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return;
+	os_write(fd, line, (size_t)n);
+	os_close(fd);
+}
+
+void service_watch(struct xvmc_service *sv, struct xvmc_endpoint *ep, int fd,
+		   enum service_tag tag, bool *watched, bool on)
+{
+	struct epoll_event ev = {
+		.events = EPOLLIN | EPOLLET |
+			  (tag == TAG_TCP ? EPOLLOUT | EPOLLRDHUP : 0u),
+		.data.u64 = (uint64_t)(uintptr_t)ep | tag,
+	};
+
+	if (*watched == on)
+		return;
+	*watched = on;
+	os_epoll_ctl(sv->epfd, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, fd, &ev);
+}
+
+static void watch_own(struct xvmc_service *sv, int fd, unsigned int what)
+{
+	struct epoll_event ev = { .events = EPOLLIN,
+				  .data.u64 = what << 2 | TAG_SERVICE };
+
+	os_epoll_ctl(sv->epfd, EPOLL_CTL_ADD, fd, &ev);
+}
+
+/* ---- xvmcd and the hypervisor ---- */
+
+static void lose_xvmcd(struct xvmc_service *sv, uint64_t now)
+{
+	struct xvmc_list *it, *tmp;
+
+	service_log(sv, NULL, "xvmcd is gone", XVMC_R_NO_XVMCD);
+	xvmc_agent_close(&sv->agent);
+	sv->reconnect_ns = now + RECONNECT_NS / 10;
+	sv->prepare.active = false;
+	xvmc_list_each(it, tmp, &sv->known) {
+		struct xvmc_endpoint *ep =
+			xvmc_list_entry(it, struct xvmc_endpoint, svc_link);
+
+		ep->svc.told_xvmcd = false;
+		if (ep->state == XVMC_EP_REGISTERED) {
+			ep->reason = XVMC_R_NO_XVMCD;
+			ep->state = XVMC_EP_QUEUED;
+		}
+		/* Half-made rings will never be finished; rings in use need
+		 * no xvmcd. */
+		if (ep->svc.asked && !ep->conn.tx.attached) {
+			drive_leave(sv, ep, XVMC_R_NO_XVMCD, false);
+			xvmc_service_kick(ep);
+		}
+	}
+}
+
+static void connect_xvmcd(struct xvmc_service *sv, uint64_t now)
+{
+	struct xvmc_hv_local_spec spec = { .dir = sv->ctx->opt.dir,
+					   .domain = sv->ctx->opt.domain };
+	struct xvmc_list *it, *tmp;
+	struct xvmc_hv *hv = NULL;
+
+	sv->reconnect_ns = now + RECONNECT_NS;
+	if (xvmc_agent_open(&sv->agent, spec.dir, spec.domain,
+			    sv->ctx->stats_memfd) < 0)
+		return;
+	if (xvmc_hv_open_local(&spec, &hv) < 0) {
+		xvmc_agent_close(&sv->agent);
+		return;
+	}
+	/* Rings of the old one keep their handle for as long as they live:
+	 * it is never closed. That happens once per restart of xvmcd. */
+	sv->hv = hv;
+	watch_own(sv, sv->agent.fd, ON_AGENT);
+	if (xvmc_hv_event_fd(hv) >= 0)
+		watch_own(sv, xvmc_hv_event_fd(hv), ON_HV);
+	service_log(sv, NULL, "connected to xvmcd", XVMC_R_NONE);
+	xvmc_list_each(it, tmp, &sv->known) {
+		struct xvmc_endpoint *ep =
+			xvmc_list_entry(it, struct xvmc_endpoint, svc_link);
+		uint32_t state = ep->state;
+
+		if (state == XVMC_EP_QUEUED || state == XVMC_EP_LINKED) {
+			link_register(sv, ep);
+			ep->state = state == XVMC_EP_LINKED ? state :
+							      XVMC_EP_REGISTERED;
+		}
+	}
+}
+
+static void read_agent(struct xvmc_service *sv, uint64_t now)
+{
+	int r;
+
+	do {
+		r = xvmc_agent_recv(&sv->agent, &sv->msg);
+		if (r > 0)
+			link_message(sv, &sv->msg);
+	} while (r > 0);
+	if (r == -EIO)
+		lose_xvmcd(sv, now);
+}
+
+/* ---- the loop ---- */
+
+static struct xvmc_endpoint *next_work(struct xvmc_service *sv)
+{
+	struct xvmc_endpoint *ep = NULL;
+
+	pthread_mutex_lock(&sv->work_lock);
+	if (!xvmc_list_empty(&sv->work)) {
+		ep = xvmc_list_entry(sv->work.next, struct xvmc_endpoint, work_link);
+		xvmc_list_del(&ep->work_link);
+		atomic_store(&ep->queued, false);
+	}
+	pthread_mutex_unlock(&sv->work_lock);
+	return ep;
+}
+
+/* The queue's reference becomes ours with the first visit. */
+static void attend(struct xvmc_service *sv, struct xvmc_endpoint *ep)
+{
+	if (xvmc_list_linked(&ep->svc_link)) {
+		drive(sv, ep, os_now_ns());
+	} else {
+		xvmc_list_add(&sv->known, &ep->svc_link);
+		atomic_fetch_add(&ep->obj.users, 1);
+		drive(sv, ep, os_now_ns());
+	}
+	xvmc_ep_put(ep);
+}
+
+/* Attends to all whose time has come; returns milliseconds until the next. */
+static int timers(struct xvmc_service *sv)
+{
+	uint64_t now = os_now_ns(), next = UINT64_MAX;
+	struct xvmc_list *it, *tmp;
+
+	if (sv->agent.fd < 0) {
+		if (now >= sv->reconnect_ns)
+			connect_xvmcd(sv, now);
+		if (sv->agent.fd < 0)
+			next = sv->reconnect_ns;
+	}
+	xvmc_list_each(it, tmp, &sv->known) {
+		struct xvmc_endpoint *ep =
+			xvmc_list_entry(it, struct xvmc_endpoint, svc_link);
+
+		if (ep->svc.due_ns && ep->svc.due_ns <= now) {
+			atomic_fetch_add(&ep->obj.users, 1);
+			attend(sv, ep);
+		}
+	}
+	/* drive() may have set new times, and dropped endpoints */
+	xvmc_list_each(it, tmp, &sv->known) {
+		struct xvmc_endpoint *ep =
+			xvmc_list_entry(it, struct xvmc_endpoint, svc_link);
+
+		if (ep->svc.due_ns && ep->svc.due_ns < next)
+			next = ep->svc.due_ns;
+	}
+	link_prepared(sv, now);
+	if (sv->prepare.active && sv->prepare.deadline_ns < next)
+		next = sv->prepare.deadline_ns;
+	if (next == UINT64_MAX)
+		return -1;
+	return next <= now ? 0 : (int)((next - now + 999999) / 1000000);
+}
+
+static void on_event(struct xvmc_service *sv, const struct epoll_event *ev)
+{
+	uint64_t data = ev->data.u64;
+	struct xvmc_endpoint *ep;
+
+	if ((data & 3) == TAG_SERVICE) {
+		if (data >> 2 == ON_KICK)
+			os_eventfd_drain(sv->kick_fd);
+		else if (data >> 2 == ON_AGENT)
+			read_agent(sv, os_now_ns());
+		else if (sv->hv && xvmc_hv_dispatch(sv->hv) < 0)
+			OS4(SYS_epoll_ctl, sv->epfd, EPOLL_CTL_DEL,
+			    xvmc_hv_event_fd(sv->hv), NULL);
+		return;
+	}
+	/* Valid: a watched endpoint is in sv->known, which holds a reference,
+	 * and forgetting one takes its watches off first. */
+	ep = (struct xvmc_endpoint *)(uintptr_t)(data & ~(uint64_t)3);
+	if (!xvmc_list_linked(&ep->svc_link))
+		return;
+	if ((data & 3) == TAG_TCP)
+		ep->svc.tcp_ev |= ev->events;
+	drive(sv, ep, os_now_ns());
+}
+
+static bool have_work(struct xvmc_service *sv)
+{
+	bool yes;
+
+	pthread_mutex_lock(&sv->work_lock);
+	yes = !xvmc_list_empty(&sv->work);
+	pthread_mutex_unlock(&sv->work_lock);
+	return yes;
+}
+
+static void *service_main(void *arg)
+{
+	struct xvmc_service *sv = arg;
+	struct epoll_event evs[EVENTS];
+	struct xvmc_endpoint *ep;
+
+	while (!atomic_load(&sv->stop)) {
+		int ms = timers(sv);
+		int n = os_epoll_pwait(sv->epfd, evs, EVENTS,
+				       have_work(sv) ? 0 : ms, NULL);
+
+		for (int i = 0; i < n; i++)
+			on_event(sv, &evs[i]);
+		while ((ep = next_work(sv)))
+			attend(sv, ep);
+	}
+	return NULL;
+}
+
+/* ---- start and stop ---- */
+
+/* The counters move into a page that xvmcd can read, too. */
+static void share_stats(struct xvmc_ctx *ctx)
+{
+	int fd = xvmc_os_high_fd(os_memfd("xvmc-stats", MFD_CLOEXEC));
+	struct xvmc_stats_page *old = ctx->stats;
+	void *p;
+
+	if (fd < 0)
+		return;
+	if (OS2(SYS_ftruncate, fd, XVMC_PAGE_SIZE) != 0 ||
+	    os_write(fd, old, sizeof(*old)) != (ssize_t)sizeof(*old)) {
+		os_close(fd);
+		return;
+	}
+	/* In place: everyone's pointer stays right. Counts of the last
+	 * microsecond may be lost. */
+	p = mmap(old, XVMC_PAGE_SIZE, PROT_READ | PROT_WRITE,
+		 MAP_SHARED | MAP_FIXED, fd, 0);
+	if (p == MAP_FAILED) {
+		os_close(fd);
+		return;
+	}
+	ctx->stats_memfd = fd;
+}
+
+int service_start(struct xvmc_ctx *ctx)
+{
+	struct xvmc_service *sv = calloc(1, sizeof(*sv));
+	pthread_attr_t attr;
+	sigset_t all, old;
+	int r;
+
+	if (!sv)
+		return -ENOMEM;
+	sv->ctx = ctx;
+	sv->pid = os_getpid();
+	sv->agent.fd = -1;
+	xvmc_list_init(&sv->work);
+	xvmc_list_init(&sv->known);
+	pthread_mutex_init(&sv->work_lock, NULL);
+	sv->epfd = xvmc_os_high_fd(os_epoll_create(EPOLL_CLOEXEC));
+	sv->kick_fd = xvmc_os_high_fd(os_eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+	if (sv->epfd < 0 || sv->kick_fd < 0) {
+		r = -EMFILE;
+		goto fail;
+	}
+	watch_own(sv, sv->kick_fd, ON_KICK);
+	if (ctx->stats_memfd < 0)
+		share_stats(ctx);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, SERVICE_STACK);
+	/* No signal of the application's is ever handled on our thread. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	r = -pthread_create(&sv->thread, &attr, service_main, sv);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_attr_destroy(&attr);
+	if (r < 0)
+		goto fail;
+	ctx->service = sv;
+	return 0;
+fail:
+	if (sv->epfd >= 0)
+		os_close(sv->epfd);
+	if (sv->kick_fd >= 0)
+		os_close(sv->kick_fd);
+	free(sv);
+	return r;
+}
+
+void xvmc_service_kick(struct xvmc_endpoint *ep)
+{
+	struct xvmc_ctx *ctx = ep->ctx;
+	struct xvmc_service *sv;
+
+	if (ctx->ended || atomic_load(&ep->queued))
+		return;
+	sv = atomic_load_explicit(&ctx->service, memory_order_acquire);
+	if (!sv) {
+		pthread_mutex_lock(&ctx->service_lock);
+		if (!ctx->service && service_start(ctx) < 0)
+			ep->reason = XVMC_R_NO_THREAD;
+		sv = ctx->service;
+		pthread_mutex_unlock(&ctx->service_lock);
+		if (!sv)
+			return;
+	}
+	if (atomic_exchange(&ep->queued, true))
+		return;
+	atomic_fetch_add(&ep->obj.users, 1);
+	pthread_mutex_lock(&sv->work_lock);
+	xvmc_list_add(&sv->work, &ep->work_link);
+	pthread_mutex_unlock(&sv->work_lock);
+	/* The thread looks at its queue before it sleeps. */
+	if (!pthread_equal(pthread_self(), sv->thread))
+		os_eventfd_ring(sv->kick_fd);
+}
+
+void service_stop(struct xvmc_ctx *ctx)
+{
+	struct xvmc_service *sv = ctx->service;
+
+	if (!sv)
+		return;
+	atomic_store(&sv->stop, true);
+	os_eventfd_ring(sv->kick_fd);
+	pthread_join(sv->thread, NULL);
+	xvmc_agent_close(&sv->agent);
+	xvmc_hv_close(sv->hv);
+	os_close(sv->epfd);
+	os_close(sv->kick_fd);
+	ctx->service = NULL;
+	free(sv);
+}
+
+void service_forget(struct xvmc_ctx *ctx)
+{
+	struct xvmc_service *sv = ctx->service;
+
+	if (!sv)
+		return;
+	ctx->service = NULL;
+	os_close(sv->epfd);
+	os_close(sv->kick_fd);
+	if (sv->agent.fd >= 0)
+		os_close(sv->agent.fd);
+	xvmc_hv_abandon(sv->hv);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The service thread's own state, shared by service.c (the thread, its queue
+ * and its connection to xvmcd), link.c (set-up, tear-down, migration) and
+ * drive.c (what one endpoint needs next).
+ *
+ * There is one service thread per process, made with the first endpoint that
+ * is worth a ring. It takes endpoint locks, never the other way round: no
+ * thread that holds an endpoint lock waits for it.
+ */
+#ifndef XVMC_SOCKET_SERVICE_H
+#define XVMC_SOCKET_SERVICE_H
+
+#include "event/agent.h"
+#include "internal.h"
+#include "migrate/migrate.h"
+
+struct xvmc_service {
+	struct xvmc_ctx *ctx;
+	pthread_t thread;
+	pid_t pid;
+	int epfd, kick_fd;
+	_Atomic bool stop;
+	pthread_mutex_t work_lock;
+	struct xvmc_list work;  /* endpoints to attend to, by work_link */
+	struct xvmc_list known; /* all it ever attended to, by svc_link */
+	struct xvmc_agent agent;
+	struct xvmc_hv *hv;     /* NULL while there is none */
+	uint64_t reconnect_ns;
+	uint32_t nrings;
+	struct {
+		bool active;
+		uint32_t serial;
+		uint64_t deadline_ns;
+		struct migrate_event ev;
+	} prepare;
+	union xvmc_agent_msg msg;      /* the one being read */
+	struct xvmc_setup_offer offer; /* the one being made */
+};
+
+/* What an epoll event of the service thread is about: an endpoint's address
+ * with one of these in its low bits (endpoints are 64-byte aligned). */
+enum service_tag {
+	TAG_TCP = 0,
+	TAG_RX_BELL = 1,
+	TAG_TX_BELL = 2,
+	TAG_SERVICE = 3, /* with a small number instead of an address */
+};
+
+/* service.c */
+void service_watch(struct xvmc_service *sv, struct xvmc_endpoint *ep, int fd,
+		   enum service_tag tag, bool *watched, bool on);
+void service_log(struct xvmc_service *sv, const struct xvmc_endpoint *ep,
+		 const char *what, unsigned int reason);
+
+/* link.c */
+int link_register(struct xvmc_service *sv, struct xvmc_endpoint *ep);
+void link_unregister(struct xvmc_service *sv, struct xvmc_endpoint *ep);
+void link_message(struct xvmc_service *sv, const union xvmc_agent_msg *msg);
+/* A set-up message without more to it, to the other end. */
+void link_say(struct xvmc_service *sv, struct xvmc_endpoint *ep,
+	      enum xvmc_setup_type type, unsigned int reason);
+/* Ends the link: the rings are detached already. */
+void link_ended(struct xvmc_service *sv, struct xvmc_endpoint *ep,
+		enum xvmc_reason why);
+/* The answer to PREPARE, once all are ready or the time is over. */
+void link_prepared(struct xvmc_service *sv, uint64_t now);
+
+/* drive.c */
+void drive(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now);
+/* Begins to leave: both directions to TCP, then detach; pin: for good. */
+void drive_leave(struct xvmc_service *sv, struct xvmc_endpoint *ep,
+		 enum xvmc_reason why, bool pin);
+
+#endif

@@ -1,0 +1,515 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The stream calls: receive and send, blocking and not, on an endpoint.
+ * PLAIN: libc's own call between two gate operations. MANAGED: lib/conn under
+ * the direction's lock, a bounded spin, then sleep on the bell. [S 5]
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <string.h>
+
+#include "internal.h"
+
+/* A spinner looks at the ring so often between two looks at the clock. */
+#define SPIN_BATCH 32
+
+static inline void cpu_relax(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
+void stream_moved(struct xvmc_endpoint *ep, uint64_t bytes)
+{
+	const struct xvmc_options *opt = &ep->ctx->opt;
+	uint32_t ops = atomic_load_explicit(&ep->ops, memory_order_relaxed) + 1;
+	uint32_t want = XVMC_EP_TRACKED;
+
+	/* Lost counts are no harm. */
+	atomic_store_explicit(&ep->ops, ops, memory_order_relaxed);
+	if (ops < opt->min_ops && bytes < opt->min_bytes)
+		return;
+	if (atomic_load_explicit(&ep->state, memory_order_relaxed) != XVMC_EP_TRACKED)
+		return;
+	if (atomic_compare_exchange_strong(&ep->state, &want, XVMC_EP_QUEUED))
+		xvmc_service_kick(ep);
+}
+
+/*
+ * Spinning pays when the peer answers within the time a sleep and a wake-up
+ * cost. The budget halves with every spin that found nothing and recovers
+ * with every one that did, and now and then it is tried again in full.
+ */
+static uint64_t spin_budget(struct xvmc_endpoint *ep, uint32_t *adaptive)
+{
+	uint32_t full = ep->ctx->opt.spin_us * 1000;
+
+	if (ep->ctx->ncpu < 2 || !full)
+		return 0;
+	if (*adaptive < 1000) {
+		/* asleep for good reasons: probe every 64th time */
+		if (++*adaptive % 64)
+			return 0;
+		return full / 2;
+	}
+	return *adaptive;
+}
+
+static void spin_result(struct xvmc_endpoint *ep, uint32_t *adaptive, bool hit)
+{
+	uint32_t full = ep->ctx->opt.spin_us * 1000;
+
+	if (hit) {
+		*adaptive = full;
+		xvmc_stat_add(ep->ctx->stats, XVMC_S_SPIN_HITS, 1);
+	} else if (*adaptive >= 1000) {
+		*adaptive /= 2;
+		if (*adaptive < 1000)
+			*adaptive = 0;
+	}
+}
+
+/* rx.lock held: waits a little for the ring to fill. */
+static bool spin_rx(struct xvmc_endpoint *ep)
+{
+	struct recver_t *r = &ep->conn.rx.r;
+	uint64_t budget, end;
+
+	if (ep->conn.rx.path != XVMC_PATH_RING || !ep->conn.rx.attached ||
+	    ep->conn.rx.gone)
+		return false;
+	budget = spin_budget(ep, &ep->spin_rx);
+	if (!budget)
+		return false;
+	end = os_now_ns() + budget;
+	do {
+		for (int i = 0; i < SPIN_BATCH; i++) {
+			if (ring_see_prod(r->s) != r->prod) {
+				spin_result(ep, &ep->spin_rx, true);
+				return true;
+			}
+			cpu_relax();
+		}
+	} while (os_now_ns() < end && !ep->conn.events);
+	spin_result(ep, &ep->spin_rx, false);
+	return false;
+}
+
+/* tx.lock held: waits a little for the ring to drain. */
+static bool spin_tx(struct xvmc_endpoint *ep)
+{
+	struct sender_t *s = &ep->conn.tx.s;
+	uint64_t budget, end;
+
+	if (ep->conn.tx.path != XVMC_PATH_RING)
+		return false;
+	budget = spin_budget(ep, &ep->spin_tx);
+	if (!budget)
+		return false;
+	end = os_now_ns() + budget;
+	do {
+		for (int i = 0; i < SPIN_BATCH; i++) {
+			if (ring_see_cons(s->r) != s->known) {
+				spin_result(ep, &ep->spin_tx, true);
+				return true;
+			}
+			cpu_relax();
+		}
+	} while (os_now_ns() < end && !ep->conn.events);
+	spin_result(ep, &ep->spin_tx, false);
+	return false;
+}
+
+struct sleeper {
+	struct xvmc_endpoint *ep;
+	short event;
+};
+
+static void sleep_end(void *arg)
+{
+	struct sleeper *s = arg;
+
+	xvmc_ep_wait_end(s->ep, s->event);
+}
+
+/*
+ * Sleeps on a direction's bell; no lock held, wait_begin done, bell armed.
+ * 0: woken; -EINTR; -EAGAIN: deadline. Without a deadline and where the bell
+ * is an eventfd, libc's read() is the sleep: it is a cancellation point and
+ * honours SA_RESTART exactly as the kernel's recv() does. With a timeout the
+ * kernel's recv() returns EINTR whatever SA_RESTART says, and so does ppoll.
+ */
+static int sleep_on_bell(struct xvmc_endpoint *ep, short event, uint64_t deadline)
+{
+	const struct xvmc_libc *libc = &ep->ctx->libc;
+	struct pollfd pfd[2];
+	struct timespec ts;
+	uint64_t count, now;
+	int fds[2], n, r;
+
+	xvmc_stat_add(ep->ctx->stats, XVMC_S_SLEEPS, 1);
+	n = xvmc_ep_wait_fds(ep, event, fds);
+	if (n == 1 && !deadline) {
+		ssize_t got = libc->read(fds[0], &count, sizeof(count));
+
+		return got < 0 && errno == EINTR ? -EINTR : 0;
+	}
+	if (deadline) {
+		now = os_now_ns();
+		if (now >= deadline)
+			return -EAGAIN;
+		ts.tv_sec = (time_t)((deadline - now) / 1000000000u);
+		ts.tv_nsec = (long)((deadline - now) % 1000000000u);
+	}
+	for (int i = 0; i < n; i++)
+		pfd[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
+	r = libc->ppoll(pfd, (nfds_t)n, deadline ? &ts : NULL, NULL);
+	if (r < 0)
+		return errno == EINTR ? -EINTR : 0;
+	for (int i = 0; i < n; i++)
+		if (pfd[i].revents)
+			os_eventfd_drain(fds[i]);
+	return r == 0 ? -EAGAIN : 0;
+}
+
+static int wait_bell(struct xvmc_endpoint *ep, short event, uint64_t deadline)
+{
+	struct sleeper s = { ep, event };
+	int saved = errno, r;
+
+	pthread_cleanup_push(sleep_end, &s);
+	r = sleep_on_bell(ep, event, deadline);
+	pthread_cleanup_pop(1);
+	errno = saved;
+	return r;
+}
+
+/* ---- receiving ---- */
+
+static bool moved_away(struct xvmc_endpoint *ep)
+{
+	struct conn_t *c = &ep->conn;
+
+	return c->rx.path == XVMC_PATH_RING && c->hv && !c->rx.gone &&
+	       xvmc_hv_incarnation(c->hv) != c->incarnation;
+}
+
+/* One pass under rx.lock. -EAGAIN with *ret_sleep set: wait_begin is done and
+ * the bell armed. -ESTALE: not MANAGED any more. */
+static ssize_t recv_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it,
+				 int flags, bool may_sleep, bool *ret_sleep)
+{
+	struct conn_t *c = &ep->conn;
+	bool peek = (flags & MSG_PEEK) != 0;
+	ssize_t r;
+
+	*ret_sleep = false;
+	if (ep->inherited) {
+		r = xvmc_sock_inherited_use(ep);
+		return r < 0 ? r : -ESTALE;
+	}
+	pthread_mutex_lock(&c->rx.lock);
+	if (!xvmc_ep_managed(ep)) {
+		pthread_mutex_unlock(&c->rx.lock);
+		return -ESTALE;
+	}
+	r = xvmc_conn_read(c, it, peek);
+	if (r == -EAGAIN && may_sleep && spin_rx(ep))
+		r = xvmc_conn_read(c, it, peek);
+	if (r == -EAGAIN && moved_away(ep))
+		atomic_fetch_or(&c->events, XVMC_EV_GONE);
+	if (r == -EAGAIN && may_sleep && xvmc_ep_wait_begin(ep, POLLIN)) {
+		*ret_sleep = true;
+		if (c->rx.path == XVMC_PATH_RING && c->rx.attached &&
+		    !c->rx.gone && xvmc_recver_arm(&c->rx.r, 1)) {
+			*ret_sleep = false;
+			xvmc_ep_wait_end(ep, POLLIN);
+		}
+	} else if (r > 0 && ep->rx_waiters) {
+		/* Another sleeper may have armed for what we just took, or
+		 * we may have taken the ring for what is left. */
+		if (xvmc_conn_rx_ready(c) != 0 ||
+		    (c->rx.path == XVMC_PATH_RING && c->rx.attached &&
+		     xvmc_recver_arm(&c->rx.r, 1)))
+			endpoint_poke_rx(ep);
+	}
+	pthread_mutex_unlock(&c->rx.lock);
+	endpoint_events(ep);
+	return r;
+}
+
+static ssize_t recv_managed(struct xvmc_endpoint *ep, struct xvmc_iov *it, int flags)
+{
+	bool nonblock = ep->nonblock || (flags & MSG_DONTWAIT);
+	uint64_t deadline = 0;
+	bool sleep;
+	ssize_t r;
+	int w;
+
+	for (;;) {
+		r = recv_managed_once(ep, it, flags, !nonblock, &sleep);
+		if (r != -EAGAIN || nonblock)
+			return r;
+		if (!sleep)
+			continue;
+		if (!deadline && ep->rcv_timeo_ns)
+			deadline = os_now_ns() + ep->rcv_timeo_ns;
+		w = wait_bell(ep, POLLIN, deadline);
+		if (w < 0)
+			return w;
+	}
+}
+
+struct gate_guard {
+	_Atomic uint32_t *gate;
+};
+
+static void gate_leave(void *arg)
+{
+	xvmc_ep_gate_exit(((struct gate_guard *)arg)->gate);
+}
+
+/*
+ * The kernel's own recvmsg, counted. A switch may begin while we are in
+ * there: then what came back may end with a record, and lib/conn sorts it out.
+ * -EAGAIN with *ret_again: nothing of it was the application's.
+ */
+static ssize_t recv_plain(struct xvmc_endpoint *ep, int fd, struct msghdr *msg,
+			  int flags, bool *ret_again)
+{
+	struct conn_t *c = &ep->conn;
+	struct gate_guard guard = { &ep->rx_gate };
+	int saved = errno;
+	ssize_t r;
+
+	*ret_again = false;
+	pthread_cleanup_push(gate_leave, &guard);
+	if (msg->msg_iovlen == 1 && !msg->msg_control && !msg->msg_name)
+		r = ep->ctx->libc.recv(fd, msg->msg_iov->iov_base,
+				       msg->msg_iov->iov_len, flags);
+	else
+		r = ep->ctx->libc.recvmsg(fd, msg, flags);
+	if (r < 0) {
+		r = -errno;
+		errno = saved;
+	}
+	if (r > 0 && !(flags & MSG_PEEK)) {
+		if (!xvmc_ep_managed(ep)) {
+			uint64_t sum = atomic_fetch_add_explicit(
+				&c->rx.rcvd, (uint64_t)r, memory_order_relaxed);
+
+			xvmc_stat_add(c->stats, XVMC_S_TCP_RX_BYTES, (uint64_t)r);
+			stream_moved(ep, sum + (uint64_t)r);
+		} else {
+			pthread_mutex_lock(&c->rx.lock);
+			r = xvmc_conn_rx_took(c, msg->msg_iov, msg->msg_iovlen,
+					      (size_t)r);
+			*ret_again = r == -EAGAIN;
+			pthread_mutex_unlock(&c->rx.lock);
+		}
+	} else if (r > 0 && xvmc_ep_managed(ep)) {
+		/* What was peeked at may have been a record. */
+		*ret_again = true;
+		r = -EAGAIN;
+	}
+	pthread_cleanup_pop(0);
+	if (xvmc_ep_gate_exit(&ep->rx_gate))
+		xvmc_service_kick(ep);
+	return r;
+}
+
+/* Under MSG_WAITALL a blocking call goes on until the buffer is full. */
+static ssize_t recv_all(struct xvmc_endpoint *ep, struct xvmc_iov *it, int flags)
+{
+	ssize_t sum = 0, r;
+
+	do {
+		r = recv_managed(ep, it, flags);
+		if (r > 0)
+			sum += r;
+	} while (r > 0 && it->left && (flags & MSG_WAITALL) &&
+		 !(flags & (MSG_PEEK | MSG_DONTWAIT)) && !ep->nonblock);
+	return sum ? sum : r;
+}
+
+ssize_t xvmc_sock_recv(struct xvmc_endpoint *ep, int fd, const struct iovec *vec,
+		       size_t cnt, int flags, int *ret_msg_flags)
+{
+	struct xvmc_iov it = xvmc_iov_make(vec, cnt);
+	struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)vec,
+			      .msg_iovlen = cnt };
+	bool again;
+	ssize_t r;
+
+	*ret_msg_flags = 0;
+	for (;;) {
+		if (xvmc_ep_gate_enter(&ep->rx_gate)) {
+			r = recv_plain(ep, fd, &msg, flags, &again);
+			if (!again)
+				return r;
+			continue;
+		}
+		if (!it.left)
+			return 0;
+		r = recv_all(ep, &it, flags);
+		if (r != -ESTALE)
+			return r;
+	}
+}
+
+/* ---- sending ---- */
+
+static size_t room_wanted(const struct conn_t *c, size_t left)
+{
+	size_t quarter = c->tx.s.size / 4;
+
+	return left < quarter ? left : quarter;
+}
+
+static ssize_t send_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it,
+				 int flags, bool may_sleep, bool *ret_sleep)
+{
+	struct conn_t *c = &ep->conn;
+	bool full;
+	ssize_t r;
+
+	*ret_sleep = false;
+	if (ep->inherited) {
+		r = xvmc_sock_inherited_use(ep);
+		return r < 0 ? r : -ESTALE;
+	}
+	pthread_mutex_lock(&c->tx.lock);
+	if (!xvmc_ep_managed(ep)) {
+		pthread_mutex_unlock(&c->tx.lock);
+		return -ESTALE;
+	}
+	r = xvmc_conn_write(c, it, flags);
+	if (r == -EAGAIN && may_sleep && spin_tx(ep))
+		r = xvmc_conn_write(c, it, flags);
+	full = r == -EAGAIN && c->tx.path == XVMC_PATH_RING;
+	if ((r == -EBUSY || (r == -EAGAIN && may_sleep)) &&
+	    xvmc_ep_wait_begin(ep, POLLOUT)) {
+		*ret_sleep = true;
+		if (full && xvmc_sender_arm(&c->tx.s, room_wanted(c, it->left))) {
+			*ret_sleep = false;
+			xvmc_ep_wait_end(ep, POLLOUT);
+		}
+	} else if (r > 0 && ep->tx_waiters && c->tx.path == XVMC_PATH_RING) {
+		endpoint_poke_tx(ep);
+	}
+	pthread_mutex_unlock(&c->tx.lock);
+	if (full && !atomic_exchange(&ep->tx_full, true))
+		xvmc_service_kick(ep);
+	endpoint_events(ep);
+	return r;
+}
+
+/* Sends all of it where blocking, else what fits. */
+static ssize_t send_managed(struct xvmc_endpoint *ep, struct xvmc_iov *it, int flags)
+{
+	bool nonblock = ep->nonblock || (flags & MSG_DONTWAIT);
+	uint64_t deadline = 0;
+	ssize_t sum = 0, r;
+	bool sleep;
+	int w;
+
+	for (;;) {
+		r = send_managed_once(ep, it, flags, !nonblock, &sleep);
+		if (r > 0) {
+			sum += r;
+			if (!it->left)
+				return sum;
+			continue;
+		}
+		if (r == -EBUSY) {
+			/* A switch is being agreed: a millisecond at most. */
+			if (sleep)
+				wait_bell(ep, POLLOUT,
+					  os_now_ns() + ep->conn.announce_ns);
+			continue;
+		}
+		if (r == -ESTALE)
+			return r; /* what went out shows in the cursor */
+		if (r != -EAGAIN || nonblock)
+			return sum ? sum : r;
+		if (!sleep)
+			continue;
+		if (!deadline && ep->snd_timeo_ns)
+			deadline = os_now_ns() + ep->snd_timeo_ns;
+		w = wait_bell(ep, POLLOUT, deadline);
+		if (w < 0)
+			return sum ? sum : w;
+	}
+}
+
+static ssize_t send_plain(struct xvmc_endpoint *ep, int fd, struct msghdr *msg,
+			  int flags)
+{
+	struct gate_guard guard = { &ep->tx_gate };
+	int saved = errno;
+	ssize_t r;
+
+	pthread_cleanup_push(gate_leave, &guard);
+	if (msg->msg_iovlen == 1)
+		r = ep->ctx->libc.send(fd, msg->msg_iov->iov_base,
+				       msg->msg_iov->iov_len,
+				       flags | MSG_NOSIGNAL);
+	else
+		r = ep->ctx->libc.sendmsg(fd, msg, flags | MSG_NOSIGNAL);
+	if (r < 0) {
+		r = -errno;
+		errno = saved;
+	} else {
+		uint64_t sum = atomic_fetch_add_explicit(
+			&ep->conn.tx.sent, (uint64_t)r, memory_order_relaxed);
+
+		xvmc_stat_add(ep->ctx->stats, XVMC_S_TCP_TX_BYTES, (uint64_t)r);
+		stream_moved(ep, sum + (uint64_t)r);
+	}
+	pthread_cleanup_pop(0);
+	if (xvmc_ep_gate_exit(&ep->tx_gate))
+		xvmc_service_kick(ep);
+	return r;
+}
+
+ssize_t xvmc_sock_send(struct xvmc_endpoint *ep, int fd, const struct iovec *vec,
+		       size_t cnt, int flags)
+{
+	struct xvmc_iov it = xvmc_iov_make(vec, cnt);
+	struct iovec rest[64];
+	size_t total = it.left;
+	ssize_t r;
+
+	for (;;) {
+		if (xvmc_ep_gate_enter(&ep->tx_gate)) {
+			struct msghdr msg = {
+				.msg_iov = (struct iovec *)(uintptr_t)vec,
+				.msg_iovlen = cnt,
+			};
+
+			if (it.left < total) {
+				/* it became PLAIN in the middle of the call */
+				msg.msg_iovlen = xvmc_iov_slice(&it, it.left, rest, 64);
+				msg.msg_iov = rest;
+			}
+			r = send_plain(ep, fd, &msg, flags);
+			if (r > 0)
+				xvmc_iov_advance(&it, (size_t)r);
+			break;
+		}
+		if (!it.left)
+			return 0;
+		r = send_managed(ep, &it, flags);
+		if (r != -ESTALE)
+			break;
+	}
+	if (it.left < total)
+		return (ssize_t)(total - it.left);
+	if (r == -EPIPE && !(flags & MSG_NOSIGNAL))
+		OS3(SYS_tgkill, os_getpid(), os_gettid(), SIGPIPE);
+	return r;
+}

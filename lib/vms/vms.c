@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * VMs[]: a snapshot of the board, swapped under RCU [S 2] [X 8].
+ */
+#include "vms.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <urcu-bp.h>
+
+#include "base/os.h"
+
+/* One address that leads to a guest; sorted by address. */
+struct vms_entry {
+	struct in6_addr ip;
+	uint32_t domid;
+	bool coresident;
+};
+
+struct vms_table {
+	uint32_t seq;
+	size_t n;
+	struct vms_entry entry[];
+};
+
+struct vms {
+	const struct xvmc_board *board;
+	char domain[XVMC_NAME_MAX];
+	struct vms_table *table; /* RCU */
+	pthread_mutex_t lock;    /* one rebuilds */
+};
+
+static uint32_t board_seq(const struct xvmc_board *board)
+{
+	return atomic_load_explicit((const _Atomic uint32_t *)&board->seq,
+				    memory_order_acquire);
+}
+
+/* A consistent copy of the board; -EAGAIN while xvmcd keeps writing. */
+static int board_copy(const struct xvmc_board *board, struct xvmc_board *copy)
+{
+	for (int i = 0; i < 1000; i++) {
+		uint32_t seq = board_seq(board);
+
+		if (seq & 1)
+			continue;
+		memcpy(copy, board, sizeof(*copy));
+		atomic_thread_fence(memory_order_acquire);
+		if (board_seq(board) == seq) {
+			copy->seq = seq;
+			return 0;
+		}
+	}
+	return -EAGAIN;
+}
+
+static int by_ip(const void *a, const void *b)
+{
+	return memcmp(&((const struct vms_entry *)a)->ip,
+		      &((const struct vms_entry *)b)->ip,
+		      sizeof(struct in6_addr));
+}
+
+static struct vms_table *build(const struct vms *vms)
+{
+	struct xvmc_board *copy = malloc(sizeof(*copy));
+	struct vms_table *t = NULL;
+	uint32_t host = UINT32_MAX;
+
+	if (!copy || board_copy(vms->board, copy) < 0)
+		goto out;
+	t = malloc(sizeof(*t) + sizeof(t->entry[0]) * XVMC_BOARD_DOMS * XVMC_ADDRS_MAX);
+	if (!t)
+		goto out;
+	t->seq = copy->seq;
+	t->n = 0;
+	for (unsigned int i = 0; i < XVMC_BOARD_DOMS; i++)
+		if (copy->dom[i].in_use &&
+		    strncmp(copy->dom[i].name, vms->domain, XVMC_NAME_MAX) == 0)
+			host = copy->dom[i].host;
+	for (unsigned int i = 0; i < XVMC_BOARD_DOMS; i++) {
+		const struct xvmc_board_dom *dom = &copy->dom[i];
+
+		for (unsigned int k = 0; dom->in_use && k < dom->naddrs &&
+					 k < XVMC_ADDRS_MAX; k++)
+			t->entry[t->n++] = (struct vms_entry){
+				.ip = dom->addr[k],
+				.domid = dom->domid,
+				.coresident = host == UINT32_MAX || dom->host == host,
+			};
+	}
+	qsort(t->entry, t->n, sizeof(t->entry[0]), by_ip);
+out:
+	free(copy);
+	return t;
+}
+
+static void refresh(struct vms *vms)
+{
+	struct vms_table *old, *t;
+
+	if (pthread_mutex_trylock(&vms->lock) != 0)
+		return; /* somebody else does it */
+	old = vms->table;
+	if (!old || old->seq != board_seq(vms->board)) {
+		t = build(vms);
+		if (t) {
+			rcu_assign_pointer(vms->table, t);
+			synchronize_rcu();
+			free(old);
+		}
+	}
+	pthread_mutex_unlock(&vms->lock);
+}
+
+int vms_open(const char *dir, const char *domain, struct vms **ret_vms)
+{
+	char path[256];
+	struct xvmc_board *board;
+	struct vms *vms;
+	int fd;
+
+	if (snprintf(path, sizeof(path), "%s/board", dir) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	fd = (int)OS4(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+	if (fd < 0)
+		return fd;
+	board = mmap(NULL, XVMC_BOARD_SIZE, PROT_READ, MAP_SHARED, fd, 0);
+	if (board != MAP_FAILED) {
+		off_t size = OS3(SYS_lseek, fd, 0, SEEK_END);
+
+		if (size < (off_t)XVMC_BOARD_SIZE ||
+		    board->magic != XVMC_BOARD_MAGIC ||
+		    board->version != XVMC_AGENT_VERSION) {
+			munmap(board, XVMC_BOARD_SIZE);
+			board = MAP_FAILED;
+		}
+	}
+	os_close(fd);
+	if (board == MAP_FAILED)
+		return -ENOENT;
+	vms = calloc(1, sizeof(*vms));
+	if (!vms) {
+		munmap(board, XVMC_BOARD_SIZE);
+		return -ENOMEM;
+	}
+	vms->board = board;
+	snprintf(vms->domain, sizeof(vms->domain), "%s", domain);
+	pthread_mutex_init(&vms->lock, NULL);
+	*ret_vms = vms;
+	return 0;
+}
+
+void vms_close(struct vms *vms)
+{
+	if (!vms)
+		return;
+	munmap((void *)(uintptr_t)vms->board, XVMC_BOARD_SIZE);
+	free(vms->table);
+	pthread_mutex_destroy(&vms->lock);
+	free(vms);
+}
+
+static bool is_loopback(const struct in6_addr *ip)
+{
+	return IN6_IS_ADDR_LOOPBACK(ip) ||
+	       (IN6_IS_ADDR_V4MAPPED(ip) && ip->s6_addr[12] == 127);
+}
+
+static bool lookup(struct vms *vms, const struct in6_addr *ip, bool only_here)
+{
+	struct vms_entry key = { .ip = *ip };
+	const struct vms_entry *e = NULL;
+	const struct vms_table *t;
+	bool found;
+
+	/* Processes of one board share the loopback address; which domain is
+	 * at the other end turns out when both ends have registered. */
+	if (is_loopback(ip))
+		return true;
+	rcu_read_lock();
+	t = rcu_dereference(vms->table);
+	if (!t || t->seq != board_seq(vms->board)) {
+		rcu_read_unlock();
+		refresh(vms);
+		rcu_read_lock();
+		t = rcu_dereference(vms->table);
+	}
+	if (t)
+		e = bsearch(&key, t->entry, t->n, sizeof(t->entry[0]), by_ip);
+	found = e && (e->coresident || !only_here);
+	rcu_read_unlock();
+	return found;
+}
+
+bool vms_possible(struct vms *vms, const struct in6_addr *ip)
+{
+	return lookup(vms, ip, false);
+}
+
+bool vms_coresident(struct vms *vms, const struct in6_addr *ip)
+{
+	return lookup(vms, ip, true);
+}
+
+uint32_t vms_serial(struct vms *vms)
+{
+	return board_seq(vms->board);
+}
+
+bool vms_addr(const struct sockaddr *sa, socklen_t len, struct in6_addr *ret_ip,
+	      uint16_t *ret_port)
+{
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+
+	if (len >= sizeof(in) && sa->sa_family == AF_INET) {
+		memcpy(&in, sa, sizeof(in));
+		memset(ret_ip, 0, sizeof(*ret_ip));
+		ret_ip->s6_addr[10] = ret_ip->s6_addr[11] = 0xff;
+		memcpy(&ret_ip->s6_addr[12], &in.sin_addr, 4);
+		*ret_port = ntohs(in.sin_port);
+		return true;
+	}
+	if (len >= sizeof(in6) && sa->sa_family == AF_INET6) {
+		memcpy(&in6, sa, sizeof(in6));
+		*ret_ip = in6.sin6_addr;
+		*ret_port = ntohs(in6.sin6_port);
+		return true;
+	}
+	return false;
+}

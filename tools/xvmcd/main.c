@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * xvmcd: one per guest. In local mode, which is all there is so far, it also
+ * plays the hypervisor and its hosts. This file: options, the directory and
+ * its lock, the sockets, and an orderly end.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/rundir.h"
+#include "hv/local-wire.h"
+#include "match.h"
+#include "xvmcd.h"
+
+static const char usage_text[] =
+	"Usage: xvmcd [OPTION]...\n"
+	"Brings the processes of co-resident domains together, and plays the\n"
+	"hypervisor where there is none.\n\n"
+	"  --dir DIR          runtime directory (default: as the library finds it)\n"
+	"  --host NAME        host of domains that name none (default: A)\n"
+	"  --daemon           go to the background when ready\n"
+	"  --ready-fd N       write a newline to descriptor N when ready\n"
+	"  --idle-exit SEC    end when nobody has been connected for SEC seconds\n"
+	"                     (default 0: never)\n"
+	"  --log FILE         log to FILE; -: to standard error (default: -, with\n"
+	"                     --daemon DIR/xvmcd.log)\n"
+	"  --open             serve every user, not only one's own (as root only)\n"
+	"  --max-grants N     pages one domain may share (default 131072)\n"
+	"  --max-ports N      event channels one domain may have (default 16384)\n"
+	"  --xen              run in a Xen guest (a later version will)\n"
+	"  --help, --version\n";
+
+struct listener {
+	struct watch watch; /* first */
+	struct xvmcd *d;
+	int (*take)(struct xvmcd *d, int sock);
+};
+
+struct ends {
+	struct watch watch; /* first */
+	struct xvmcd *d;
+};
+
+static void die(int status, const char *fmt, ...)
+	__attribute__((noreturn, format(printf, 2, 3)));
+
+static void die(int status, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	fputs("xvmcd: ", stderr);
+	vfprintf(stderr, fmt, ap);
+	fputc('\n', stderr);
+	va_end(ap);
+	exit(status);
+}
+
+/* ---- options ---- */
+
+static uint32_t number(const char *option, const char *arg, uint32_t max)
+{
+	char *end;
+	unsigned long n;
+
+	errno = 0;
+	n = strtoul(arg, &end, 10);
+	if (errno || end == arg || *end || *arg == '-' || n > max)
+		die(2, "--%s: %s is not a number from 0 to %u", option, arg, max);
+	return (uint32_t)n;
+}
+
+enum { O_DIR = 256, O_HOST, O_DAEMON, O_READY, O_IDLE, O_LOG, O_OPEN, O_GRANTS, O_PORTS, O_XEN, O_HELP, O_VERSION };
+
+static const struct option long_options[] = {
+	{ "dir", required_argument, NULL, O_DIR },
+	{ "host", required_argument, NULL, O_HOST },
+	{ "daemon", no_argument, NULL, O_DAEMON },
+	{ "ready-fd", required_argument, NULL, O_READY },
+	{ "idle-exit", required_argument, NULL, O_IDLE },
+	{ "log", required_argument, NULL, O_LOG },
+	{ "open", no_argument, NULL, O_OPEN },
+	{ "max-grants", required_argument, NULL, O_GRANTS },
+	{ "max-ports", required_argument, NULL, O_PORTS },
+	{ "xen", no_argument, NULL, O_XEN },
+	{ "help", no_argument, NULL, O_HELP },
+	{ "version", no_argument, NULL, O_VERSION },
+	{ NULL, 0, NULL, 0 },
+};
+
+static void take_option(struct options *opt, int c)
+{
+	switch (c) {
+	case O_DIR:
+		opt->dir = optarg;
+		break;
+	case O_HOST: {
+		char name[XVMC_NAME_MAX] = "";
+
+		if (strlen(optarg) < sizeof(name))
+			strcpy(name, optarg);
+		if (!xvmc_lh_name_ok(name))
+			die(2, "--host: a name has 1 to %u of A-Z a-z 0-9 _ . -", XVMC_NAME_MAX - 1);
+		opt->host = optarg;
+		break;
+	}
+	case O_DAEMON:
+		opt->background = true;
+		break;
+	case O_READY:
+		opt->ready_fd = (int)number("ready-fd", optarg, 1u << 20);
+		if (fcntl(opt->ready_fd, F_GETFD) < 0)
+			die(2, "--ready-fd: %d is not open", opt->ready_fd);
+		break;
+	case O_IDLE:
+		opt->idle_exit = number("idle-exit", optarg, 1u << 30);
+		break;
+	case O_LOG:
+		opt->log = optarg;
+		break;
+	case O_OPEN:
+		opt->open = true;
+		break;
+	case O_GRANTS:
+		opt->limits.max_grants = number("max-grants", optarg, 1u << 20);
+		break;
+	case O_PORTS:
+		opt->limits.max_ports = number("max-ports", optarg, 1u << 20);
+		break;
+	case O_XEN:
+		die(2, "--xen: running in a Xen guest is for a later version");
+	case O_HELP:
+		fputs(usage_text, stdout);
+		exit(0);
+	case O_VERSION:
+		puts("xvmcd " XVMC_VERSION);
+		exit(0);
+	default:
+		exit(2); /* getopt has said why */
+	}
+}
+
+static void parse(int argc, char **argv, struct options *opt)
+{
+	int c;
+
+	*opt = (struct options){ .host = "A",
+				 .ready_fd = -1,
+				 .limits = { .max_grants = 131072, .max_ports = 16384 } };
+	while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1)
+		take_option(opt, c);
+	if (optind < argc)
+		die(2, "%s: xvmcd takes options only", argv[optind]);
+	if (opt->open && geteuid() != 0)
+		die(2, "--open: only root may serve every user");
+}
+
+/* ---- the directory ---- */
+
+static void make_dir(struct xvmcd *d)
+{
+	char found[XVMC_RUNDIR_MAX], real[PATH_MAX];
+	int rc = 0;
+
+	if (d->opt.dir) {
+		if (strlen(d->opt.dir) >= sizeof(found))
+			die(1, "%s: the name is too long for a socket in it", d->opt.dir);
+		strcpy(found, d->opt.dir);
+	} else {
+		rc = xvmc_rundir(found);
+		if (rc < 0)
+			die(1, "no runtime directory: %s", strerror(-rc));
+	}
+	rc = xvmc_rundir_make(found);
+	if (rc < 0)
+		die(1, "%s: %s", found, rc == -EPERM ? "another user's, or writable for everyone" : strerror(-rc));
+	if (d->opt.open && chmod(found, 0755) < 0)
+		die(1, "%s: %s", found, strerror(errno));
+	/* It must mean the same after chdir. */
+	if (!realpath(found, real) || strlen(real) >= sizeof(d->dir))
+		die(1, "%s: the name is too long for a socket in it", found);
+	strcpy(d->dir, real);
+}
+
+/* One xvmcd per directory. The lock is held until the process is gone. */
+static void take_lock(struct xvmcd *d)
+{
+	char path[128], pid[16] = "";
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/xvmcd.lock", d->dir);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		die(1, "%s: %s", path, strerror(errno));
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		ssize_t n = pread(fd, pid, sizeof(pid) - 1, 0);
+
+		pid[n > 0 ? strcspn(pid, "\n") : 0] = '\0';
+		die(1, "another xvmcd (pid %s) already serves %s", *pid ? pid : "unknown", d->dir);
+	}
+	snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
+	if (ftruncate(fd, 0) < 0 || pwrite(fd, pid, strlen(pid), 0) < 0)
+		die(1, "%s: %s", path, strerror(errno));
+}
+
+/* ---- sockets ---- */
+
+/* Root and, unless --open, nobody but our own user. */
+static bool welcome(const struct xvmcd *d, int sock)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+
+	if (d->opt.open)
+		return true;
+	return getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 &&
+	       (cred.uid == 0 || cred.uid == geteuid());
+}
+
+static void accept_all(struct watch *watch, uint32_t events)
+{
+	struct listener *listener = (struct listener *)watch;
+
+	for (int i = 0; i < 64; i++) {
+		int sock = accept4(watch->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (sock < 0 && (errno == EMFILE || errno == ENFILE)) {
+			static bool said;
+
+			/* Level-triggered: do not spin on it. */
+			if (!said)
+				log_line("out of descriptors");
+			said = true;
+			usleep(1000);
+		}
+		if (sock < 0)
+			return;
+		if (!welcome(listener->d, sock)) {
+			close(sock);
+			continue;
+		}
+		listener->take(listener->d, sock);
+	}
+}
+
+static void listen_on(struct xvmcd *d, struct listener *listener,
+		      const char *name, int (*take)(struct xvmcd *, int))
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	char path[128];
+	int fd, rc;
+
+	snprintf(path, sizeof(path), "%s/%s", d->dir, name);
+	/* Ready before it has its name: nobody is turned away. */
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/.new", d->dir);
+	unlink(sa.sun_path);
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 ||
+	    chmod(sa.sun_path, d->opt.open ? 0666 : 0600) < 0 ||
+	    listen(fd, SOMAXCONN) < 0 || rename(sa.sun_path, path) < 0)
+		die(1, "%s: %s", path, strerror(errno));
+	listener->watch = (struct watch){ .fd = fd, .ready = accept_all };
+	listener->d = d;
+	listener->take = take;
+	rc = loop_add(d->loop, &listener->watch, EPOLLIN);
+	if (rc < 0)
+		die(1, "%s: %s", path, strerror(-rc));
+}
+
+static void stop_listening(struct xvmcd *d, struct listener *listener,
+			   const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", d->dir, name);
+	unlink(path);
+	loop_del(d->loop, &listener->watch);
+	close(listener->watch.fd);
+}
+
+/* ---- the loop's surroundings ---- */
+
+static void idle(struct timer *timer)
+{
+	struct xvmcd *d = xvmc_list_entry(timer, struct xvmcd, idle);
+
+	log_line("idle for %u s", d->opt.idle_exit);
+	loop_stop(d->loop);
+}
+
+static void after_round(void *ctx)
+{
+	struct xvmcd *d = ctx;
+
+	conn_bury(d);
+	if (d->shutdown)
+		loop_stop(d->loop);
+	if (d->opt.idle_exit == 0)
+		return;
+	if (d->nconns > 0)
+		loop_disarm(d->loop, &d->idle);
+	else if (d->idle.pos == 0)
+		loop_arm(d->loop, &d->idle, d->opt.idle_exit * 1000ull * MS);
+}
+
+static void got_signal(struct watch *watch, uint32_t events)
+{
+	struct ends *ends = (struct ends *)watch;
+	struct signalfd_siginfo si;
+
+	if (read(watch->fd, &si, sizeof(si)) != sizeof(si))
+		return;
+	log_line("signal %u from pid %u", si.ssi_signo, si.ssi_pid);
+	loop_stop(ends->d->loop);
+}
+
+static void catch_signals(struct xvmcd *d, struct ends *ends)
+{
+	sigset_t set;
+	int fd, rc = 0;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0)
+		die(1, "signalfd: %s", strerror(errno));
+	ends->watch = (struct watch){ .fd = fd, .ready = got_signal };
+	ends->d = d;
+	rc = loop_add(d->loop, &ends->watch, EPOLLIN);
+	if (rc < 0)
+		die(1, "signalfd: %s", strerror(-rc));
+}
+
+/* Every grant in use is a descriptor here. */
+static void raise_limits(void)
+{
+	struct rlimit lim;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim) == 0) {
+		lim.rlim_cur = lim.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &lim);
+	}
+}
+
+/* ---- background ---- */
+
+/* The parent waits for the child's word; its exit is the daemon's start. */
+static int go_background(void)
+{
+	int pipefd[2];
+	pid_t pid;
+	char c;
+
+	if (pipe2(pipefd, O_CLOEXEC) < 0)
+		die(1, "pipe: %s", strerror(errno));
+	pid = fork();
+	if (pid < 0)
+		die(1, "fork: %s", strerror(errno));
+	if (pid > 0) {
+		ssize_t n;
+
+		close(pipefd[1]);
+		do
+			n = read(pipefd[0], &c, 1);
+		while (n < 0 && errno == EINTR);
+		_exit(n == 1 ? 0 : 1);
+	}
+	close(pipefd[0]);
+	setsid();
+	return pipefd[1];
+}
+
+static void say_ready(struct xvmcd *d, int parent)
+{
+	if (d->opt.ready_fd >= 0) {
+		if (write(d->opt.ready_fd, "\n", 1) < 0)
+			log_line("--ready-fd: %s", strerror(errno));
+		close(d->opt.ready_fd);
+	}
+	if (parent >= 0) {
+		int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+		for (int i = 0; i < 3 && null >= 0; i++)
+			dup2(null, i);
+		if (null > 2)
+			close(null);
+		if (chdir("/") < 0 || write(parent, "", 1) < 0)
+			log_line("start: %s", strerror(errno));
+		close(parent);
+	}
+}
+
+static void open_log(struct xvmcd *d)
+{
+	const char *path = d->opt.log;
+	char own[128];
+	int rc;
+
+	if (!path && d->opt.background) {
+		snprintf(own, sizeof(own), "%s/xvmcd.log", d->dir);
+		path = own;
+	}
+	rc = log_open(path ? path : "-");
+	if (rc < 0)
+		die(1, "%s: %s", path, strerror(-rc));
+}
+
+/* Living processes go on without us, and need the board. */
+static void end_all(struct xvmcd *d, struct listener *agents,
+		    struct listener *hvs)
+{
+	bool keep = d->nconns > 0;
+
+	if (d->shutdown) /* the tool's own connection is none of those */
+		keep = !xvmc_list_empty(&d->hvs);
+	stop_listening(d, agents, "agent.sock");
+	stop_listening(d, hvs, XVMC_LW_SOCKET);
+	board_close(d, keep);
+	/* No goodbyes: what is linked goes on. The kernel closes the rest. */
+	log_line("ended");
+}
+
+int main(int argc, char **argv)
+{
+	static struct listener agents, hvs;
+	static struct xvmcd d;
+	static struct ends ends;
+	int rc, parent = -1;
+
+	parse(argc, argv, &d.opt);
+	make_dir(&d);
+	if (d.opt.background)
+		parent = go_background();
+	take_lock(&d);
+	open_log(&d);
+	raise_limits();
+	xvmc_list_init(&d.agents);
+	xvmc_list_init(&d.hvs);
+	xvmc_list_init(&d.dead);
+	xvmc_list_init(&d.migrations);
+	xvmc_list_init(&d.lists);
+	d.idle.fire = idle;
+	rc = loop_new(after_round, &d, &d.loop);
+	if (rc == 0)
+		rc = xvmc_lh_new(&d.opt.limits, &d.lh);
+	if (rc == 0)
+		rc = match_new(&d, &d.matcher);
+	if (rc == 0)
+		rc = hv_make_ff(&d.ff_fd);
+	if (rc == 0)
+		rc = board_open(&d);
+	if (rc < 0)
+		die(1, "%s: %s", d.dir, strerror(-rc));
+	catch_signals(&d, &ends);
+	listen_on(&d, &hvs, XVMC_LW_SOCKET, hv_accept);
+	listen_on(&d, &agents, "agent.sock", agent_accept);
+	log_line("ready in %s, pid %d", d.dir, (int)getpid());
+	say_ready(&d, parent);
+	rc = loop_run(d.loop);
+	end_all(&d, &agents, &hvs);
+	return rc < 0 ? 1 : 0;
+}
