@@ -5,8 +5,8 @@
 #include "os.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #if defined(__x86_64__)
 long xvmc_os_call(long nr, long a, long b, long c, long d, long e, long f)
@@ -82,12 +82,9 @@ int xvmc_os_high_fd(int fd)
 
 int xvmc_os_ncpu(void)
 {
-	cpu_set_t set;
-	int n;
+	/* Not the affinity mask: pinned to one processor, we may still spin
+	 * for a peer on another. */
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
 
-	CPU_ZERO(&set);
-	if (sched_getaffinity(0, sizeof(set), &set) != 0)
-		return 1;
-	n = CPU_COUNT(&set);
-	return n > 0 ? n : 1;
+	return n > 0 ? (int)n : 1;
 }

@@ -212,7 +212,7 @@ int xvmc_os_high_fd(int fd);
  * mutable global of lib/: descriptors are one namespace for the process. */
 int xvmc_os_fd_internal(int fd);
 
-/* The processors this process may run on, at least 1. */
+/* The machine's processors, at least 1. */
 int xvmc_os_ncpu(void);
 
 #endif

@@ -34,7 +34,8 @@ struct xvmc_tcp_ops {
 	ssize_t (*send)(void *tcp, const struct iovec *vec, size_t cnt, int flags);
 	ssize_t (*recv)(void *tcp, const struct iovec *vec, size_t cnt, bool peek);
 	/* What the kernel itself counted: bytes written to the socket, bytes
-	 * read from it, bytes that arrived. -EOPNOTSUPP: it does not say. */
+	 * read from it, bytes that arrived. -EOPNOTSUPP: it does not say;
+	 * -EAGAIN: too busy to say, try again. */
 	int (*counts)(void *tcp, uint64_t *ret_sent, uint64_t *ret_taken,
 		      uint64_t *ret_arrived);
 	void (*shutdown_wr)(void *tcp);

@@ -29,28 +29,47 @@ static ssize_t take_kernel(struct conn_t *c, const struct iovec *vec, size_t cnt
 	return r;
 }
 
-/* The raw stream: bytes taken early, then the kernel's. */
-static ssize_t raw_peek(struct conn_t *c, void *buf, size_t n)
+/*
+ * The raw stream: bytes taken early, then the kernel's. A piece that is not
+ * yet whole is taken off the kernel, so that the end of the stream behind it
+ * shows. Returns how many of n are there, or if none 0 (end) or -errno;
+ * *ret_end: the stream ends within the n.
+ */
+static ssize_t raw_peek(struct conn_t *c, void *buf, size_t n, bool *ret_end)
 {
 	struct conn_rx *rx = &c->rx;
-	uint8_t both[2 * sizeof(struct xvmc_record)];
-	struct iovec vec = { .iov_base = both, .iov_len = n };
-	size_t early = rx->in.len < n ? rx->in.len : n;
-	ssize_t r = 0;
+	ssize_t r = 1;
 
-	if (early)
-		memcpy(buf, rx->in.buf + rx->in.off, early);
-	if (early < n) {
-		vec.iov_len = n - early;
+	*ret_end = false;
+	if (!rx->in.len) {
+		struct iovec vec = { .iov_base = buf, .iov_len = n };
+
 		r = take_kernel(c, &vec, 1, true);
-		if (r > 0)
-			memcpy((uint8_t *)buf + early, both, (size_t)r);
-		else if (!early)
+		if (r == (ssize_t)n || r <= 0) {
+			*ret_end = r == 0;
 			return r;
-		else
-			r = 0;
+		}
 	}
-	return (ssize_t)early + r;
+	while (rx->in.len < n) {
+		size_t want_n = n - rx->in.len;
+		struct iovec vec = { .iov_base = xvmc_bytes_room(&rx->in, want_n),
+				     .iov_len = want_n };
+
+		if (!vec.iov_base)
+			return -ENOMEM;
+		r = take_kernel(c, &vec, 1, false);
+		if (r <= 0)
+			break;
+		rx->in.len += (size_t)r;
+	}
+	*ret_end = r == 0;
+	if (!rx->in.len) {
+		xvmc_bytes_free(&rx->in);
+		return r;
+	}
+	n = rx->in.len < n ? rx->in.len : n;
+	memcpy(buf, rx->in.buf + rx->in.off, n);
+	return (ssize_t)n;
 }
 
 static void raw_drop(struct conn_t *c, size_t n)
@@ -118,8 +137,8 @@ static void enter_ring(struct conn_t *c)
 }
 
 /*
- * The sender died, or closed, between our acknowledgement and its record: if
- * it did enter the ring, its bytes are still there.
+ * TCP has ended without the record we wait for: the sender has died. If its
+ * ring still holds bytes we have not seen, they are the rest of the stream.
  */
 static bool ring_holds_more(struct conn_t *c)
 {
@@ -129,7 +148,19 @@ static bool ring_holds_more(struct conn_t *c)
 	if (!rx->attached || rx->gone)
 		return false;
 	prod = ring_see_prod(rx->r.s);
-	return ring_nonce_matches(rx->r.s, rx->r.nonce) && prod > rx->rcvd;
+	return ring_nonce_matches(rx->r.s, rx->r.nonce) && prod > rx->rcvd &&
+	       prod - rx->rcvd <= rx->r.size;
+}
+
+static void drain_ring(struct conn_t *c)
+{
+	struct conn_rx *rx = &c->rx;
+
+	xvmc_bytes_free(&rx->in);
+	rx->skip = rx->pull = 0;
+	enter_ring(c);
+	rx->eof = true;
+	want(c, XVMC_EV_CLOSED);
 }
 
 /*
@@ -141,12 +172,12 @@ static int at_expected(struct conn_t *c)
 {
 	struct conn_rx *rx = &c->rx;
 	struct xvmc_record rec;
-	ssize_t n = raw_peek(c, &rec, sizeof(rec));
+	bool end;
+	ssize_t n = raw_peek(c, &rec, sizeof(rec), &end);
 	size_t cmp;
 
-	if (n == 0 && ring_holds_more(c)) {
-		enter_ring(c);
-		rx->eof = true;
+	if (end && ring_holds_more(c)) {
+		drain_ring(c);
 		return 1;
 	}
 	if (n <= 0)
@@ -156,8 +187,13 @@ static int at_expected(struct conn_t *c)
 		rx->expect = XVMC_POS_NONE;
 		return 0;
 	}
+	if ((size_t)n < sizeof(rec) && end && n >= (ssize_t)XVMC_NONCE_LEN) {
+		/* A record cut short: it died while it wrote it. */
+		drain_ring(c);
+		return 1;
+	}
 	if ((size_t)n < sizeof(rec))
-		return -EAGAIN;
+		return end ? 0 : -EAGAIN;
 	if (!xvmc_record_check(&rec, rx->nonce) ||
 	    rec.target != XVMC_PATH_RING || rec.pos != rx->rcvd ||
 	    rec.epoch != rx->expect_epoch) {
@@ -174,7 +210,8 @@ static void read_record(struct conn_t *c)
 {
 	struct conn_rx *rx = &c->rx;
 	struct xvmc_record rec;
-	ssize_t n = raw_peek(c, &rec, sizeof(rec));
+	bool end;
+	ssize_t n = raw_peek(c, &rec, sizeof(rec), &end);
 
 	if (n == -EAGAIN)
 		return;
@@ -183,14 +220,14 @@ static void read_record(struct conn_t *c)
 		want(c, XVMC_EV_RX_CHANGED);
 		return;
 	}
-	if (n == 0) {
-		/* No record: the sender has died. */
-		rx->eof = true;
-		want(c, XVMC_EV_RX_CHANGED | XVMC_EV_CLOSED);
+	if ((size_t)n < sizeof(rec)) {
+		if (end) {
+			/* No record, or half of one: the sender has died. */
+			rx->eof = true;
+			want(c, XVMC_EV_RX_CHANGED | XVMC_EV_CLOSED);
+		}
 		return;
 	}
-	if ((size_t)n < sizeof(rec))
-		return;
 	if (!xvmc_record_check(&rec, rx->nonce) ||
 	    rec.target != XVMC_PATH_TCP || rec.epoch <= rx->epoch ||
 	    rec.pos > rx->rcvd || rx->rcvd - rec.pos > rec.len) {
@@ -209,13 +246,22 @@ static void read_record(struct conn_t *c)
 			(rec.flags & XVMC_REC_BOTH ? XVMC_EV_FOLLOW : 0));
 }
 
-/* The end of the TCP stream inside a replay: bytes are provably gone. */
-static bool truncated(struct conn_t *c)
+/*
+ * The end of the TCP stream inside a replay: the sender died while it wrote
+ * it. What is missing may still be in its ring; if not, it is provably gone.
+ */
+static int cut_replay(struct conn_t *c)
 {
-	return c->rx.skip || c->rx.pull;
+	if (ring_holds_more(c)) {
+		drain_ring(c);
+		return 1;
+	}
+	rx_reset(c, XVMC_R_PEER_DIED);
+	return -ECONNRESET;
 }
 
-/* Throws away replayed bytes we already have. 0: all of them; else as recv. */
+/* Throws away replayed bytes we already have. 0: all of them (or the ring has
+ * taken over); else as recv. */
 static int discard(struct conn_t *c)
 {
 	struct conn_rx *rx = &c->rx;
@@ -231,10 +277,8 @@ static int discard(struct conn_t *c)
 		} else {
 			vec.iov_len = rx->skip < sizeof(sink) ? rx->skip : sizeof(sink);
 			r = take_kernel(c, &vec, 1, false);
-			if (r == 0) {
-				rx_reset(c, XVMC_R_PEER_DIED);
-				return -ECONNRESET;
-			}
+			if (r == 0)
+				return cut_replay(c) < 0 ? -ECONNRESET : 0;
 			if (r < 0)
 				return (int)r;
 		}
@@ -248,7 +292,7 @@ static void pull(struct conn_t *c)
 {
 	struct conn_rx *rx = &c->rx;
 
-	if (discard(c) < 0 || rx->hand_over)
+	if (discard(c) < 0 || rx->hand_over || rx->path == XVMC_PATH_RING)
 		return;
 	while (rx->pull && !rx->err) {
 		size_t n = rx->pull < PULL_PIECE ? rx->pull : PULL_PIECE;
@@ -259,9 +303,11 @@ static void pull(struct conn_t *c)
 		if (!vec.iov_base) /* the application will read it itself */
 			return;
 		r = take_kernel(c, &vec, 1, false);
-		if (r == 0)
-			rx_reset(c, XVMC_R_PEER_DIED);
-		else if (r < 0 && r != -EAGAIN)
+		if (r == 0) {
+			cut_replay(c);
+			return;
+		}
+		if (r < 0 && r != -EAGAIN)
 			rx->err = (int)r;
 		if (r <= 0) {
 			if (!rx->in.len)
@@ -352,10 +398,8 @@ static ssize_t read_tcp(struct conn_t *c, struct xvmc_iov *it, bool peek)
 		size_t cnt = xvmc_iov_slice(it, max, vec, RECV_VECS);
 
 		r = take_kernel(c, vec, cnt, peek);
-		if (r == 0 && truncated(c)) {
-			rx_reset(c, XVMC_R_PEER_DIED);
-			return -ECONNRESET;
-		}
+		if (r == 0 && rx->pull)
+			return cut_replay(c) < 0 ? -ECONNRESET : -EAGAIN;
 		if (r == 0)
 			rx->eof = true;
 		if (r <= 0)
@@ -380,8 +424,15 @@ ssize_t xvmc_conn_read(struct conn_t *c, struct xvmc_iov *it, bool peek)
 		r = discard(c);
 		if (r < 0)
 			return r;
-		if (rx->expect != rx->rcvd)
-			return read_tcp(c, it, peek);
+		if (rx->path == XVMC_PATH_RING)
+			continue;
+		if (rx->expect != rx->rcvd) {
+			ssize_t n = read_tcp(c, it, peek);
+
+			if (n == -EAGAIN && rx->path == XVMC_PATH_RING)
+				continue;
+			return n;
+		}
 		r = at_expected(c);
 		if (r < 0)
 			return r;
@@ -422,6 +473,7 @@ int xvmc_conn_rx_ack(struct conn_t *c, uint64_t sent, unsigned int sleepers)
 	struct conn_rx *rx = &c->rx;
 	struct ring_announcement ann;
 	uint64_t ksent, ktaken, karrived, arrived;
+	int r;
 
 	/* Only in TCP mode with every earlier record read: without this rule
 	 * the model loses bytes. */
@@ -441,7 +493,10 @@ int xvmc_conn_rx_ack(struct conn_t *c, uint64_t sent, unsigned int sleepers)
 	}
 	if (ann.pos < rx->rcvd || ann.rcvd > sent || ann.epoch <= rx->epoch)
 		goto mismatch;
-	if (c->tcp->counts(c->tcp_arg, &ksent, &ktaken, &karrived) == 0) {
+	r = c->tcp->counts(c->tcp_arg, &ksent, &ktaken, &karrived);
+	if (r == -EAGAIN)
+		return 0;
+	if (r == 0) {
 		/* A thread inside the kernel may have taken bytes it has not
 		 * yet counted. */
 		if (!sleepers && ktaken != rx->rcvd - rx->ring_bytes + rx->extra)
@@ -481,7 +536,8 @@ ssize_t xvmc_conn_rx_ready(struct conn_t *c)
 		}
 		return rx->err;
 	}
-	if (discard(c) == 0 && rx->in.len && rx->expect != rx->rcvd) {
+	if (discard(c) == 0 && rx->path == XVMC_PATH_TCP && rx->in.len &&
+	    rx->expect != rx->rcvd) {
 		if (rx->in.len < rx->expect - rx->rcvd)
 			return (ssize_t)rx->in.len;
 		return (ssize_t)(rx->expect - rx->rcvd);

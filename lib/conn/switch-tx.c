@@ -110,6 +110,8 @@ int xvmc_conn_tx_announce(struct conn_t *c, uint64_t now_ns)
 		return -EAGAIN;
 	/* Bytes that bypassed us would shift every later position. */
 	r = c->tcp->counts(c->tcp_arg, &ksent, &ktaken, &karrived);
+	if (r == -EAGAIN)
+		return r;
 	if (r == 0 && ksent != tx->sent - tx->ring_bytes + tx->extra) {
 		tx->reason = XVMC_R_COUNT_MISMATCH;
 		return -EBADMSG;
@@ -119,7 +121,6 @@ int xvmc_conn_tx_announce(struct conn_t *c, uint64_t now_ns)
 	tx->ann_ns = now_ns;
 	tx->ann_incarnation = xvmc_hv_incarnation(c->hv);
 	tx->announced = true;
-	xvmc_sender_start(&tx->s, tx->sent);
 	ann = (struct ring_announcement){ .pos = tx->sent,
 					  .rcvd = c->rx.rcvd,
 					  .epoch = tx->epoch };
@@ -150,6 +151,9 @@ int xvmc_conn_tx_settle(struct conn_t *c, uint64_t now_ns, bool give_up)
 		xvmc_stat_add(c->stats, XVMC_S_ANN_CANCELLED, 1);
 		return -ECANCELED;
 	}
+	/* Not before the acknowledgement: a receiver that is still to read
+	 * the end of the ring's last use would take it for new bytes. */
+	xvmc_sender_start(&tx->s, tx->ann_pos);
 	put_record(c, XVMC_PATH_RING, XVMC_R_PROMOTED, 0, tx->ann_pos, 0);
 	tx->path = XVMC_PATH_RING;
 	xvmc_stat_add(c->stats, XVMC_S_TO_RING, 1);
@@ -239,17 +243,23 @@ ssize_t xvmc_conn_write(struct conn_t *c, struct xvmc_iov *it, int flags)
 		return tx->err;
 	if (tx->announced && xvmc_conn_tx_settle(c, os_now_ns(), false) == -EBUSY)
 		return -EBUSY;
+	/* Records and replays first, whichever way is next: who finds the ring
+	 * used must be able to find the record, too. */
+	if (xvmc_conn_tx_pending(c)) {
+		r = xvmc_conn_tx_flush(c);
+		if (r < 0)
+			return r;
+		if (tx->err)
+			return tx->err;
+	}
 	if (tx->path == XVMC_PATH_RING) {
 		r = write_ring(c, it);
 		if (r != -EPROTO)
 			return r;
 		/* The peer wrote an index that cannot be. TCP still works. */
 		xvmc_conn_tx_leave(c, XVMC_R_BAD_INDEX, true);
-	}
-	if (xvmc_conn_tx_pending(c)) {
-		r = xvmc_conn_tx_flush(c);
-		if (r < 0)
-			return r;
+		if (xvmc_conn_tx_pending(c))
+			return -EAGAIN;
 		if (tx->err)
 			return tx->err;
 	}

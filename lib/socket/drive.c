@@ -176,6 +176,8 @@ static void became_plain(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 {
 	enum xvmc_reason why = ep->svc.reason;
 
+	if (why == XVMC_R_DEMOTED && !ep->svc.demoted)
+		why = XVMC_R_PEER_LEFT; /* promoted again meanwhile */
 	ep->svc.leaving = ep->svc.leave_told = ep->svc.asked = false;
 	ep->svc.tcp_ev = 0;
 	ep->reason = why;
@@ -185,6 +187,7 @@ static void became_plain(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 	link_ended(sv, ep, why);
 	ep->state = ep->svc.pin ? XVMC_EP_PINNED : XVMC_EP_REGISTERED;
 	OS3(SYS_futex, &ep->state, FUTEX_WAKE_PRIVATE, INT32_MAX);
+	link_held(sv, ep);
 }
 
 /* The link ended before both rings were there. */

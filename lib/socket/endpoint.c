@@ -34,32 +34,55 @@ static ssize_t ep_tcp_recv(void *tcp, const struct iovec *vec, size_t cnt, bool 
 	return os_recvmsg(ep->io_fd, &msg, MSG_DONTWAIT | (peek ? MSG_PEEK : 0));
 }
 
-int tcp_counts(int fd, bool active, uint64_t *ret_sent, uint64_t *ret_taken,
-	       uint64_t *ret_arrived)
-{
-	struct tcp_info info;
-	socklen_t len = sizeof(info);
-	int outq = 0, inq = 0, r;
+/* The counters and the queues are read by several calls: they belong together
+ * only if nothing was acknowledged and nothing arrived in between. */
+#define COUNTS_TRIES 16
 
-	memset(&info, 0, sizeof(info));
-	r = os_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len);
+static int tcp_info_now(int fd, struct tcp_info *info)
+{
+	socklen_t len = sizeof(*info);
+	int r;
+
+	memset(info, 0, sizeof(*info));
+	r = os_getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &len);
 	if (r < 0)
 		return r;
 	/* Meaningful only while both halves are open (a FIN counts as a byte)
 	 * and on kernels that have the counters. */
-	if (info.tcpi_state != 1 /* TCP_ESTABLISHED */ ||
+	if (info->tcpi_state != 1 /* TCP_ESTABLISHED */ ||
 	    len < offsetof(struct tcp_info, tcpi_bytes_received) + 8)
 		return -EOPNOTSUPP;
-	r = os_ioctl(fd, SIOCOUTQ, &outq);
-	if (r == 0)
-		r = os_ioctl(fd, SIOCINQ, &inq);
-	if (r < 0)
-		return r;
-	/* The SYN of the connecting side counts as a byte that was acked. */
-	*ret_sent = info.tcpi_bytes_acked - (active ? 1 : 0) + (uint64_t)outq;
-	*ret_arrived = info.tcpi_bytes_received;
-	*ret_taken = info.tcpi_bytes_received - (uint64_t)inq;
 	return 0;
+}
+
+int tcp_counts(int fd, bool active, uint64_t *ret_sent, uint64_t *ret_taken,
+	       uint64_t *ret_arrived)
+{
+	struct tcp_info info, again;
+	int outq = 0, inq = 0, r;
+
+	r = tcp_info_now(fd, &info);
+	for (int i = 0; r == 0 && i < COUNTS_TRIES; i++) {
+		r = os_ioctl(fd, SIOCOUTQ, &outq);
+		if (r == 0)
+			r = os_ioctl(fd, SIOCINQ, &inq);
+		if (r == 0)
+			r = tcp_info_now(fd, &again);
+		if (r < 0)
+			return r;
+		if (again.tcpi_bytes_acked == info.tcpi_bytes_acked &&
+		    again.tcpi_bytes_received == info.tcpi_bytes_received) {
+			/* The SYN of the connecting side counts as a byte
+			 * that was acknowledged. */
+			*ret_sent = info.tcpi_bytes_acked - (active ? 1 : 0) +
+				    (uint64_t)outq;
+			*ret_arrived = info.tcpi_bytes_received;
+			*ret_taken = info.tcpi_bytes_received - (uint64_t)inq;
+			return 0;
+		}
+		info = again;
+	}
+	return r < 0 ? r : -EAGAIN;
 }
 
 static int ep_tcp_counts(void *tcp, uint64_t *ret_sent, uint64_t *ret_taken,

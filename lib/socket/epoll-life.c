@@ -77,7 +77,6 @@ static struct xvmc_epset *set_at(struct xvmc_list *it)
 
 void xvmc_epoll_fork_prepare(struct xvmc_ctx *ctx)
 {
-	pthread_mutex_lock(&ctx->epoll_lock);
 	for (struct xvmc_list *it = first_set(ctx); it && it != &ctx->epolls->sets;
 	     it = it->next)
 		pthread_mutex_lock(&set_at(it)->lock);
@@ -88,17 +87,19 @@ void xvmc_epoll_fork_parent(struct xvmc_ctx *ctx)
 	for (struct xvmc_list *it = first_set(ctx); it && it != &ctx->epolls->sets;
 	     it = it->next)
 		pthread_mutex_unlock(&set_at(it)->lock);
-	pthread_mutex_unlock(&ctx->epoll_lock);
 }
 
 /*
- * The child's endpoints are PLAIN; in the kernel's instance, which it shares,
- * the parent's are quiet and carry our data. They are marked severed, and
- * claimed when the child waits on the set. The parent's inner instance stays
- * where it is: its events are recognised and left to the parent.
+ * The child has every socket inherited and has used none; in the kernel's
+ * instance, which it shares, what the parent manages is quiet and carries our
+ * data. All of it is marked severed, and claimed when the child waits on the
+ * set. The parent's inner instance stays where it is: its events are
+ * recognised and left to the parent.
  */
 static void sever(struct xvmc_epset *set)
 {
+	struct xvmc_list *it, *tmp;
+
 	while (!xvmc_list_empty(&set->managed)) {
 		struct xvmc_epreg *reg = xvmc_list_entry(
 			set->managed.next, struct xvmc_epreg, set_link);
@@ -110,11 +111,17 @@ static void sever(struct xvmc_epset *set)
 		reg->nbells = 0;
 		reg->dup_bells = 0;
 		reg->managed = false;
-		reg->severed = true;
-		atomic_store(&reg->ep->bell_holds, 0);
-		atomic_fetch_add(&set->nsevered, 1);
 		xvmc_list_del(&reg->set_link);
 		xvmc_list_add(&set->regs, &reg->set_link);
+	}
+	xvmc_list_each(it, tmp, &set->regs) {
+		struct xvmc_epreg *reg =
+			xvmc_list_entry(it, struct xvmc_epreg, set_link);
+
+		if (!reg->severed && reg->ep->inherited) {
+			reg->severed = true;
+			atomic_fetch_add(&set->nsevered, 1);
+		}
 	}
 	atomic_store(&set->nmanaged, 0);
 	atomic_store(&set->sleepers, 0);
@@ -133,9 +140,8 @@ void xvmc_epoll_fork_child(struct xvmc_ctx *ctx)
 	for (struct xvmc_list *it = first_set(ctx); it && it != &ctx->epolls->sets;
 	     it = it->next) {
 		sever(set_at(it));
-		pthread_mutex_unlock(&set_at(it)->lock);
+		pthread_mutex_init(&set_at(it)->lock, NULL);
 	}
-	pthread_mutex_unlock(&ctx->epoll_lock);
 }
 
 /* A severed registration's endpoint, with a reference; epoll_lock held. */
@@ -170,7 +176,8 @@ static void restore(struct xvmc_epset *set, struct xvmc_endpoint *ep)
 		atomic_fetch_sub(&set->nsevered, 1);
 		reg->own_data = (reg->events & EPOLLONESHOT) != 0;
 		kev = epreg_kernel_event(reg);
-		os_epoll_ctl(set->kfd, EPOLL_CTL_MOD, reg->fd, &kev);
+		if (set->kfd >= 0) /* else it never was away from the kernel */
+			os_epoll_ctl(set->kfd, EPOLL_CTL_MOD, reg->fd, &kev);
 	}
 }
 
@@ -187,7 +194,8 @@ void epset_claim_severed(struct xvmc_epset *set)
 		if (!ep)
 			return;
 		/* Waiting for it is using it: the owner goes to TCP. */
-		xvmc_sock_escape(ep, XVMC_R_FORK);
+		if (ep->inherited)
+			xvmc_sock_inherited_use(ep);
 		pthread_mutex_lock(&ctx->epoll_lock);
 		pthread_mutex_lock(&set->lock);
 		restore(set, ep);

@@ -438,10 +438,13 @@ static int ctl(struct xvmc_ctx *ctx, struct xvmc_epset *set, int epfd, int op,
 	if (!target)
 		return ctl_early(set, epfd, op, fd, ev);
 	if (target->kind == XVMC_OBJ_ENDPOINT) {
-		if (set->nsevered && op != EPOLL_CTL_DEL)
+		struct xvmc_endpoint *ep = (struct xvmc_endpoint *)(void *)target;
+
+		if (ep->inherited && op != EPOLL_CTL_DEL) {
+			xvmc_sock_inherited_use(ep);
 			epset_claim_severed(set);
-		r = ctl_endpoint(set, (struct xvmc_endpoint *)(void *)target,
-				 epfd, op, fd, ev);
+		}
+		r = ctl_endpoint(set, ep, epfd, op, fd, ev);
 	} else {
 		struct xvmc_epset *inside = (struct xvmc_epset *)(void *)target;
 

@@ -185,9 +185,9 @@ static void on_match(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		.hdr = { .version = XVMC_ABI_VERSION,
 			 .type = XVMC_SETUP_ASK,
 			 .len = sizeof(ask) },
-		.domid = sv->agent.self.domid,
 		.order_max = XVMC_RING_ORDER_MAX,
 	};
+	struct xvmc_hv_self self;
 
 	/* After a restart of xvmcd the link has a new number; rings that are
 	 * in use stay in use. */
@@ -195,8 +195,13 @@ static void on_match(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		ep->conn.link = match->link;
 		return;
 	}
-	if (ep->svc.leaving || ep->svc.pin || ep->svc.closing)
+	if (ep->svc.pin || ep->svc.closing)
 		return;
+	if (ep->svc.leaving) {
+		ep->svc.held = *match;
+		ep->svc.held_ask.hdr.len = 0;
+		return;
+	}
 	ep->conn.link = match->link;
 	ep->conn.peer_domid = match->peer_domid;
 	ep->conn.strict = match->strict;
@@ -204,7 +209,8 @@ static void on_match(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		link_ended(sv, ep, XVMC_R_DEMOTED);
 		return;
 	}
-	if (!sv->hv || !make_room(sv)) {
+	/* The domid changes with every migration: never the one of old. */
+	if (!sv->hv || xvmc_hv_self(sv->hv, &self) < 0 || !make_room(sv)) {
 		link_say(sv, ep, XVMC_SETUP_REFUSE, XVMC_R_LRU);
 		link_ended(sv, ep, XVMC_R_LRU);
 		return;
@@ -221,6 +227,7 @@ static void on_match(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		link_ended(sv, ep, XVMC_R_NO_FDS);
 		return;
 	}
+	ask.domid = self.domid;
 	ep->state = XVMC_EP_LINKED;
 	ep->reason = XVMC_R_SETUP;
 	ep->svc.asked = true;
@@ -317,6 +324,31 @@ static void on_relayed(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 	}
 }
 
+static void on_relay(struct xvmc_service *sv, struct xvmc_endpoint *ep,
+		     const struct xvmc_ag_relay *relay)
+{
+	size_t len = relay->hdr.len - offsetof(struct xvmc_ag_relay, body);
+
+	if (ep->svc.asked && ep->conn.link == relay->link)
+		on_relayed(sv, ep, relay->body, len);
+	else if (ep->svc.held.link && ep->svc.held.link == relay->link &&
+		 len == sizeof(ep->svc.held_ask))
+		memcpy(&ep->svc.held_ask, relay->body, len);
+}
+
+void link_held(struct xvmc_service *sv, struct xvmc_endpoint *ep)
+{
+	struct xvmc_ag_match match = ep->svc.held;
+	struct xvmc_setup_ask ask = ep->svc.held_ask;
+
+	if (!match.link)
+		return;
+	memset(&ep->svc.held, 0, sizeof(ep->svc.held));
+	on_match(sv, ep, &match);
+	if (ask.hdr.len && ep->svc.asked && ep->conn.link == match.link)
+		on_relayed(sv, ep, &ask, sizeof(ask));
+}
+
 static void on_unlinked(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 			const struct xvmc_ag_word *word)
 {
@@ -324,6 +356,8 @@ static void on_unlinked(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 				       (enum xvmc_reason)word->reason :
 				       XVMC_R_PEER_LEFT;
 
+	if (word->link && word->link == ep->svc.held.link)
+		memset(&ep->svc.held, 0, sizeof(ep->svc.held));
 	if (word->link != ep->conn.link && word->link)
 		return;
 	ep->conn.link = 0; /* nobody to answer to */
@@ -473,8 +507,14 @@ static void on_steer(struct xvmc_service *sv, const struct xvmc_ag_steer *steer)
 			ep->svc.demoted = true;
 			if (ep->svc.asked)
 				drive_leave(sv, ep, XVMC_R_DEMOTED, false);
-		} else {
+		} else if (ep->svc.demoted) {
 			ep->svc.demoted = false;
+			/* xvmcd may have heard this before it heard us say
+			 * that we had left; registering anew is clear. */
+			if (ep->state == XVMC_EP_REGISTERED && !ep->svc.asked) {
+				link_unregister(sv, ep);
+				link_register(sv, ep);
+			}
 		}
 		xvmc_service_kick(ep);
 	}
@@ -492,10 +532,8 @@ void link_message(struct xvmc_service *sv, const union xvmc_agent_msg *msg)
 		break;
 	case XVMC_AG_RELAYED:
 		ep = by_epid(sv, msg->relay.epid);
-		if (ep && ep->conn.link == msg->relay.link && ep->svc.asked)
-			on_relayed(sv, ep, msg->relay.body,
-				   msg->hdr.len -
-					   offsetof(struct xvmc_ag_relay, body));
+		if (ep)
+			on_relay(sv, ep, &msg->relay);
 		break;
 	case XVMC_AG_UNLINKED:
 		ep = by_epid(sv, msg->word.epid);

@@ -63,6 +63,8 @@ void link_say(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 /* Ends the link: the rings are detached already. */
 void link_ended(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		enum xvmc_reason why);
+/* The old link is left: takes up the one that was held meanwhile. */
+void link_held(struct xvmc_service *sv, struct xvmc_endpoint *ep);
 /* The answer to PREPARE, once all are ready or the time is over. */
 void link_prepared(struct xvmc_service *sv, uint64_t now);
 

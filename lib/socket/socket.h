@@ -137,6 +137,8 @@ struct xvmc_endpoint {
 	struct xvmc_list svc_link, work_link, all_link;
 	_Atomic bool queued;
 	_Atomic uint32_t pin_wanted; /* enum xvmc_reason: go to TCP for good */
+	_Atomic uint32_t steer_wanted; /* 1 + enum xvmc_path: the program itself
+					* promotes or demotes; drive() takes it */
 	_Atomic uint32_t *fork_word; /* life.c: whose the socket is after fork */
 	_Atomic bool svc_wants_quiet; /* it waits for the last waiter to leave */
 	struct xvmc_ep_svc {
@@ -156,6 +158,10 @@ struct xvmc_endpoint {
 		bool closing;        /* the application has closed it */
 		bool leave_told;     /* LEAVE was sent */
 		bool told_xvmcd;     /* it is registered there */
+		/* A new link that came while the old one was being left: it
+		 * waits, with the one message the peer can send by itself. */
+		struct xvmc_ag_match held;
+		struct xvmc_setup_ask held_ask;
 		uint32_t tcp_ev;     /* EPOLL* of the TCP socket since the last look */
 		uint32_t reason;     /* of leaving */
 	} svc;
@@ -321,8 +327,9 @@ void xvmc_epoll_ep_plain(struct xvmc_endpoint *ep);
 void xvmc_epoll_fd_closed(struct xvmc_ctx *ctx, struct xvmc_endpoint *ep, int fd);
 /* The last number of the set was closed: called by the fd table. */
 void xvmc_epset_free(struct xvmc_ctx *ctx, struct xvmc_obj *obj);
-/* Around fork, from xvmc_ctx_fork_*: prepare takes epoll_lock and every
- * set's lock, the others release them. */
+/* Around fork, from xvmc_ctx_fork_*, with epoll_lock held: prepare takes every
+ * set's lock, parent and child release them; child after the endpoints were
+ * disowned. */
 void xvmc_epoll_fork_prepare(struct xvmc_ctx *ctx);
 void xvmc_epoll_fork_parent(struct xvmc_ctx *ctx);
 void xvmc_epoll_fork_child(struct xvmc_ctx *ctx);

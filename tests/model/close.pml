@@ -62,6 +62,7 @@ mtype tx_path = TCP;
 byte sent; /* accepted from the application: in TCP or published */
 byte known;
 bool closing;
+bool owed; /* a record waits for room in TCP with the ring in use already */
 bool tx_lock;
 
 mtype outcome = PENDING;
@@ -112,13 +113,26 @@ active proctype writer()
 	{
 	do
 	/* all written, or EPIPE, or a short count */
-	:: atomic { sent == BYTES || (closing && !tx_lock) -> break }
+	:: atomic { !owed && (sent == BYTES || (closing && !tx_lock)) -> break }
 	:: atomic { !tx_lock && !closing && tx_path == TCP && sent < BYTES &&
 		    sent != ENTER && nfull(wire) ->
 		wire!APP(sent, 0);
 		sent++
 	   }
-	/* [tx_enter_ring] */
+	/* [tx_enter_ring] the whole record is in TCP before the ring is used */
+#ifdef RING_BEFORE_RECORD /* uses the ring while the record waits for TCP */
+	:: atomic { !tx_lock && !closing && tx_path == TCP && sent == ENTER &&
+		    known == 0 ->
+		owed = true;
+		known = sent;
+		tx_path = RING
+	   }
+	:: atomic { owed && !tx_lock && len(wire) + 2 <= WIRE ->
+		wire!TO_RING_1(0, 0);
+		wire!TO_RING_2(ENTER, 0);
+		owed = false
+	   }
+#else
 	:: atomic { !tx_lock && !closing && tx_path == TCP && sent == ENTER &&
 		    known == 0 && nfull(wire) ->
 		tx_lock = true;
@@ -130,6 +144,7 @@ active proctype writer()
 		tx_path = RING;
 		tx_lock = false
 	   }
+#endif
 	/* back from the ring before a byte went into it */
 	:: atomic { !tx_lock && !closing && tx_path == TCP && sent == ENTER &&
 		    known == ENTER && nfull(wire) ->
@@ -175,7 +190,7 @@ active proctype closer()
 #ifdef CLOSE_UNLOCKED /* does not wait for the writer to leave the lock */
 	closing = true;
 #else
-	atomic { !tx_lock ->
+	atomic { !tx_lock && !owed ->
 		tx_lock = true;
 		closing = true
 	}
@@ -209,7 +224,7 @@ active proctype service()
 	byte i;
 
 end:	{
-	atomic { told && tx_path == RING && !tx_lock && !closing ->
+	atomic { told && tx_path == RING && !tx_lock && !closing && !owed ->
 		tx_lock = true
 	}
 	tx_leave_ring();

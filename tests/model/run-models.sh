@@ -98,6 +98,7 @@ switch NO_TIMEOUT live cycle
 switch NEVER_TOLD live cycle
 close WRITER_NO_RECHECK safe assertion
 close WAIT_FOR_ROOM_ONLY safe stop
+close RING_BEFORE_RECORD safe assertion
 close CLOSE_UNLOCKED safe assertion
 close CLOSE_NO_RECORD safe assertion
 close CLOSE_NO_RECORD_IF_READ safe stop

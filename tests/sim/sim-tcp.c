@@ -159,9 +159,12 @@ static ssize_t op_recv(void *tcp, const struct iovec *vec, size_t cnt, bool peek
 	if (n > it.left)
 		n = it.left;
 	if (!n) {
+		r = 0;
+		if (p->fin_arrived) /* a reset behind the end is not seen */
+			goto out;
 		r = s->err;
 		s->err = 0;
-		if (!r && !s->reset && !p->fin_arrived)
+		if (!r && !s->reset)
 			r = -EAGAIN;
 		goto out;
 	}

@@ -34,6 +34,15 @@ int fresh_count_fds(int pid)
 	return n - 2 - (pid == 0); /* ".", "..", and the directory itself */
 }
 
+void fresh_wait_fds(int pid, int n)
+{
+	for (int i = 0; fresh_count_fds(pid) != n; i++) {
+		if (i == 5000)
+			fail_msg("process %d keeps %d descriptors", pid, fresh_count_fds(pid) - n);
+		usleep(1000);
+	}
+}
+
 int fresh_count_maps(void)
 {
 	FILE *f = fopen("/proc/self/maps", "re");

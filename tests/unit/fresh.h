@@ -24,6 +24,9 @@ int fresh_run(const char *group, const struct CMUnitTest *tests, size_t n,
 int fresh_count_fds(int pid);
 int fresh_count_maps(void);
 
+/* Waits, up to 5 s, until process pid has n descriptors. */
+void fresh_wait_fds(int pid, int n);
+
 /* Remembers both, and fails unless they are the same again. */
 struct fresh_marks {
 	int fds, maps;

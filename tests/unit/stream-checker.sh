@@ -34,7 +34,7 @@ finish() {
 	rm -rf "$tmp"
 }
 trap finish EXIT
-trap 'exit 1' INT TERM
+trap 'exit 1' INT TERM HUP PIPE
 
 # The port a program has written to the file as 'listening PORT'.
 port_of() {

@@ -252,8 +252,9 @@ int agent_domop(int tool, uint16_t type, const char *domain, const char *host,
 	return msg.hdr.status;
 }
 
-/* One loop, level-triggered, in the order things became ready: a later
- * round trip on any socket comes after. */
+/* What was sent before is handled in the round of the loop that accepts this
+ * connection, or earlier; its hello at the earliest in the next one. (For up
+ * to 32 messages a connection: then others have their turn.) */
 void agent_sync(const struct xvmcd_run *run)
 {
 	close(agent_tool(run));

@@ -79,8 +79,7 @@ int agent_tool(const struct xvmcd_run *run);
 int agent_domop(int tool, uint16_t type, const char *domain, const char *host,
 		uint32_t how, uint32_t precopy_ms);
 
-/* Waits until xvmcd has handled all that was sent on sock before (a process's
- * or a tool's), by asking something with a certain answer. */
+/* Waits until xvmcd has handled what was sent before, on any connection. */
 void agent_sync(const struct xvmcd_run *run);
 
 #endif

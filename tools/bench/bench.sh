@@ -7,10 +7,13 @@
 # on time: the exit status says only whether everything worked and whether
 # what was to be accelerated really was.
 #
-# Both programs are pinned: to one CPU together, or to two. Left alone, the
-# scheduler puts them now this way, now that, and plain TCP alone differs by
-# a factor of ten between the two: waking a sleeping CPU costs more than the
-# whole round trip.
+# Placement decides more than the socket does: left alone, the scheduler puts
+# two programs now on one CPU, now on two, and plain TCP alone differs by a
+# factor of ten between the two, since waking a sleeping CPU costs more than
+# the whole round trip. So plain programs are measured pinned to one CPU
+# together and to one each, and what is accelerated, left free to choose, is
+# compared with the faster of the two; beside it stand rows with both sides
+# pinned alike.
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd) || exit 1
@@ -34,31 +37,32 @@ exit status: 0, 1 something failed or was not accelerated, 2 wrong options
 END
 }
 
-# PATTERN  SIDE-A  SIDE-B  TARGET (of B / A)  UNIT  WHAT. A side is a load, the
-# number of CPUs, and who runs how: see measure().
+# PATTERN  SIDE-A  SIDE-B  TARGET (of B / A)  UNIT  WHAT. A side is a load, where
+# it runs, and who runs how, see measure(). 1: all on one CPU; 2: one CPU each;
+# w: wherever they like; ?: the faster one of 1 and 2.
 patterns() {
 	cat <<'END'
 noise-1cpu           rr1-plain   rr1-again   -    trips/s  plain TCP twice: the noise, one CPU
-noise-2cpu           rr2-plain   rr2-again   -    trips/s  plain TCP twice: the noise, two CPUs
-rr                   rr2-plain   rr2-ring    6    trips/s  64-byte request-response, spinning
-rr-strict            rr1-plain   rr2-ring    6    trips/s  the same against TCP where it is fastest, on one CPU
-rr-1cpu              rr1-plain   rr1-ring    1    trips/s  spinning allowed where it cannot help: both on one CPU
+noise-2cpu           rr2-plain   rr2-again   -    trips/s  plain TCP twice: the noise, one CPU each
+rr                   rr?-plain   rrw-ring    6    trips/s  64-byte request-response, spinning
+rr-1cpu              rr1-plain   rr1-ring    1    trips/s  the same on one CPU, where spinning cannot help
+rr-2cpu              rr2-plain   rr2-ring    6    trips/s  the same, each pinned to a CPU of its own
 rr-asleep            rr1-plain   rr1-asleep  2.2  trips/s  64-byte request-response, XVMC_SPIN_US=0, one CPU
-rr-asleep-2cpu       rr2-plain   rr2-asleep  2.2  trips/s  the same, two CPUs: mostly the cost of waking a CPU
-stream-64k           64k2-plain  64k2-ring   2    Gbit/s   one direction, 64 KiB writes
+rr-asleep-2cpu       rr2-plain   rr2-asleep  2.2  trips/s  the same, one CPU each: mostly the cost of waking it
+stream-64k           64k?-plain  64kw-ring   2    Gbit/s   one direction, 64 KiB writes
 stream-64k-1cpu      64k1-plain  64k1-ring   2    Gbit/s   the same, one CPU
-stream-1k            1k2-plain   1k2-ring    4    Gbit/s   one direction, 1 KiB writes
+stream-1k            1k?-plain   1kw-ring    4    Gbit/s   one direction, 1 KiB writes
 stream-1k-1cpu       1k1-plain   1k1-ring    4    Gbit/s   the same, one CPU
-redis-c1             c1_2-plain  c1_2-ring   2    req/s    redis-benchmark -c 1, set and get
+redis-c1             c1_?-plain  c1_w-ring   2    req/s    redis-benchmark -c 1, set and get
 redis-c1-1cpu        c1_1-plain  c1_1-ring   2    req/s    the same, one CPU
-redis-c50            c50_2-plain c50_2-ring  1.4  req/s    redis-benchmark -c 50 -P 1, set and get
+redis-c50            c50_?-plain c50_w-ring  1.4  req/s    redis-benchmark -c 50 -P 1, set and get
 redis-c50-1cpu       c50_1-plain c50_1-ring  1.4  req/s    the same, one CPU
-unix-rr              rr2-unix    rr2-ring    1    trips/s  against AF_UNIX: request-response, spinning
+unix-rr              rr?-unix    rrw-ring    1    trips/s  against AF_UNIX: request-response, spinning
 unix-rr-asleep       rr1-unix    rr1-asleep  1    trips/s  against AF_UNIX: XVMC_SPIN_US=0, one CPU
-unix-rr-asleep-2cpu  rr2-unix    rr2-asleep  1    trips/s  against AF_UNIX: XVMC_SPIN_US=0, two CPUs
-unix-stream-64k      64k2-unix   64k2-ring   1    Gbit/s   against AF_UNIX: 64 KiB writes
+unix-rr-asleep-2cpu  rr2-unix    rr2-asleep  1    trips/s  against AF_UNIX: XVMC_SPIN_US=0, one CPU each
+unix-stream-64k      64k?-unix   64kw-ring   1    Gbit/s   against AF_UNIX: 64 KiB writes
 unix-stream-64k-1cpu 64k1-unix   64k1-ring   1    Gbit/s   the same, one CPU
-unix-stream-1k       1k2-unix    1k2-ring    1    Gbit/s   against AF_UNIX: 1 KiB writes
+unix-stream-1k       1k?-unix    1kw-ring    1    Gbit/s   against AF_UNIX: 1 KiB writes
 unix-stream-1k-1cpu  1k1-unix    1k1-ring    1    Gbit/s   the same, one CPU
 half-client          rr1-plain   rr1-client  0.97 trips/s  only the client under xvmc-run: not accelerated
 half-server          rr1-plain   rr1-server  0.97 trips/s  only the server under xvmc-run: not accelerated
@@ -86,12 +90,8 @@ while [ $# -gt 0 ]; do
 	--json) json=yes ;;
 	--list)
 		patterns | awk '{ printf "%-20s", $1; for (i = 6; i <= NF; i++) printf " %s", $i; print "" }'
-		exit 0
-		;;
-	--help)
-		help
-		exit 0
-		;;
+		exit 0 ;;
+	--help) help && exit 0 ;;
 	-*) die "no such option: '$1'; see --help" 2 ;;
 	*)
 		patterns | awk -v name="$1" '$1 == name { found = 1 } END { exit !found }' ||
@@ -135,7 +135,7 @@ finish() {
 	rm -rf "$tmp"
 }
 trap finish EXIT
-trap 'exit 1' INT TERM HUP
+trap 'exit 1' INT TERM HUP PIPE
 
 # Two of the CPUs we may use; the server stays on one, the client joins it
 # or not.
@@ -144,6 +144,9 @@ cpus=$(taskset -cp $$ | sed 's/.*: //' | tr ',' '\n' | awk -F - '
 client_cpu=$(echo "$cpus" | sed -n 1p)
 server_cpu=$(echo "$cpus" | sed -n 2p)
 [ -n "$server_cpu" ] || die "wants two CPUs"
+
+# shellcheck source-path=SCRIPTDIR source=bench-sides.sh
+. "$here/bench-sides.sh"
 
 # What is measured: the chosen patterns, and the sides they need.
 patterns >"$tmp/all"
@@ -155,7 +158,8 @@ else
 	cp "$tmp/all" "$tmp/patterns"
 fi
 # Sorted, what is compared is measured close together.
-sides=$(awk '{ print $2; print $3 }' "$tmp/patterns" | sort -u)
+sides=$(awk '{ print $2; print $3 }' "$tmp/patterns" |
+	sed 's/\(.*\)?\(.*\)/\11\2 \12\2/' | tr ' ' '\n' | sort -u)
 reversed=
 for side in $sides; do
 	reversed="$side $reversed"
@@ -169,176 +173,11 @@ case $sides in
 	;;
 esac
 
-# The first number behind a key of a JSON text.
-number() {
-	sed -n "s/.*\"$1\": *\\([0-9.][0-9.]*\\).*/\\1/p" "$2" | head -n 1
-}
-
 # Bytes that have gone through rings so far.
 ring_bytes() {
 	"$xvmc" stat --json 2>/dev/null | tr ',{}' '[\n*]' >"$tmp/stat"
 	ring=$(number ring_tx_bytes "$tmp/stat")
 	echo "${ring:-0}"
-}
-
-# as CPU HOW PROGRAM...: becomes the program. HOW is plain, ring, or asleep;
-# always in a subshell, whose process it takes over.
-as() {
-	cpu=$1
-	how=$2
-	shift 2
-	case $how in
-	ring) set -- "$run" -- "$@" ;;
-	asleep) set -- env XVMC_SPIN_US=0 "$run" -- "$@" ;;
-	esac
-	exec taskset -c "$cpu" "$@"
-}
-
-as_text() {
-	case $1 in
-	ring) printf 'xvmc-run -- ' ;;
-	asleep) printf 'XVMC_SPIN_US=0 xvmc-run -- ' ;;
-	esac
-}
-
-# Waits up to 10 s for a command to succeed.
-wait_for() {
-	tries=100
-	until "$@"; do
-		tries=$((tries - 1))
-		[ $tries -gt 0 ] || return 1
-		sleep 0.1
-	done
-}
-
-listening() {
-	grep -q '^listening' "$tmp/server.$1"
-}
-
-# bench_server HOW: one for all rounds, its port in $tmp/port.HOW.
-bench_server() {
-	[ -e "$tmp/port.$1" ] && return 0
-	: >"$tmp/server.$1"
-	if [ "$1" = unix ]; then
-		as "$server_cpu" plain "$bench" serve --family unix --path "$tmp/socket" \
-			>"$tmp/server.$1" &
-	else
-		as "$server_cpu" "$1" "$bench" serve >"$tmp/server.$1" &
-	fi
-	pids="$pids $!"
-	wait_for listening "$1" || die "the server does not start ($1)"
-	sed -n 's/^listening //p' "$tmp/server.$1" >"$tmp/port.$1"
-}
-
-pong() {
-	[ "$(redis-cli -p "$1" ping 2>/dev/null)" = PONG ]
-}
-
-redis_server() {
-	[ -e "$tmp/port.redis-$1" ] && return 0
-	port=$((20000 + $$ % 10000))
-	[ "$1" = ring ] && port=$((port + 1))
-	while pong $port; do
-		port=$((port + 10))
-	done
-	as "$server_cpu" "$1" redis-server --port $port --bind 127.0.0.1 --save '' --appendonly no \
-		--dir "$tmp" >"$tmp/redis.$1" 2>&1 &
-	pids="$pids $!"
-	wait_for pong $port || die "redis-server does not start: $(tail -n 1 "$tmp/redis.$1")"
-	echo $port >"$tmp/port.redis-$1"
-}
-
-# note SIDE HOW SERVER-TEXT CLIENT WORDS...: the command, for the report.
-note() {
-	[ -e "$tmp/command.$1" ] && return
-	noted=$1
-	words="$(as_text "$2")$4"
-	server_text=$3
-	shift 4
-	printf '%s %s  (server: %s)\n' "$words" "$*" "$server_text" >"$tmp/command.$noted"
-}
-
-# by_bench SIDE CPU SERVER HOW KEY ARGUMENTS...: one figure of xvmc-bench.
-by_bench() {
-	bench_side=$1
-	client=$2
-	server=$3
-	client_how=$4
-	key=$5
-	shift 5
-	bench_server "$server"
-	if [ "$server" = unix ]; then
-		set -- "$@" --family unix --path "$tmp/socket"
-	else
-		set -- "$@" --port "$(cat "$tmp/port.$server")"
-	fi
-	note "$bench_side" "$client_how" "$(as_text "$server")xvmc-bench serve" xvmc-bench "$@"
-	(as "$client" "$client_how" "$bench" "$@") >"$tmp/out" 2>"$tmp/err" || return 1
-	value=$(number "$key" "$tmp/out")
-	moved=$(number bytes_moved "$tmp/out")
-}
-
-timed() {
-	by_bench "$@" --seconds "$seconds" --warm 0.1
-}
-
-# by_redis SIDE CPU HOW REQUESTS-PER-SECOND ARGUMENTS...
-by_redis() {
-	redis_side=$1
-	client=$2
-	redis_how=$3
-	requests=$(awk -v n="$4" -v s="$seconds" 'BEGIN { printf "%d", n * s }')
-	shift 4
-	redis_server "$redis_how"
-	set -- redis-benchmark -p "$(cat "$tmp/port.redis-$redis_how")" "$@" \
-		-n "$requests" -t set,get --csv
-	note "$redis_side" "$redis_how" "$(as_text "$redis_how")redis-server" "$@"
-	(as "$client" "$redis_how" "$@") >"$tmp/out" 2>"$tmp/err" || return 1
-	# "SET","25000.00",...: both tests have the same number of requests.
-	value=$(tr -d '"' <"$tmp/out" | awk -F, '
-		$1 == "SET" || $1 == "GET" { n++; t += 1 / $2 }
-		END { if (n == 2) printf "%.1f", 2 / t }')
-	# A SET moves 50 bytes, a GET 45.
-	moved=$((requests * 95))
-}
-
-by_idle() {
-	by_bench "$1" "$client_cpu" "$2" "$2" seconds idle --seconds 2 --warm 0.3 \
-		--connections 16 --trips 2000 || return 1
-	# Both programs, user and system, per second.
-	value=$(tr ',{}' '[\n*]' <"$tmp/out" | awk -F : '
-		/cpu_user_s|cpu_sys_s/ { cpu += $2 }
-		/"seconds"/ { t = $2 }
-		END { printf "%.4f", cpu * 1000 / t }')
-}
-
-# One side, once: sets value, moved, and whether it is to be accelerated.
-measure() {
-	accelerated=no
-	# How the server and the client run.
-	case $1 in
-	*-plain | *-again) set -- "$1" plain plain ;;
-	*-unix) set -- "$1" unix plain ;;
-	*-client) set -- "$1" plain ring ;;
-	*-server) set -- "$1" ring plain ;;
-	*-both) set -- "$1" ring ring ;;
-	*-ring) set -- "$1" ring ring && accelerated=yes ;;
-	*-asleep) set -- "$1" asleep asleep && accelerated=yes ;;
-	esac
-	case $1 in
-	*1-*) on=$server_cpu ;;
-	*) on=$client_cpu ;;
-	esac
-	case $1 in
-	rr*) timed "$1" "$on" "$2" "$3" per_s rr --bytes 64 ;;
-	64k*) timed "$1" "$on" "$2" "$3" gbit_s stream --bytes 64K ;;
-	1k*) timed "$1" "$on" "$2" "$3" gbit_s stream --bytes 1K ;;
-	crr*) timed "$1" "$on" "$2" "$3" per_s crr --bytes 64 ;;
-	c1_1*) by_redis "$1" "$on" "$2" 50000 -c 1 ;;
-	c1_2*) by_redis "$1" "$on" "$2" 15000 -c 1 ;;
-	c50*) by_redis "$1" "$on" "$2" 60000 -c 50 -P 1 ;;
-	idle*) by_idle "$1" "$2" ;;
-	esac
 }
 
 enough_ring() {
@@ -390,6 +229,19 @@ while [ $round -le "$rounds" ]; do
 done
 progress ''
 
+median_of() {
+	sort -k 2 -n "$tmp/values.$1" 2>/dev/null |
+		awk '{ v[NR] = $2 } END { print NR ? v[int((NR + 1) / 2)] : 0 }'
+}
+
+# The faster one of LOAD?-HOW.
+best() {
+	one=${1%%\?*}1${1#*\?}
+	two=${1%%\?*}2${1#*\?}
+	printf '%s %s\n%s %s\n' "$one" "$(median_of "$one")" "$two" "$(median_of "$two")" |
+		sort -k 2 -n | tail -n 1 | cut -d ' ' -f 1
+}
+
 # A row of the result, fields by tabs: PATTERN, A, B, UNIT, median A, median B,
 # median ratio, its min and max, target, verdict, WHAT.
 row() {
@@ -423,6 +275,9 @@ row() {
 }
 
 while read -r name a b target unit what; do
+	case $a in
+	*\?*) a=$(best "$a") ;;
+	esac
 	row "$name" "$a" "$b" "$target" "$unit" "$what"
 done <"$tmp/patterns" >"$tmp/rows"
 for file in "$tmp"/trouble.*; do
@@ -460,7 +315,8 @@ print_table() {
 		printf '%-12s %s\n' "$side" "$(command_of "$side")"
 	done
 	echo
-	echo "CPUs: servers on $server_cpu; clients there too (rr1, ...), or on $client_cpu (rr2, ...)."
+	echo "CPUs: servers on $server_cpu; clients there too (rr1, ...) or on $client_cpu (rr2, ...);" \
+		"rrw, ... on both."
 }
 
 escaped() {
@@ -474,11 +330,11 @@ print_json() {
 	escaped <"$tmp/rows" | awk -F '\t' '{
 		idle = $1 == "idle"
 		printf "%s{\"pattern\":\"%s\",\"what\":\"%s\",\"unit\":\"%s\",\"a\":\"%s\",\"b\":\"%s\",", \
-			NR > 1 ? "," : "", $1, $12, $4, $2, $3
+			(NR > 1 ? "," : ""), $1, $12, $4, $2, $3
 		printf "\"a_median\":%s,\"b_median\":%s,", $5, $6
 		printf "\"ratio\":%s,\"ratio_min\":%s,\"ratio_max\":%s,\"target\":%s,\"result\":\"%s\"}", \
-			idle ? "null" : $7, idle ? "null" : $8, idle ? "null" : $9, \
-			$10 == "-" ? "null" : $10, $11
+			(idle ? "null" : $7), (idle ? "null" : $8), (idle ? "null" : $9), \
+			($10 == "-" ? "null" : $10), $11
 	}'
 	printf '],"sides":['
 	comma=
@@ -486,7 +342,7 @@ print_json() {
 		touch "$tmp/values.$side"
 		printf '%s{"side":"%s","command":"%s","values":[%s]}' "$comma" "$side" \
 			"$(command_of "$side" | escaped)" \
-			"$(awk '{ printf "%s%s", NR > 1 ? "," : "", $2 }' "$tmp/values.$side")"
+			"$(awk '{ printf "%s%s", (NR > 1 ? "," : ""), $2 }' "$tmp/values.$side")"
 		comma=,
 	done
 	printf ']}\n'

@@ -73,7 +73,7 @@ static _Noreturn void end_stalled(struct run *run, struct control *control,
 		complain("the server has stalled; seed %" PRIu64, run->config.seed);
 	halt_send(run, control);
 	halt_print(run, control);
-	report_stalled(run, o->json);
+	report_unfinished(run, o->json, true);
 	fflush(NULL);
 	_exit(EXIT_STALLED);
 }
@@ -98,6 +98,7 @@ static int settle(struct run *run, struct control *control, const struct stream_
 		end_stalled(run, control, o, false);
 	if (err < 0) {
 		failed("the server's account of the run", err);
+		report_unfinished(run, o->json, false);
 	} else {
 		side_collect(&here, run, sent);
 		report(run, &here, &there, o->json);
@@ -140,7 +141,7 @@ int stream_client(const struct stream_options *o)
 		return failed("cannot start a run", err);
 	outcome = run_wait(&run, &control);
 	if (outcome == RUN_CALLED && !control.len) {
-		report_stalled(&run, o->json);
+		report_unfinished(&run, o->json, false);
 		fflush(NULL);
 		complain("the server is gone");
 		_exit(EXIT_WRONG);

@@ -158,14 +158,14 @@ void report(const struct run *run, const struct side *here, const struct side *t
 		report_text(run, &t, here, there);
 }
 
-/* The threads still run: only what may be read from outside. */
-void report_stalled(const struct run *run, bool json)
+/* Threads may still run: only what may be read from outside. */
+void report_unfinished(const struct run *run, bool json, bool stalled)
 {
 	if (!json) {
 		printf("NOT FINISHED\n");
 		return;
 	}
-	json_head(run, false, true);
+	json_head(run, false, stalled);
 	printf("\"rows\":[");
 	for (unsigned i = 0; i < run->config.connections; i++)
 		printf("%s{\"connection\":%u,\"written\":%" PRIu64 ",\"read\":%" PRIu64 "}",

@@ -251,6 +251,6 @@ const char *mode_name(enum mode mode);
 int mode_parse(const char *name, enum mode *ret_mode);
 /* here: the client's side. */
 void report(const struct run *run, const struct side *here, const struct side *there, bool json);
-void report_stalled(const struct run *run, bool json);
+void report_unfinished(const struct run *run, bool json, bool stalled);
 
 #endif

@@ -1,0 +1,498 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * poll and ppoll. A set without an endpoint is the kernel's own business.
+ * Otherwise the kernel's ppoll still does the sleeping, on the application's
+ * descriptors, with the bells in place of those that are MANAGED. Timeouts,
+ * EINTR and the signal mask are therefore the kernel's: the mask is applied
+ * in the sleep and nowhere else, so a signal it blocks stays pending while
+ * we spin. One that no mask blocks is handled while we spin, without EINTR,
+ * as if it had come just before the call.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "epoll.h"
+#include "spin.h"
+
+#define STACK_FDS 256u
+#define STACK_ENTRIES 64u
+#define SPIN_MEMBERS 16u
+
+#define LOOK_AGAIN INT_MIN /* a round's result: something has changed */
+
+/* What we know of one descriptor of the set. */
+struct entry {
+	nfds_t at; /* its place in the caller's array */
+	struct xvmc_endpoint *ep; /* or: */
+	struct xvmc_epset *set;
+	short want;   /* bells: POLLIN, POLLOUT */
+	bool managed; /* its readiness comes from us this time round */
+	bool gated;   /* we are in its rx gate */
+	bool waiting; /* its bells are held (or: counted as a sleeper) */
+};
+
+struct call {
+	struct xvmc_ctx *ctx;
+	struct pollfd *fds;
+	nfds_t n;
+	struct entry *ent;
+	size_t nent;
+	size_t nmanaged;
+	bool others; /* descriptors that are the kernel's alone */
+	bool kernel; /* those, or PLAIN endpoints: the kernel must be asked */
+	struct pollfd *kfds; /* the kernel's view: n entries, then more bells */
+	nfds_t nk;
+	const sigset_t *sigmask;
+	const struct timespec *timeout;
+	uint64_t deadline;
+	bool late; /* some of the timeout has passed */
+	void *heap;
+};
+
+static short poll_bits(short bits, short events)
+{
+	if (bits & POLLIN)
+		bits |= POLLRDNORM;
+	if (bits & POLLOUT)
+		bits |= POLLWRNORM;
+	return bits & (short)(events | POLLERR | POLLHUP);
+}
+
+static short bells_for(short events)
+{
+	short want = 0;
+
+	if (events & (POLLIN | POLLRDNORM | POLLRDHUP | POLLPRI))
+		want |= POLLIN;
+	if (events & (POLLOUT | POLLWRNORM))
+		want |= POLLOUT;
+	return want ? want : POLLIN; /* HUP and ERR ring there */
+}
+
+/* ---- entering and leaving the endpoints' doors ---- */
+
+static void leave_doors(struct call *c)
+{
+	for (size_t i = 0; i < c->nent; i++) {
+		struct entry *e = &c->ent[i];
+
+		if (e->waiting && e->ep)
+			xvmc_ep_wait_end(e->ep, e->want);
+		else if (e->waiting)
+			atomic_fetch_sub(&e->set->sleepers, 1);
+		e->waiting = false;
+		if (e->gated && xvmc_ep_gate_exit(&e->ep->rx_gate)) {
+			/* It became MANAGED while we were in there, and the
+			 * service thread waited for us to come out. */
+			e->managed = true;
+			xvmc_service_kick(e->ep);
+		}
+		e->gated = false;
+	}
+}
+
+static void call_end(struct call *c)
+{
+	leave_doors(c);
+	for (size_t i = 0; i < c->nent; i++)
+		xvmc_obj_put(c->ctx, c->ent[i].ep ? &c->ent[i].ep->obj :
+						    &c->ent[i].set->obj);
+	free(c->heap);
+}
+
+/* False: a PLAIN endpoint turned out to be MANAGED; look again. */
+static bool enter_gates(struct call *c)
+{
+	for (size_t i = 0; i < c->nent; i++) {
+		struct entry *e = &c->ent[i];
+
+		if (!e->ep || e->managed || !(e->want & POLLIN))
+			continue;
+		e->gated = xvmc_ep_gate_enter(&e->ep->rx_gate);
+		if (!e->gated)
+			return false;
+	}
+	return true;
+}
+
+/* False: a MANAGED endpoint has become PLAIN; look again. */
+static bool hold_bells(struct call *c)
+{
+	for (size_t i = 0; i < c->nent; i++) {
+		struct entry *e = &c->ent[i];
+
+		if (!e->managed)
+			continue;
+		if (e->ep && !xvmc_ep_wait_begin(e->ep, e->want))
+			return false;
+		if (e->set)
+			atomic_fetch_add(&e->set->sleepers, 1);
+		e->waiting = true;
+		if (!e->ep)
+			continue;
+		if (e->want & POLLIN)
+			xvmc_ep_wait_clear(e->ep, POLLIN);
+		if (e->want & POLLOUT)
+			xvmc_ep_wait_clear(e->ep, POLLOUT);
+		xvmc_epoll_bell_taken(e->ep);
+	}
+	return true;
+}
+
+/* ---- looking ---- */
+
+static void classify(struct call *c)
+{
+	c->nmanaged = 0;
+	for (size_t i = 0; i < c->nent; i++) {
+		struct entry *e = &c->ent[i];
+
+		if (e->ep && e->ep->inherited)
+			xvmc_sock_inherited_use(e->ep);
+		if (e->set && atomic_load(&e->set->nsevered))
+			epset_claim_severed(e->set);
+		e->managed = e->ep ? xvmc_ep_managed(e->ep) :
+				     atomic_load(&e->set->nmanaged) != 0;
+		c->nmanaged += e->managed;
+	}
+	c->kernel = c->others || c->nmanaged < c->nent;
+}
+
+/* Fills in revents of what is ours; returns how many are ready. */
+static int look(struct call *c, bool arm)
+{
+	uint64_t rx, tx;
+	int n = 0;
+
+	for (size_t i = 0; i < c->nent; i++) {
+		struct entry *e = &c->ent[i];
+		struct pollfd *p = &c->fds[e->at];
+		short bits;
+
+		if (!e->managed)
+			continue;
+		if (e->ep)
+			bits = xvmc_ep_poll(e->ep, arm ? e->want : 0, &rx, &tx);
+		else
+			bits = epset_ready(e->set, arm) ? POLLIN : 0;
+		p->revents = poll_bits(bits, p->events);
+		n += p->revents != 0;
+	}
+	return n;
+}
+
+/* The kernel's view of the set. with_bells: to sleep on. */
+static void build(struct call *c, bool with_bells)
+{
+	memcpy(c->kfds, c->fds, c->n * sizeof(*c->kfds));
+	c->nk = c->n;
+	for (size_t i = 0; i < c->nent; i++) {
+		struct entry *e = &c->ent[i];
+		struct pollfd *slot = &c->kfds[e->at];
+
+		if (!e->managed || !e->ep)
+			continue; /* an epfd stands for itself */
+		*slot = (struct pollfd){ .fd = -1 };
+		for (short dir = POLLIN; with_bells && dir; dir = dir == POLLIN ? POLLOUT : 0) {
+			int bell[2];
+			int n = e->want & dir ? xvmc_ep_wait_fds(e->ep, dir, bell) : 0;
+
+			for (int b = 0; b < n; b++) {
+				/* The place itself first: the kernel limits
+				 * how long a set may be. */
+				if (slot->fd >= 0)
+					slot = &c->kfds[c->nk++];
+				*slot = (struct pollfd){ .fd = bell[b],
+							 .events = POLLIN };
+			}
+		}
+	}
+}
+
+static int os_look(struct call *c)
+{
+	static const struct timespec zero;
+
+	build(c, false);
+	return os_ppoll(c->kfds, c->nk, &zero, NULL);
+}
+
+/* Every descriptor of the set is ours or none: nothing to ask the kernel. */
+static int ours_alone(struct call *c, int n)
+{
+	for (nfds_t i = 0; i < c->n; i++)
+		if (c->fds[i].fd < 0)
+			c->fds[i].revents = 0;
+	return n;
+}
+
+/*
+ * Puts the kernel's results (of build's set) together with ours, looking at
+ * ours again. Returns how many are ready in all.
+ */
+static int merge(struct call *c)
+{
+	int n = 0;
+
+	for (size_t i = 0; i < c->nent; i++) {
+		struct entry *e = &c->ent[i];
+
+		/* It became MANAGED meanwhile: what the kernel found readable
+		 * may have been a record of the switch. */
+		if (e->ep && xvmc_ep_managed(e->ep))
+			e->managed = true;
+		/* An epfd's kernel side may have been readable for nothing but
+		 * a bell, which look() takes: ask again. */
+		if (e->managed && e->set && c->kfds[e->at].revents) {
+			static const struct timespec zero;
+			struct pollfd p = c->fds[e->at];
+
+			look(c, false);
+			os_ppoll(&p, 1, &zero, NULL);
+			c->kfds[e->at].revents = p.revents;
+		}
+	}
+	look(c, false);
+	for (size_t i = 0; i < c->nent; i++) {
+		struct entry *e = &c->ent[i];
+
+		if (e->managed && e->ep)
+			c->kfds[e->at].revents = c->fds[e->at].revents;
+		else if (e->managed)
+			c->kfds[e->at].revents |= c->fds[e->at].revents;
+	}
+	for (nfds_t i = 0; i < c->n; i++) {
+		c->fds[i].revents = c->kfds[i].revents;
+		n += c->fds[i].revents != 0;
+	}
+	return n;
+}
+
+/* ---- spinning ---- */
+
+static uint64_t spin_budget(struct call *c)
+{
+	uint64_t most = 0;
+
+	if (c->nmanaged > SPIN_MEMBERS)
+		return 0;
+	for (size_t i = 0; i < c->nent; i++) {
+		struct entry *e = &c->ent[i];
+		uint64_t one = e->managed && e->ep ?
+				       spin_for(c->ctx, &e->ep->spin_rx) : 0;
+
+		if (one > most)
+			most = one;
+	}
+	return most;
+}
+
+static bool glance(struct call *c)
+{
+	for (size_t i = 0; i < c->nent; i++) {
+		struct entry *e = &c->ent[i];
+
+		if (e->managed && e->ep && xvmc_ep_glance(e->ep, e->want))
+			return true;
+	}
+	return false;
+}
+
+/* True if it pays to look at everything once more. */
+static bool spin(struct call *c)
+{
+	uint64_t budget = spin_budget(c);
+	uint64_t start, now, kernel;
+	bool hit = false;
+
+	if (!budget)
+		return false;
+	start = now = kernel = os_now_ns();
+	if (c->deadline - start < budget)
+		budget = c->deadline > start ? c->deadline - start : 0;
+	c->late = true;
+	while (!hit && now - start < budget) {
+		size_t looks = SPIN_LOOKS / c->nmanaged + 1;
+
+		while (looks-- && !hit) {
+			hit = glance(c);
+			spin_relax();
+		}
+		now = os_now_ns();
+		if (!hit && c->kernel && now - kernel > SPIN_KERNEL_NS) {
+			hit = os_look(c) != 0;
+			kernel = now;
+		}
+	}
+	for (size_t i = 0; i < c->nent; i++)
+		if (c->ent[i].managed && c->ent[i].ep)
+			spin_done(c->ctx, &c->ent[i].ep->spin_rx, hit);
+	return hit;
+}
+
+/* ---- one round ---- */
+
+static int libc_ppoll(struct call *c, struct pollfd *fds, nfds_t n)
+{
+	const struct timespec *left = c->timeout;
+	struct timespec buf;
+	int r, saved = errno;
+
+	if (c->late)
+		left = deadline_left(c->deadline, &buf);
+	c->late = true;
+	r = c->ctx->libc.ppoll(fds, n, left, c->sigmask);
+	if (r < 0)
+		r = -errno;
+	errno = saved;
+	return r;
+}
+
+static bool expired(struct call *c)
+{
+	return c->deadline == 0 || (c->late && deadline_passed(c->deadline));
+}
+
+/* All endpoints of the set are PLAIN. */
+static int round_plain(struct call *c)
+{
+	bool changed = false;
+	int r, n = 0;
+
+	if (!enter_gates(c)) {
+		leave_doors(c);
+		return LOOK_AGAIN;
+	}
+	r = libc_ppoll(c, c->fds, c->n);
+	leave_doors(c);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < c->nent; i++) {
+		struct entry *e = &c->ent[i];
+
+		/* POLLOUT alone takes no gate. */
+		if (e->ep && xvmc_ep_managed(e->ep))
+			e->managed = true;
+		changed |= e->managed;
+	}
+	if (!changed)
+		return r;
+	/* What made it readable may have been a record of the switch. */
+	look(c, false);
+	for (nfds_t i = 0; i < c->n; i++)
+		n += c->fds[i].revents != 0;
+	return n || r == 0 ? n : LOOK_AGAIN;
+}
+
+static int round_managed(struct call *c)
+{
+	int n = look(c, false), r;
+
+	if (n == 0 && !expired(c) && spin(c))
+		n = look(c, false);
+	if (!c->kernel && (n || expired(c)))
+		return ours_alone(c, n);
+	if (n || expired(c)) {
+		r = os_look(c);
+		if (r < 0)
+			return r;
+		n = merge(c);
+		if (n || expired(c))
+			return n;
+	}
+	if (!hold_bells(c) || !enter_gates(c) || look(c, true)) {
+		leave_doors(c);
+		return LOOK_AGAIN;
+	}
+	build(c, true);
+	r = libc_ppoll(c, c->kfds, c->nk);
+	leave_doors(c);
+	if (r < 0)
+		return r;
+	n = merge(c);
+	return n || r == 0 ? n : LOOK_AGAIN;
+}
+
+/* ---- the call ---- */
+
+static bool call_begin(struct call *c, struct entry *ent, struct pollfd *kfds)
+{
+	size_t most = 0;
+
+	for (nfds_t i = 0; i < c->n; i++)
+		most += c->fds[i].fd >= 0 && xvmc_fd_peek(c->ctx, c->fds[i].fd);
+	c->ent = ent;
+	c->kfds = kfds;
+	if (most > STACK_ENTRIES || c->n + 3 * most > STACK_FDS) {
+		c->heap = malloc(most * sizeof(*ent) +
+				 (c->n + 3 * most) * sizeof(*kfds));
+		if (!c->heap)
+			return false;
+		c->ent = c->heap;
+		c->kfds = (struct pollfd *)(void *)(c->ent + most);
+	}
+	for (nfds_t i = 0; i < c->n; i++) {
+		struct pollfd *p = &c->fds[i];
+		struct xvmc_obj *obj = p->fd < 0 || c->nent == most ? NULL :
+				       xvmc_fd_get(c->ctx, p->fd);
+		struct entry *e = &c->ent[c->nent];
+
+		if (!obj) {
+			c->others |= p->fd >= 0;
+			continue;
+		}
+		*e = (struct entry){ .at = i, .want = bells_for(p->events) };
+		if (obj->kind == XVMC_OBJ_ENDPOINT)
+			e->ep = (struct xvmc_endpoint *)(void *)obj;
+		else
+			e->set = (struct xvmc_epset *)(void *)obj;
+		c->others |= e->set != NULL;
+		c->nent++;
+	}
+	return true;
+}
+
+static int __attribute__((noinline))
+poll_known(struct xvmc_ctx *ctx, struct pollfd *fds, nfds_t n,
+	   const struct timespec *timeout, const sigset_t *sigmask)
+{
+	struct entry ent[STACK_ENTRIES];
+	struct pollfd kfds[STACK_FDS];
+	struct call c __attribute__((cleanup(call_end))) = {
+		.ctx = ctx, .fds = fds, .n = n,
+		.timeout = timeout, .sigmask = sigmask,
+	};
+	int r;
+
+	if (!call_begin(&c, ent, kfds))
+		return -ENOMEM;
+	if (!timeout || timeout->tv_sec || timeout->tv_nsec)
+		c.deadline = deadline_of(timeout);
+	do {
+		classify(&c);
+		r = c.nmanaged ? round_managed(&c) : round_plain(&c);
+	} while (r == LOOK_AGAIN);
+	return r;
+}
+
+bool xvmc_poll_concerns(struct xvmc_ctx *ctx, const struct pollfd *fds, nfds_t n)
+{
+	for (nfds_t i = 0; i < n; i++)
+		if (xvmc_fd_peek(ctx, fds[i].fd))
+			return true;
+	return false;
+}
+
+int xvmc_poll(struct xvmc_ctx *ctx, struct pollfd *fds, nfds_t n,
+	      const struct timespec *timeout, const sigset_t *sigmask)
+{
+	struct call c = { .ctx = ctx, .timeout = timeout, .sigmask = sigmask };
+
+	if (!xvmc_poll_concerns(ctx, fds, n) ||
+	    (timeout && !timespec_valid(timeout)))
+		return libc_ppoll(&c, fds, n);
+	return poll_known(ctx, fds, n, timeout, sigmask);
+}

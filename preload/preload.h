@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the wrappers share. A wrapper looks up its descriptor (one load where
+ * there is nothing to know), calls lib/socket, and turns -errno into errno
+ * and -1: only here is errno set. A call that succeeds leaves it alone.
+ */
+#ifndef XVMC_PRELOAD_H
+#define XVMC_PRELOAD_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <unistd.h>
+
+#include "bind.h"
+#include "socket/socket.h"
+
+#define EXPORT __attribute__((visibility("default")))
+#define ALIAS_OF(name) __attribute__((alias(#name)))
+
+/* The one context of this process; NULL: not yet, disabled, or set-uid. */
+extern _Atomic(struct xvmc_ctx *) preload_ctx;
+
+static inline struct xvmc_ctx *the_ctx(void)
+{
+	return atomic_load_explicit(&preload_ctx, memory_order_acquire);
+}
+
+/* Is there anything to know about fd? Nearly always not. */
+static inline bool known(int fd)
+{
+	struct xvmc_ctx *ctx = the_ctx();
+
+	return ctx && __builtin_expect(xvmc_fd_peek(ctx, fd) != NULL, 0);
+}
+
+/* The endpoint behind fd with a reference, or NULL. */
+static inline struct xvmc_endpoint *endpoint(int fd)
+{
+	return known(fd) ? xvmc_ep_get(the_ctx(), fd) : NULL;
+}
+
+static inline void endpoint_put(struct xvmc_endpoint **ep)
+{
+	if (*ep)
+		xvmc_ep_put(*ep);
+}
+
+/* Declares ep, which is put back however the function is left: also by
+ * pthread_cancel inside a sleeping call. */
+#define ENDPOINT(ep, fd) \
+	struct xvmc_endpoint *ep __attribute__((cleanup(endpoint_put))) = endpoint(fd)
+
+static inline ssize_t give(ssize_t r, int saved)
+{
+	if (r < 0) {
+		errno = (int)-r;
+		return -1;
+	}
+	errno = saved;
+	return r;
+}
+
+/* False in a process made by a raw clone or vfork: the tables may be another
+ * process's memory, and its descriptors are not. */
+static inline bool tables_are_ours(struct xvmc_ctx *ctx)
+{
+	return ctx && ctx->pid == os_getpid();
+}
+
+/* Names libc exports and declares nowhere, or only under fortification. */
+ssize_t __read_chk(int fd, void *buf, size_t n, size_t room);
+ssize_t __recv_chk(int fd, void *buf, size_t n, size_t room, int flags);
+ssize_t __recvfrom_chk(int fd, void *buf, size_t n, size_t room, int flags,
+		       struct sockaddr *sa, socklen_t *len);
+int __poll_chk(struct pollfd *fds, nfds_t n, int ms, size_t room);
+int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *ts,
+		const sigset_t *mask, size_t room);
+int __dprintf_chk(int fd, int flag, const char *fmt, ...);
+int __vdprintf_chk(int fd, int flag, const char *fmt, va_list ap);
+
+/* To TCP for good, before something that no ring can do. errno is kept. */
+void preload_escape(struct xvmc_endpoint *ep, enum xvmc_reason why);
+void preload_escape_fd(int fd, enum xvmc_reason why);
+/* The kernel gave out this number: whatever we knew of it is past (a close
+ * that did not come through us). */
+void preload_fresh(int fd);
+
+#endif

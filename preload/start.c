@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The library's beginning and end in a process, and its one global pointer.
+ * Stages: see bind.c.
+ */
+#include <pthread.h>
+#include <sys/auxv.h>
+
+#include "preload.h"
+
+_Atomic(struct xvmc_ctx *) preload_ctx;
+
+static struct xvmc_ctx the_context;
+
+static void fork_prepare(void)
+{
+	struct xvmc_ctx *ctx = the_ctx();
+
+	if (ctx)
+		xvmc_ctx_fork_prepare(ctx);
+}
+
+static void fork_parent(void)
+{
+	struct xvmc_ctx *ctx = the_ctx();
+
+	if (ctx)
+		xvmc_ctx_fork_parent(ctx);
+}
+
+static void fork_child(void)
+{
+	struct xvmc_ctx *ctx = the_ctx();
+
+	if (ctx)
+		xvmc_ctx_fork_child(ctx);
+}
+
+__attribute__((constructor)) static void start(void)
+{
+	int saved = errno;
+	struct xvmc_libc libc = {
+		.read = REAL(read),
+		.recvmsg = REAL(recvmsg),
+		.sendmsg = REAL(sendmsg),
+		.recv = REAL(recv),
+		.send = REAL(send),
+		.ppoll = REAL(ppoll),
+		.epoll_pwait = REAL(epoll_pwait),
+	};
+
+	/* A program that gains privileges gets no ring: who could hand us
+	 * memory is not who we run as. (ld.so preloads us there only from
+	 * trusted directories anyway.) */
+	if (getauxval(AT_SECURE))
+		return;
+	if (xvmc_ctx_init(&the_context, &libc) < 0 || !the_context.opt.enable)
+		return;
+	if (pthread_atfork(fork_prepare, fork_parent, fork_child) != 0)
+		return;
+	atomic_store_explicit(&preload_ctx, &the_context, memory_order_release);
+	errno = saved;
+}
+
+/* exit() and the end of main. Other destructors may still use sockets: the
+ * context stays. */
+__attribute__((destructor)) static void finish(void)
+{
+	struct xvmc_ctx *ctx = the_ctx();
+	int saved = errno;
+
+	if (ctx)
+		xvmc_ctx_exit(ctx);
+	errno = saved;
+}
+
+void preload_escape(struct xvmc_endpoint *ep, enum xvmc_reason why)
+{
+	int saved = errno;
+
+	xvmc_sock_escape(ep, why);
+	errno = saved;
+}
+
+void preload_escape_fd(int fd, enum xvmc_reason why)
+{
+	ENDPOINT(ep, fd);
+
+	if (ep && tables_are_ours(the_ctx()))
+		preload_escape(ep, why);
+}
+
+void preload_fresh(int fd)
+{
+	int saved = errno;
+
+	if (known(fd) && tables_are_ours(the_ctx()))
+		xvmc_sock_close(the_ctx(), fd);
+	errno = saved;
+}

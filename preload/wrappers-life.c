@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Wrappers: connections and descriptors come and go.
+ *
+ * Descriptors of the library's own have high numbers. To the program they do
+ * not exist: close() and dup2() of one is EBADF, and so is dup2() onto one,
+ * as if the number were out of range - they are stored by number all over the
+ * library, so they do not move out of the way. close_range() goes round them.
+ */
+#include <linux/close_range.h>
+#include <linux/filter.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "preload.h"
+
+#ifndef TCP_ZEROCOPY_RECEIVE
+#define TCP_ZEROCOPY_RECEIVE 35
+#endif
+#ifndef TCP_INQ
+#define TCP_INQ 36
+#endif
+#ifndef TCP_ULP
+#define TCP_ULP 31
+#endif
+
+EXPORT int socket(int domain, int type, int protocol)
+{
+	int fd = REAL(socket)(domain, type, protocol);
+
+	if (known(fd))
+		preload_fresh(fd);
+	return fd;
+}
+
+EXPORT int connect(int fd, const struct sockaddr *sa, socklen_t len)
+{
+	struct xvmc_ctx *ctx = the_ctx();
+	int saved = errno, r, err;
+
+	if (!ctx || !sa || len < sizeof(sa->sa_family))
+		return REAL(connect)(fd, sa, len);
+	/* Dissolving the association makes it a new socket. */
+	if (sa->sa_family == AF_UNSPEC && known(fd)) {
+		preload_escape_fd(fd, XVMC_R_UNFOLLOWED);
+		r = REAL(connect)(fd, sa, len);
+		if (r == 0)
+			xvmc_sock_close(ctx, fd);
+		return r;
+	}
+	r = REAL(connect)(fd, sa, len);
+	err = errno;
+	if ((sa->sa_family == AF_INET || sa->sa_family == AF_INET6) && !known(fd)) {
+		/* Interrupted, it goes on by itself. */
+		if (r == 0)
+			xvmc_sock_connected(ctx, fd, sa, len, false);
+		else if (err == EINPROGRESS || err == EINTR)
+			xvmc_sock_connected(ctx, fd, sa, len, true);
+	}
+	errno = r == 0 ? saved : err;
+	return r;
+}
+
+/* accept: with our own room for the address, since we need it whole. */
+static int accept_any(int fd, struct sockaddr *sa, socklen_t *len, int flags)
+{
+	struct xvmc_ctx *ctx = the_ctx();
+	struct sockaddr_storage addr;
+	socklen_t room = sizeof(addr);
+	int saved = errno, r;
+
+	r = flags ? REAL(accept4)(fd, (struct sockaddr *)&addr, &room, flags) :
+		    REAL(accept)(fd, (struct sockaddr *)&addr, &room);
+	if (r < 0)
+		return r;
+	preload_fresh(r);
+	if (sa) {
+		memcpy(sa, &addr, *len < room ? *len : room);
+		*len = room;
+	}
+	if (addr.ss_family == AF_INET || addr.ss_family == AF_INET6)
+		xvmc_sock_accepted(ctx, r, (struct sockaddr *)&addr, room);
+	errno = saved;
+	return r;
+}
+
+EXPORT int accept(int fd, struct sockaddr *sa, socklen_t *len)
+{
+	if (!the_ctx() || (sa && (!len || (int)*len < 0)))
+		return REAL(accept)(fd, sa, len);
+	return accept_any(fd, sa, len, 0);
+}
+
+EXPORT int accept4(int fd, struct sockaddr *sa, socklen_t *len, int flags)
+{
+	if (!the_ctx() || (sa && (!len || (int)*len < 0)))
+		return REAL(accept4)(fd, sa, len, flags);
+	return accept_any(fd, sa, len, flags);
+}
+
+EXPORT int shutdown(int fd, int how)
+{
+	ENDPOINT(ep, fd);
+	int saved = errno;
+
+	if (!ep || how < SHUT_RD || how > SHUT_RDWR)
+		return REAL(shutdown)(fd, how);
+	return (int)give(xvmc_sock_shutdown(ep, fd, how), saved);
+}
+
+/* ---- close ---- */
+
+static bool internal(int fd)
+{
+	struct xvmc_ctx *ctx = the_ctx();
+
+	return ctx && xvmc_fd_internal(ctx, fd);
+}
+
+EXPORT int close(int fd)
+{
+	int saved = errno;
+
+	if (internal(fd))
+		return (int)give(-EBADF, saved);
+	if (known(fd) && tables_are_ours(the_ctx())) {
+		bool done = xvmc_sock_close(the_ctx(), fd);
+
+		errno = saved;
+		if (done)
+			return 0;
+	}
+	return REAL(close)(fd);
+}
+
+/* close_range for real, around what is ours. */
+static int close_between(unsigned int first, unsigned int last, int flags)
+{
+	unsigned int fd = first;
+	int r = 0;
+
+	/* Ours lie below 65536; see xvmc_os_high_fd. */
+	for (unsigned int i = first; i <= last && i < 65536; i++) {
+		if (!internal((int)i))
+			continue;
+		if (i > fd)
+			r = REAL(close_range)(fd, i - 1, flags);
+		if (r < 0)
+			return r;
+		fd = i + 1;
+	}
+	return fd <= last ? REAL(close_range)(fd, last, flags) : 0;
+}
+
+EXPORT int close_range(unsigned int first, unsigned int last, int flags)
+{
+	struct xvmc_ctx *ctx = the_ctx();
+	int saved = errno, r;
+
+	if (!tables_are_ours(ctx) || first > last ||
+	    (flags & ~(CLOSE_RANGE_CLOEXEC | CLOSE_RANGE_UNSHARE)) ||
+	    (flags & CLOSE_RANGE_CLOEXEC)) /* ours have it anyway */
+		return REAL(close_range)(first, last, flags);
+	for (unsigned int i = first; i <= last && i < ctx->nfds && i < 65536; i++)
+		if (known((int)i))
+			xvmc_sock_close(ctx, (int)i);
+	errno = saved;
+	r = close_between(first, last, flags);
+	/* A kernel or a libc without it: then the program finds out itself,
+	 * and closes one by one what we have just forgotten. */
+	return r;
+}
+
+EXPORT void closefrom(int low)
+{
+	if (!the_ctx() || close_range(low < 0 ? 0 : (unsigned int)low, ~0u, 0) < 0)
+		REAL(closefrom)(low);
+}
+
+/* ---- dup ---- */
+
+static int duped(int from, int to)
+{
+	struct xvmc_ctx *ctx = the_ctx();
+	int saved = errno;
+
+	if (to >= 0 && ctx && (known(from) || known(to))) {
+		preload_fresh(to);
+		xvmc_sock_dup(ctx, from, to);
+		errno = saved;
+	}
+	return to;
+}
+
+EXPORT int dup(int fd)
+{
+	int saved = errno;
+
+	if (internal(fd))
+		return (int)give(-EBADF, saved);
+	return duped(fd, REAL(dup)(fd));
+}
+
+/* Before the kernel replaces to: its connection ends as by close(). */
+static int before_dup(int from, int to)
+{
+	struct xvmc_ctx *ctx = the_ctx();
+
+	if (internal(from) || internal(to))
+		return -EBADF;
+	if (from != to && known(to) && tables_are_ours(ctx) &&
+	    os_fcntl(from, F_GETFD, 0) >= 0)
+		xvmc_sock_close(ctx, to);
+	return 0;
+}
+
+EXPORT int dup2(int from, int to)
+{
+	int saved = errno, r = before_dup(from, to);
+
+	if (r < 0)
+		return (int)give(r, saved);
+	errno = saved;
+	r = REAL(dup2)(from, to);
+	return from == to ? r : duped(from, r);
+}
+
+EXPORT int dup3(int from, int to, int flags)
+{
+	int saved = errno, r;
+
+	if (from == to || (flags & ~O_CLOEXEC))
+		return REAL(dup3)(from, to, flags);
+	r = before_dup(from, to);
+	if (r < 0)
+		return (int)give(r, saved);
+	errno = saved;
+	return duped(from, REAL(dup3)(from, to, flags));
+}
+
+/* ---- fcntl, ioctl, options ---- */
+
+static int do_fcntl(sym_fcntl real, int fd, int cmd, void *arg)
+{
+	ENDPOINT(ep, fd);
+	int saved = errno, r;
+
+	if (internal(fd))
+		return (int)give(-EBADF, saved);
+	/* SIGIO comes from the kernel's socket alone. */
+	if (ep && cmd == F_SETFL && ((intptr_t)arg & O_ASYNC))
+		preload_escape(ep, XVMC_R_UNFOLLOWED);
+	r = real(fd, cmd, arg);
+	if (r < 0)
+		return r;
+	if (cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC)
+		return duped(fd, r);
+	if (ep && cmd == F_SETFL)
+		xvmc_sock_set_nonblock(ep, ((intptr_t)arg & O_NONBLOCK) != 0);
+	return r;
+}
+
+EXPORT int fcntl(int fd, int cmd, ...)
+{
+	va_list ap;
+	void *arg;
+
+	va_start(ap, cmd);
+	arg = va_arg(ap, void *);
+	va_end(ap);
+	return do_fcntl(REAL(fcntl), fd, cmd, arg);
+}
+
+EXPORT int fcntl64(int fd, int cmd, ...)
+{
+	va_list ap;
+	void *arg;
+
+	va_start(ap, cmd);
+	arg = va_arg(ap, void *);
+	va_end(ap);
+	return do_fcntl(REAL(fcntl64), fd, cmd, arg);
+}
+
+EXPORT int ioctl(int fd, unsigned long req, ...)
+{
+	ENDPOINT(ep, fd);
+	int saved = errno, r;
+	va_list ap;
+	void *arg;
+
+	va_start(ap, req);
+	arg = va_arg(ap, void *);
+	va_end(ap);
+	if (ep && arg) {
+		if (req == FIOASYNC && *(int *)arg)
+			preload_escape(ep, XVMC_R_UNFOLLOWED);
+		r = xvmc_sock_ioctl(ep, req, arg);
+		if (r != -ENOTTY)
+			return (int)give(r, saved);
+		errno = saved;
+	}
+	return REAL(ioctl)(fd, req, arg);
+}
+
+EXPORT int getsockopt(int fd, int level, int name, void *val, socklen_t *len)
+{
+	if (level == IPPROTO_TCP && name == TCP_ZEROCOPY_RECEIVE && known(fd))
+		preload_escape_fd(fd, XVMC_R_TCP_ONLY);
+	return REAL(getsockopt)(fd, level, name, val, len);
+}
+
+/* Options whose effect is on bytes or packets that only TCP has. */
+static bool tcp_only(int level, int name)
+{
+	if (level == IPPROTO_TCP)
+		return name == TCP_ULP || name == TCP_REPAIR || name == TCP_INQ;
+	if (level != SOL_SOCKET)
+		return false;
+	switch (name) {
+	case SO_TIMESTAMP:
+	case SO_TIMESTAMPNS:
+	case SO_TIMESTAMPING:
+	case SO_ATTACH_FILTER:
+	case SO_ATTACH_BPF:
+		return true;
+	}
+	return false;
+}
+
+EXPORT int setsockopt(int fd, int level, int name, const void *val, socklen_t len)
+{
+	ENDPOINT(ep, fd);
+	int saved, r;
+
+	if (!ep)
+		return REAL(setsockopt)(fd, level, name, val, len);
+	if (tcp_only(level, name))
+		preload_escape(ep, XVMC_R_TCP_ONLY);
+	r = REAL(setsockopt)(fd, level, name, val, len);
+	saved = errno;
+	if (r == 0)
+		xvmc_sock_sockopt_changed(ep, fd, level, name);
+	errno = saved;
+	return r;
+}
+
+/* ---- other names ---- */
+
+EXPORT __typeof__(connect) __connect ALIAS_OF(connect);
+EXPORT __typeof__(close) __close ALIAS_OF(close);
+EXPORT __typeof__(dup2) __dup2 ALIAS_OF(dup2);
+EXPORT __typeof__(fcntl) __fcntl ALIAS_OF(fcntl);

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Wrappers: where descriptors leave the process, or our sight within it.
+ * Everything here moves connections to TCP first and then is libc's own.
+ */
+#include <limits.h>
+#include <stdlib.h>
+
+#include "preload.h"
+
+/* ---- stdio: FILEs read and write without coming by the wrappers ---- */
+
+EXPORT FILE *fdopen(int fd, const char *mode)
+{
+	struct xvmc_ctx *ctx = the_ctx();
+	int saved = errno;
+	FILE *f;
+
+	if (!known(fd) || !tables_are_ours(ctx))
+		return REAL(fdopen)(fd, mode);
+	preload_escape_fd(fd, XVMC_R_UNFOLLOWED);
+	f = REAL(fdopen)(fd, mode);
+	if (f) {
+		/* fclose() will close it unseen: forget it now. */
+		xvmc_sock_close(ctx, fd);
+		errno = saved;
+	}
+	return f;
+}
+
+EXPORT int vdprintf(int fd, const char *fmt, va_list ap)
+{
+	if (known(fd))
+		preload_escape_fd(fd, XVMC_R_UNFOLLOWED);
+	return REAL(vdprintf)(fd, fmt, ap);
+}
+
+EXPORT int __vdprintf_chk(int fd, int flag, const char *fmt, va_list ap)
+{
+	if (known(fd))
+		preload_escape_fd(fd, XVMC_R_UNFOLLOWED);
+	return REAL(__vdprintf_chk)(fd, flag, fmt, ap);
+}
+
+EXPORT int dprintf(int fd, const char *fmt, ...)
+{
+	va_list ap;
+	int r;
+
+	va_start(ap, fmt);
+	r = vdprintf(fd, fmt, ap);
+	va_end(ap);
+	return r;
+}
+
+EXPORT int __dprintf_chk(int fd, int flag, const char *fmt, ...)
+{
+	va_list ap;
+	int r;
+
+	va_start(ap, fmt);
+	r = __vdprintf_chk(fd, flag, fmt, ap);
+	va_end(ap);
+	return r;
+}
+
+/* ---- other programs ---- */
+
+static void before_exec(void)
+{
+	struct xvmc_ctx *ctx = the_ctx();
+	int saved = errno;
+
+	if (tables_are_ours(ctx))
+		xvmc_sock_escape_all(ctx, XVMC_R_EXEC);
+	errno = saved;
+}
+
+/*
+ * A wrapper cannot call vfork: the child would return through its frame and
+ * destroy it for the parent. And the child runs in the parent's memory, where
+ * its close() and dup2() would alter the parent's tables. As a fork it is
+ * what POSIX allows it to be, only slower.
+ */
+EXPORT pid_t vfork(void)
+{
+	return fork();
+}
+
+EXPORT int posix_spawn(pid_t *pid, const char *path,
+		       const posix_spawn_file_actions_t *actions,
+		       const posix_spawnattr_t *attr, char *const argv[],
+		       char *const envp[])
+{
+	before_exec();
+	return REAL(posix_spawn)(pid, path, actions, attr, argv, envp);
+}
+
+EXPORT int posix_spawnp(pid_t *pid, const char *file,
+			const posix_spawn_file_actions_t *actions,
+			const posix_spawnattr_t *attr, char *const argv[],
+			char *const envp[])
+{
+	before_exec();
+	return REAL(posix_spawnp)(pid, file, actions, attr, argv, envp);
+}
+
+/* The duplicate made in the new process has no FD_CLOEXEC, whatever ours has. */
+EXPORT int posix_spawn_file_actions_adddup2(posix_spawn_file_actions_t *actions,
+					    int fd, int to)
+{
+	if (known(fd))
+		preload_escape_fd(fd, XVMC_R_EXEC);
+	return REAL(posix_spawn_file_actions_adddup2)(actions, fd, to);
+}
+
+EXPORT int execve(const char *path, char *const argv[], char *const envp[])
+{
+	before_exec();
+	return REAL(execve)(path, argv, envp);
+}
+
+EXPORT int execveat(int dir, const char *path, char *const argv[], char *const envp[],
+		    int flags)
+{
+	before_exec();
+	return REAL(execveat)(dir, path, argv, envp, flags);
+}
+
+EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
+{
+	before_exec();
+	return REAL(fexecve)(fd, argv, envp);
+}
+
+EXPORT int execv(const char *path, char *const argv[])
+{
+	before_exec();
+	return REAL(execv)(path, argv);
+}
+
+EXPORT int execvp(const char *file, char *const argv[])
+{
+	before_exec();
+	return REAL(execvp)(file, argv);
+}
+
+EXPORT int execvpe(const char *file, char *const argv[], char *const envp[])
+{
+	before_exec();
+	return REAL(execvpe)(file, argv, envp);
+}
+
+/* The arguments of execl and its kin as an array; *ap stands at what follows
+ * the NULL. -1: too many. */
+static int list_len(const char *first, va_list ap)
+{
+	int n = 0;
+
+	if (!first)
+		return 0;
+	for (n = 1; va_arg(ap, char *); n++)
+		if (n == INT_MAX - 1)
+			return -1;
+	return n;
+}
+
+#define LIST_TO_ARRAY(argv, n, first, ap)                   \
+	do {                                                \
+		(argv)[0] = (char *)(uintptr_t)(first);     \
+		for (int i_ = 1; i_ <= (n); i_++)           \
+			(argv)[i_] = va_arg(ap, char *);    \
+	} while (0)
+
+EXPORT int execl(const char *path, const char *arg, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, arg);
+	n = list_len(arg, ap);
+	va_end(ap);
+	if (n < 0)
+		return (int)give(-E2BIG, 0);
+	{
+		char *argv[n + 1];
+
+		va_start(ap, arg);
+		LIST_TO_ARRAY(argv, n, arg, ap);
+		va_end(ap);
+		return execv(path, argv);
+	}
+}
+
+EXPORT int execlp(const char *file, const char *arg, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, arg);
+	n = list_len(arg, ap);
+	va_end(ap);
+	if (n < 0)
+		return (int)give(-E2BIG, 0);
+	{
+		char *argv[n + 1];
+
+		va_start(ap, arg);
+		LIST_TO_ARRAY(argv, n, arg, ap);
+		va_end(ap);
+		return execvp(file, argv);
+	}
+}
+
+EXPORT int execle(const char *path, const char *arg, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, arg);
+	n = list_len(arg, ap);
+	va_end(ap);
+	if (n < 0)
+		return (int)give(-E2BIG, 0);
+	{
+		char *argv[n + 1];
+		char **envp;
+
+		va_start(ap, arg);
+		LIST_TO_ARRAY(argv, n, arg, ap);
+		envp = va_arg(ap, char **);
+		va_end(ap);
+		return execve(path, argv, envp);
+	}
+}
+
+/* These spawn inside libc, without coming by posix_spawn's symbol. */
+EXPORT int system(const char *command)
+{
+	if (command)
+		before_exec();
+	return REAL(system)(command);
+}
+
+EXPORT FILE *popen(const char *command, const char *type)
+{
+	before_exec();
+	return REAL(popen)(command, type);
+}
+
+/* ---- ends that call no destructor ---- */
+
+static void before_exit(void)
+{
+	struct xvmc_ctx *ctx = the_ctx();
+
+	if (tables_are_ours(ctx))
+		xvmc_ctx_exit(ctx);
+}
+
+EXPORT void _exit(int status)
+{
+	before_exit();
+	REAL(_exit)(status);
+	__builtin_unreachable();
+}
+
+EXPORT void _Exit(int status)
+{
+	before_exit();
+	REAL(_Exit)(status);
+	__builtin_unreachable();
+}
+
+EXPORT void quick_exit(int status)
+{
+	before_exit();
+	REAL(quick_exit)(status);
+	__builtin_unreachable();
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The scenario of a run, drawn from its seed: how large everything is, what
+ * is short, and which faults strike when and where.
+ */
+#include <string.h>
+
+#include "sim.h"
+
+static bool in_calls(enum sim_fault_kind kind)
+{
+	return kind == SIM_F_MIGRATE || kind == SIM_F_KILL;
+}
+
+static enum sim_fault_kind draw_kind(struct sim_rng *rng)
+{
+	static const enum sim_fault_kind kinds[] = {
+		SIM_F_MIGRATE, SIM_F_MIGRATE, SIM_F_MIGRATE, SIM_F_MIGRATE,
+		SIM_F_PREPARE, SIM_F_PREPARE, SIM_F_CANCEL,  SIM_F_RELAY,
+		SIM_F_DEMOTE,  SIM_F_DEMOTE,  SIM_F_DEMOTE,  SIM_F_NO_MEMORY,
+	};
+
+	return kinds[sim_below(rng, sizeof(kinds) / sizeof(kinds[0]))];
+}
+
+static void draw_faults(struct sim_plan *p, struct sim_rng *rng)
+{
+	uint64_t step = 0, mean = sim_range(rng, 20, 500);
+	bool kill = !p->hostile && !p->write_first && sim_chance(rng, 350);
+
+	if (sim_chance(rng, 100))
+		return;
+	p->nfaults = (unsigned int)sim_range(rng, 1, SIM_FAULTS);
+	for (unsigned int i = 0; i < p->nfaults; i++) {
+		struct sim_fault *f = &p->fault[i];
+
+		step += sim_below(rng, 2 * mean);
+		f->due = step;
+		f->guest = (unsigned int)sim_below(rng, SIM_GUESTS);
+		f->kind = draw_kind(rng);
+		if (p->hostile)
+			f->guest = 0;
+		if (kill && i == p->nfaults - 1)
+			f->kind = SIM_F_KILL;
+		if (in_calls(f->kind))
+			f->place = (enum sim_place)sim_below(rng, SIM_PLACES);
+		if (f->kind == SIM_F_DEMOTE && p->hostile)
+			f->kind = SIM_F_MIGRATE;
+	}
+}
+
+static void draw_sizes(struct sim *s)
+{
+	struct sim_plan *p = &s->plan;
+	struct sim_rng *rng = &s->rng;
+
+	p->nconns = sim_chance(rng, 250) ? 2 : 1;
+	p->order[0] = (unsigned int)sim_below(rng, SIM_ORDER_MAX + 1);
+	p->order[1] = (unsigned int)sim_below(rng, SIM_ORDER_MAX + 1);
+	if (sim_chance(rng, 600))
+		p->order[0] = p->order[1] = 0;
+	p->sndbuf = sim_range(rng, 100, 20000);
+	p->rcvbuf = sim_range(rng, 100, 20000);
+	if (sim_chance(rng, 200))
+		p->sndbuf = sim_range(rng, 1, 100);
+	p->partial = (unsigned int)sim_below(rng, 500);
+	p->ack_old = sim_chance(rng, 500) ? 500 : 0;
+	p->no_counts = sim_chance(rng, 200);
+	p->strict = sim_chance(rng, 300);
+	p->lose = sim_chance(rng, 150) ? 200 : 0;
+	p->lazy = sim_chance(rng, 500) ? (unsigned int)sim_below(rng, 200) : 0;
+	p->sleepers = sim_chance(rng, 400) ? 300 : 0;
+	p->interleave = (unsigned int)sim_below(rng, 300);
+	p->announce_ns = sim_range(rng, 200000, 2000000);
+	p->stuck_ns = sim_range(rng, 1000000, 20000000);
+	p->grants_max = sim_chance(rng, 100) ? (unsigned int)sim_range(rng, 0, 8) : 1000;
+	p->ports_max = sim_chance(rng, 100) ? (unsigned int)sim_range(rng, 0, 3) : 100;
+	p->hostile = s->seed % 8 == 7;
+	p->write_first = !p->hostile && sim_chance(rng, 60);
+	if (p->write_first) {
+		p->sndbuf = p->rcvbuf = 20000;
+		p->write_at = sim_below(rng, 5000000);
+	}
+	if (p->hostile)
+		p->nconns = 1;
+}
+
+static void draw_app(struct sim_end *e, unsigned int ping)
+{
+	struct sim *s = e->sim;
+	struct sim_app *app = &e->app;
+	uint64_t ring = (uint64_t)XVMC_PAGE_SIZE << s->plan.order[e->number];
+
+	app->key = sim_rand(&s->rng);
+	app->total = sim_chance(&s->rng, 100) ? 0 : sim_size(&s->rng, 12 * ring);
+	if (sim_chance(&s->rng, 300))
+		app->total = sim_range(&s->rng, ring, 20 * ring);
+	app->window = UINT64_MAX / 4;
+	app->shuts_down = sim_chance(&s->rng, 400);
+	if (s->plan.write_first)
+		app->total = sim_below(&s->rng, 9000);
+	/* Request and response, also of single bytes. */
+	if (ping) {
+		app->window = e->guest ? 0 : sim_size(&s->rng, ping);
+		if (app->total > 150 * (uint64_t)ping)
+			app->total = 150 * (uint64_t)ping;
+	}
+}
+
+static void make_conn(struct sim *s, unsigned int number)
+{
+	struct sim_conn *cn = &s->conn[number];
+	unsigned int ping = !s->plan.hostile && sim_chance(&s->rng, 250) ?
+				    (unsigned int)sim_size(&s->rng, 3000) : 0;
+
+	memset(cn, 0, sizeof(*cn));
+	sim_tcp_init(&cn->tcp, &s->rng, s->plan.sndbuf, s->plan.rcvbuf);
+	cn->tcp.partial = s->plan.partial;
+	cn->tcp.no_counts = s->plan.no_counts;
+	for (unsigned int g = 0; g < SIM_GUESTS; g++) {
+		struct sim_end *e = &cn->end[g];
+
+		e->sim = s;
+		e->peer = &cn->end[!g];
+		e->sock = &cn->tcp.sock[g];
+		e->guest = g;
+		e->number = number;
+		e->evil = s->plan.hostile && g == 1;
+		draw_app(e, s->plan.write_first ? 0 : ping);
+		xvmc_conn_init(&e->c, &sim_tcp_ops, e->sock, &s->stats[g]);
+		e->c.announce_ns = s->plan.announce_ns;
+		e->svc.incarnation = 1;
+		e->svc.notice_at = UINT64_MAX;
+		e->svc.bell_at = UINT64_MAX;
+	}
+}
+
+void sim_plan_draw(struct sim *s)
+{
+	memset(&s->plan, 0, sizeof(s->plan));
+	draw_sizes(s);
+	draw_faults(&s->plan, &s->rng);
+	s->hv.lose = s->plan.lose;
+	s->hv.ack_old = s->plan.ack_old;
+	for (unsigned int g = 0; g < SIM_GUESTS; g++) {
+		s->hv.dom[g].grants_max = s->plan.grants_max;
+		s->hv.dom[g].ports_max = s->plan.ports_max;
+	}
+	for (unsigned int i = 0; i < s->plan.nconns; i++)
+		make_conn(s, i);
+	memset(&s->evil, 0, sizeof(s->evil));
+	s->evil.patience = (unsigned int)sim_range(&s->rng, 50, 3000);
+}

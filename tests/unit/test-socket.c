@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lib/socket with everything below it for real: two guests in one process,
+ * each with its own context and service thread, a real xvmcd, real TCP
+ * between them. Asks: is a connection promoted, does every byte arrive once
+ * and in order while the guests migrate, are demotion, close, end of stream
+ * and a dead xvmcd what they should be, and do the bytes cross the ring?
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fresh.h"
+#include "socket/socket.h"
+#include "xvmcd.h"
+
+static const struct xvmc_libc libc_now = {
+	.read = read,
+	.recvmsg = recvmsg,
+	.sendmsg = sendmsg,
+	.recv = recv,
+	.send = send,
+	.ppoll = ppoll,
+	.epoll_pwait = epoll_pwait,
+};
+
+struct world {
+	struct xvmcd_run xvmcd;
+	struct xvmc_ctx ctx[2]; /* vm1, vm2 */
+	int fd[2];
+	struct xvmc_endpoint *ep[2];
+};
+
+static struct world w;
+
+static void make_pair(void)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in from;
+	socklen_t len = sizeof(sa);
+	int l = socket(AF_INET, SOCK_STREAM, 0);
+
+	assert_int_equal(bind(l, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(listen(l, 1), 0);
+	assert_int_equal(getsockname(l, (struct sockaddr *)&sa, &len), 0);
+	w.fd[0] = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(connect(w.fd[0], (struct sockaddr *)&sa, sizeof(sa)), 0);
+	len = sizeof(from);
+	w.fd[1] = accept(l, (struct sockaddr *)&from, &len);
+	assert_true(w.fd[1] >= 0);
+	close(l);
+	xvmc_sock_connected(&w.ctx[0], w.fd[0], (struct sockaddr *)&sa, sizeof(sa),
+			    false);
+	xvmc_sock_accepted(&w.ctx[1], w.fd[1], (struct sockaddr *)&from,
+			   sizeof(from));
+	for (int i = 0; i < 2; i++) {
+		w.ep[i] = xvmc_ep_get(&w.ctx[i], w.fd[i]);
+		assert_non_null(w.ep[i]);
+	}
+}
+
+static int setup(void **state)
+{
+	static const char *const names[2] = { "vm1", "vm2" };
+
+	(void)state;
+	xvmcd_start(&w.xvmcd, NULL);
+	setenv("XVMC_DIR", w.xvmcd.dir, 1);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(xvmc_ctx_init(&w.ctx[i], &libc_now), 0);
+		strcpy(w.ctx[i].opt.domain, names[i]);
+	}
+	make_pair();
+	return 0;
+}
+
+static void end_side(int i)
+{
+	if (!w.ep[i])
+		return;
+	xvmc_sock_close(&w.ctx[i], w.fd[i]);
+	close(w.fd[i]);
+	xvmc_ep_put(w.ep[i]);
+	w.ep[i] = NULL;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++)
+		end_side(i);
+	for (int i = 0; i < 2; i++)
+		xvmc_ctx_deinit(&w.ctx[i]);
+	xvmcd_stop(&w.xvmcd);
+	return 0;
+}
+
+static void send_all(int i, const void *buf, size_t n)
+{
+	struct iovec vec = { .iov_base = (void *)(uintptr_t)buf, .iov_len = n };
+
+	assert_int_equal(xvmc_sock_send(w.ep[i], w.fd[i], &vec, 1, 0), n);
+}
+
+static ssize_t recv_some(int i, void *buf, size_t n, int flags)
+{
+	struct iovec vec = { .iov_base = buf, .iov_len = n };
+	int out;
+
+	return xvmc_sock_recv(w.ep[i], w.fd[i], &vec, 1, flags, &out);
+}
+
+static void recv_all(int i, void *buf, size_t n)
+{
+	size_t done = 0;
+
+	while (done < n) {
+		ssize_t r = recv_some(i, (char *)buf + done, n - done, 0);
+
+		assert_true(r > 0);
+		done += (size_t)r;
+	}
+}
+
+static uint64_t stat_of(int i, unsigned int s)
+{
+	return w.ctx[i].stats->value[s];
+}
+
+static bool on_ring(int i)
+{
+	struct conn_t *c = &w.ep[i]->conn;
+
+	return xvmc_ep_managed(w.ep[i]) && c->tx.path == XVMC_PATH_RING &&
+	       c->rx.path == XVMC_PATH_RING;
+}
+
+/* Ping-pong until both directions are where they should be. */
+static void ping_until(bool (*there)(int), const char *what)
+{
+	uint64_t end = os_now_ns() + 10000000000u;
+	char ping[16] = "ping", pong[16];
+
+	while (!there(0) || !there(1)) {
+		for (int i = 0; i < 2; i++) {
+			send_all(i, ping, sizeof(ping));
+			recv_all(!i, pong, sizeof(pong));
+			assert_memory_equal(ping, pong, sizeof(ping));
+		}
+		if (os_now_ns() > end)
+			fail_msg("never %s", what);
+	}
+}
+
+static bool is_plain(int i)
+{
+	return !xvmc_ep_managed(w.ep[i]);
+}
+
+static void test_promotes(void **state)
+{
+	(void)state;
+	ping_until(on_ring, "on the ring");
+	assert_true(stat_of(0, XVMC_S_TO_RING) == 1);
+	for (int i = 0; i < 1000; i++) {
+		uint64_t x = (uint64_t)i, y = 0;
+
+		send_all(0, &x, sizeof(x));
+		recv_all(1, &y, sizeof(y));
+		assert_int_equal(x, y);
+	}
+	assert_true(stat_of(0, XVMC_S_RING_TX_BYTES) >= 8000);
+	assert_true(stat_of(1, XVMC_S_RING_RX_BYTES) >= 8000);
+}
+
+static void test_demote_and_promote(void **state)
+{
+	union agent_msg m = { 0 };
+	int tool = agent_tool(&w.xvmcd);
+
+	(void)state;
+	ping_until(on_ring, "on the ring");
+	m.steer.to = XVMC_PATH_TCP;
+	agent_send(tool, XVMC_AG_STEER, &m, sizeof(m.steer));
+	ping_until(is_plain, "plain");
+	m.steer.to = XVMC_PATH_RING;
+	agent_send(tool, XVMC_AG_STEER, &m, sizeof(m.steer));
+	ping_until(on_ring, "on the ring again");
+	close(tool);
+}
+
+static void test_close_delivers_all(void **state)
+{
+	static char big[100000];
+	static char got[sizeof(big)];
+
+	(void)state;
+	ping_until(on_ring, "on the ring");
+	for (size_t i = 0; i < sizeof(big); i++)
+		big[i] = (char)(i * 7);
+	send_all(0, big, sizeof(big));
+	end_side(0);
+	recv_all(1, got, sizeof(got));
+	assert_memory_equal(big, got, sizeof(big));
+	assert_int_equal(recv_some(1, got, 1, 0), 0);
+}
+
+static void test_half_close(void **state)
+{
+	char c;
+
+	(void)state;
+	ping_until(on_ring, "on the ring");
+	send_all(0, "x", 1);
+	assert_int_equal(xvmc_sock_shutdown(w.ep[0], w.fd[0], SHUT_WR), 0);
+	recv_all(1, &c, 1);
+	assert_int_equal(c, 'x');
+	assert_int_equal(recv_some(1, &c, 1, 0), 0);
+	send_all(1, "y", 1);
+	recv_all(0, &c, 1);
+	assert_int_equal(c, 'y');
+}
+
+static void test_xvmcd_dies(void **state)
+{
+	char c;
+
+	(void)state;
+	ping_until(on_ring, "on the ring");
+	xvmcd_kill(&w.xvmcd, SIGKILL);
+	for (int i = 0; i < 1000; i++) {
+		send_all(i & 1, "z", 1);
+		recv_all(!(i & 1), &c, 1);
+	}
+	assert_true(on_ring(0) && on_ring(1));
+	xvmcd_restart(&w.xvmcd, NULL);
+	for (int i = 0; i < 1000; i++) {
+		send_all(i & 1, "z", 1);
+		recv_all(!(i & 1), &c, 1);
+	}
+	assert_true(on_ring(0) && on_ring(1));
+}
+
+/* ---- the checked stream ---- */
+
+static uint64_t seed;
+static _Atomic bool stop_writing;
+static _Atomic uint64_t verified[2];
+
+static uint8_t content(int dir, uint64_t pos)
+{
+	uint64_t x = (pos >> 3) * 0x9e3779b97f4a7c15u + seed + (uint64_t)dir;
+
+	x ^= x >> 29;
+	return (uint8_t)(x >> (8 * (pos & 7)));
+}
+
+static unsigned int draw(uint64_t *rng)
+{
+	*rng = *rng * 6364136223846793005u + 1442695040888963407u;
+	return (unsigned int)(*rng >> 33);
+}
+
+static void *writer(void *arg)
+{
+	int dir = (int)(intptr_t)arg;
+	uint64_t pos = 0, rng = seed + 11u + (uint64_t)dir;
+	static uint8_t bufs[2][70000];
+	uint8_t *buf = bufs[dir];
+
+	while (!stop_writing) {
+		size_t n = 1 + draw(&rng) % (draw(&rng) % 8 ? 300 : 70000);
+
+		for (size_t i = 0; i < n; i++)
+			buf[i] = content(dir, pos + i);
+		send_all(dir, buf, n);
+		pos += n;
+	}
+	xvmc_sock_shutdown(w.ep[dir], w.fd[dir], SHUT_WR);
+	return (void *)(uintptr_t)pos;
+}
+
+static void *reader(void *arg)
+{
+	int dir = (int)(intptr_t)arg;
+	uint64_t pos = 0, rng = seed + 17u + (uint64_t)dir;
+	static uint8_t bufs[2][70000];
+	uint8_t *buf = bufs[dir];
+
+	for (;;) {
+		size_t n = 1 + draw(&rng) % (draw(&rng) % 4 ? 500 : 70000);
+		ssize_t r = recv_some(!dir, buf, n, 0);
+
+		if (r == 0)
+			return (void *)(uintptr_t)pos;
+		if (r < 0) {
+			print_error("seed %llu: direction %d at %llu: error %zd\n",
+				    (unsigned long long)seed, dir,
+				    (unsigned long long)pos, r);
+			abort();
+		}
+		for (ssize_t i = 0; i < r; i++)
+			if (buf[i] != content(dir, pos + (uint64_t)i)) {
+				print_error("seed %llu: direction %d: wrong byte at %llu\n",
+					    (unsigned long long)seed, dir,
+					    (unsigned long long)pos + (uint64_t)i);
+				abort();
+			}
+		pos += (uint64_t)r;
+		verified[dir] = pos;
+	}
+}
+
+static void stream_while(void (*act)(uint64_t *rng))
+{
+	pthread_t wr[2], rd[2];
+	uint64_t rng;
+
+	seed = fresh_seed();
+	rng = seed;
+	for (intptr_t d = 0; d < 2; d++) {
+		pthread_create(&wr[d], NULL, writer, (void *)d);
+		pthread_create(&rd[d], NULL, reader, (void *)d);
+	}
+	act(&rng);
+	stop_writing = true;
+	for (int d = 0; d < 2; d++) {
+		void *sent, *got;
+
+		pthread_join(wr[d], &sent);
+		pthread_join(rd[d], &got);
+		assert_ptr_equal(sent, got);
+	}
+	print_message("%llu + %llu bytes, %llu by ring, %llu switches to TCP\n",
+		      (unsigned long long)verified[0],
+		      (unsigned long long)verified[1],
+		      (unsigned long long)(stat_of(0, XVMC_S_RING_RX_BYTES) +
+					   stat_of(1, XVMC_S_RING_RX_BYTES)),
+		      (unsigned long long)(stat_of(0, XVMC_S_TO_TCP) +
+					   stat_of(1, XVMC_S_TO_TCP)));
+	assert_true(stat_of(0, XVMC_S_RING_RX_BYTES) > 0);
+	assert_true(stat_of(1, XVMC_S_RING_RX_BYTES) > 0);
+}
+
+/* Waits until both directions have moved n more bytes. */
+static void progress(uint64_t n)
+{
+	uint64_t from[2] = { verified[0], verified[1] };
+	uint64_t end = os_now_ns() + 10000000000u;
+
+	while (verified[0] < from[0] + n || verified[1] < from[1] + n) {
+		static const struct timespec ms = { .tv_nsec = 1000000 };
+
+		os_ppoll(NULL, 0, &ms, NULL);
+		if (os_now_ns() > end)
+			fail_msg("seed %llu: the stream stalled",
+				 (unsigned long long)seed);
+	}
+}
+
+/* Waits until both directions have used their rings. */
+static void progress_on_ring(void)
+{
+	uint64_t from[2] = { stat_of(0, XVMC_S_RING_RX_BYTES),
+			     stat_of(1, XVMC_S_RING_RX_BYTES) };
+	uint64_t end = os_now_ns() + 10000000000u;
+
+	while (stat_of(0, XVMC_S_RING_RX_BYTES) < from[0] + 1000 ||
+	       stat_of(1, XVMC_S_RING_RX_BYTES) < from[1] + 1000) {
+		progress(1);
+		if (os_now_ns() > end)
+			fail_msg("seed %llu: not back on the rings",
+				 (unsigned long long)seed);
+	}
+}
+
+static void act_migrate(uint64_t *rng)
+{
+	static const char *const doms[2] = { "vm1", "vm2" };
+	int tool = agent_tool(&w.xvmcd);
+	int host[2] = { 0, 0 };
+
+	for (int i = 0; i < 40; i++) {
+		unsigned int who = draw(rng) % 2, how = draw(rng) % 3;
+		char name[2] = { (char)('A' + (host[who] ^ 1)), '\0' };
+
+		progress(10000 + draw(rng) % 200000);
+		if (host[0] == host[1])
+			progress_on_ring();
+		assert_int_equal(agent_domop(tool, XVMC_AG_MIGRATE, doms[who], name,
+					     how, draw(rng) % 3), 0);
+		if (how != XVMC_MIGRATE_CANCELLED)
+			host[who] ^= 1;
+	}
+	progress(10000);
+	close(tool);
+}
+
+static void act_steer(uint64_t *rng)
+{
+	int tool = agent_tool(&w.xvmcd);
+
+	for (int i = 0; i < 60; i++) {
+		union agent_msg m = { 0 };
+
+		m.steer.to = i % 2 ? XVMC_PATH_RING : XVMC_PATH_TCP;
+		progress(1000 + draw(rng) % 100000);
+		if (i % 2 == 0)
+			progress_on_ring();
+		agent_send(tool, XVMC_AG_STEER, &m, sizeof(m.steer));
+	}
+	progress(10000);
+	close(tool);
+}
+
+static void test_stream_migrations(void **state)
+{
+	(void)state;
+	stream_while(act_migrate);
+	assert_true(stat_of(0, XVMC_S_MIGRATIONS) + stat_of(1, XVMC_S_MIGRATIONS) > 10);
+}
+
+static void test_stream_forced_switches(void **state)
+{
+	(void)state;
+	stream_while(act_steer);
+	assert_true(stat_of(0, XVMC_S_TO_TCP) > 5);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_promotes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_demote_and_promote, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_close_delivers_all, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_half_close, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_xvmcd_dies, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stream_migrations, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stream_forced_switches, setup, teardown),
+	};
+
+	return fresh_run("socket", tests, sizeof(tests) / sizeof(tests[0]), argc,
+			 argv);
+}
