@@ -86,6 +86,7 @@ struct conn_rx {
 	bool gone;    /* the mapping reads 0xFF: do not look at it again */
 	uint64_t expect; /* a record is due at this position, or XVMC_POS_NONE */
 	uint32_t expect_epoch, epoch;
+	uint32_t odd_epoch; /* of an announcement whose counts were wrong, or 0 */
 	uint8_t nonce[XVMC_NONCE_LEN];
 	uint64_t skip; /* replayed bytes still to be discarded */
 	uint64_t pull; /* replayed bytes still to be taken off TCP eagerly */
@@ -202,7 +203,8 @@ ssize_t xvmc_conn_rx_took(struct conn_t *c, const struct iovec *vec, size_t cnt,
 
 /*
  * Looks for an announcement and acknowledges it if it can be followed; then
- * notifies the peer. sleepers: threads that are inside the kernel on the TCP
+ * notifies the peer. sent: how far our own direction is, or UINT64_MAX where
+ * that is not known. sleepers: threads that are inside the kernel on the TCP
  * socket from before the connection was managed; with two or more the record
  * might not wake them all. Returns 1: acknowledged; 0: nothing to do, or not
  * now; -EBADMSG: the two ends count differently, do not try again.

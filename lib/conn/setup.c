@@ -112,7 +112,7 @@ int xvmc_conn_accept_offer(struct conn_t *c, struct xvmc_hv *hv,
 	rpage = rx->map_r.addr;
 	rpage->alive = 1;
 	memcpy(rx->nonce, offer->nonce, XVMC_NONCE_LEN);
-	rx->epoch = 0;
+	rx->epoch = rx->odd_epoch = 0;
 	rx->gone = false;
 	rx->attached = true;
 	return 0;

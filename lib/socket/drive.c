@@ -111,6 +111,16 @@ static void drive_stuck(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint6
 }
 
 /* rx.lock held. */
+static int try_ack(struct xvmc_endpoint *ep)
+{
+	uint32_t readers = atomic_load(&ep->rx_gate) & ~XVMC_GATE_MANAGED;
+	uint32_t writers = atomic_load(&ep->tx_gate) & ~XVMC_GATE_MANAGED;
+
+	/* What a writer inside the kernel has sent so far, nobody knows. */
+	return xvmc_conn_rx_ack(&ep->conn, writers ? UINT64_MAX : ep->conn.tx.sent,
+				readers);
+}
+
 static void drive_rx(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 {
 	struct conn_t *c = &ep->conn;
@@ -122,7 +132,7 @@ static void drive_rx(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 	if (c->rx.path == XVMC_PATH_RING || !sleepers)
 		xvmc_conn_rx_pump(c);
 	if (!ep->svc.leaving) {
-		r = xvmc_conn_rx_ack(c, c->tx.sent, sleepers);
+		r = try_ack(ep);
 		if (r == -EBADMSG)
 			drive_leave(sv, ep, XVMC_R_COUNT_MISMATCH, true);
 		if (r > 0)
@@ -260,9 +270,7 @@ static void drive_managed(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 	if (!plain) {
 		watches(sv, ep);
 		/* What came before the watch was on. */
-		if (ep->svc.watch_rx && !ep->svc.leaving &&
-		    xvmc_conn_rx_ack(c, c->tx.sent, atomic_load(&ep->rx_gate) &
-					     ~XVMC_GATE_MANAGED) > 0)
+		if (ep->svc.watch_rx && !ep->svc.leaving && try_ack(ep) > 0)
 			watches(sv, ep);
 		if (ev & (XVMC_EV_RX_CHANGED | XVMC_EV_CLOSED))
 			endpoint_poke_rx(ep);

@@ -168,7 +168,7 @@ static inline bool ring_decide(struct xvmc_rpage *r, uint32_t epoch,
 		memory_order_acquire);
 }
 
-/* B5, sender: the state now. */
+/* B5, either side: the state of this announcement now. */
 static inline enum xvmc_ann_state ring_ann_state(const struct xvmc_rpage *r,
 						 uint32_t epoch)
 {

@@ -176,7 +176,7 @@ static void read_once(struct sim_end *e)
 	ssize_t r = xvmc_conn_read(&e->c, &it, peek);
 
 	sim_inject_unguard(s);
-	sim_trace(s, "end %ld reads %ld: %ld%s", e->guest, (long)n, (long)r, 0, 0);
+	sim_trace(s, "end %ld reads %ld: %ld", e->guest, (long)n, (long)r, 0, 0);
 	if (r > 0) {
 		if ((size_t)r > n || it.left != n - (size_t)r)
 			sim_fail(s, "end %u: a read of %zu gave %zd", e->guest, n, r);

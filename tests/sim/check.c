@@ -120,6 +120,9 @@ void sim_check_eof(struct sim_end *e)
 
 	sim_trace(e->sim, "end %ld reads end of stream at %ld", e->guest,
 		  (long)e->app.rcvd, 0, 0, 0);
+	/* As the kernel does: a reset is told once, to whoever asks first. */
+	if (e->sock->reset && e->app.wr_err)
+		return;
 	if (!e->sim->plan.hostile && !e->sim->excused && e->app.rcvd != due)
 		sim_fail(e->sim, "end %u: end of stream at %" PRIu64 ", the %s peer sent %" PRIu64,
 			 e->guest, e->app.rcvd, p->killed ? "killed" : "living", due);
@@ -132,8 +135,8 @@ void sim_check_error(struct sim_end *e, int err, bool reading)
 	const struct sim_end *p = e->peer;
 	struct sim *s = e->sim;
 
-	sim_trace(s, "end %ld %s error %ld", e->guest,
-		  (long)(reading ? "read" : "write"), err, 0, 0);
+	sim_trace(s, reading ? "end %ld reads error %ld" :
+			       "end %ld writes: error %ld", e->guest, err, 0, 0, 0);
 	if (reading && e->c.rx.reason == XVMC_R_NO_MEMORY)
 		s->excused = true;
 	if (s->plan.hostile || s->excused)

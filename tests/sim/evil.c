@@ -78,9 +78,15 @@ static void send_offer(struct sim_end *e)
 	if (xvmc_hv_share(hv_of(e), peer, 1, true, &v->share_r, offer.gref) < 0)
 		return;
 	if (xvmc_hv_share(hv_of(e), peer, 1 + npages, false, &v->share_sd,
-			  offer.gref + 1) < 0 ||
-	    xvmc_hv_chan_alloc(hv_of(e), peer, &v->tx_chan) < 0)
-		sim_fail(e->sim, "the evil one has no grants");
+			  offer.gref + 1) < 0) {
+		xvmc_hv_unshare(hv_of(e), &v->share_r);
+		return;
+	}
+	if (xvmc_hv_chan_alloc(hv_of(e), peer, &v->tx_chan) < 0) {
+		xvmc_hv_unshare(hv_of(e), &v->share_r);
+		xvmc_hv_unshare(hv_of(e), &v->share_sd);
+		return;
+	}
 	v->shared = true;
 	for (size_t i = 0; i < XVMC_NONCE_LEN; i++)
 		v->nonce[i] = (uint8_t)sim_rand(rng);

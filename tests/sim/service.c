@@ -93,7 +93,7 @@ static void ack(struct sim_end *e)
 	int r = xvmc_conn_rx_ack(&e->c, e->c.tx.sent, inside(e));
 
 	if (r == 1) {
-		sim_trace(e->sim, "end %ld expects a record at %ld%s", e->guest,
+		sim_trace(e->sim, "end %ld expects a record at %ld", e->guest,
 			  (long)e->c.rx.expect, 0, 0, 0);
 		if (zombie)
 			sim_count(e->sim, SIM_C_ACK_ZOMBIE);

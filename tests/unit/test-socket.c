@@ -353,6 +353,39 @@ static void stream_while(void (*act)(uint64_t *rng))
 	assert_true(stat_of(1, XVMC_S_RING_RX_BYTES) > 0);
 }
 
+/* For the one who has to find out what went wrong. */
+static void describe(void)
+{
+	for (int i = 0; i < 2; i++) {
+		struct xvmc_endpoint *ep = w.ep[i];
+		struct conn_t *c = &ep->conn;
+
+		print_error("vm%d: state %u (%s) managed %d asked %d leaving %d (%s) "
+			    "pin %d demoted %d want %d held %llx link %llx due %llu\n"
+			    "  tx: path %d (%s) attached %d announced %d pending %d "
+			    "err %d gate %x waiters %u\n"
+			    "  rx: path %d (%s) attached %d gone %d expect %lld "
+			    "rcvd %llu skip %llu pull %llu in %zu err %d gate %x "
+			    "waiters %u\n",
+			    i + 1, ep->state, xvmc_reason_word(ep->reason),
+			    xvmc_ep_managed(ep), ep->svc.asked, ep->svc.leaving,
+			    xvmc_reason_word(ep->svc.reason), ep->svc.pin,
+			    ep->svc.demoted, ep->svc.want_ring,
+			    (unsigned long long)ep->svc.held.link,
+			    (unsigned long long)c->link,
+			    (unsigned long long)ep->svc.due_ns, c->tx.path,
+			    xvmc_reason_word(c->tx.reason), c->tx.attached,
+			    c->tx.announced, xvmc_conn_tx_pending(c), c->tx.err,
+			    ep->tx_gate, ep->tx_waiters, c->rx.path,
+			    xvmc_reason_word(c->rx.reason), c->rx.attached,
+			    c->rx.gone, (long long)c->rx.expect,
+			    (unsigned long long)c->rx.rcvd,
+			    (unsigned long long)c->rx.skip,
+			    (unsigned long long)c->rx.pull, c->rx.in.len,
+			    c->rx.err, ep->rx_gate, ep->rx_waiters);
+	}
+}
+
 /* Waits until both directions have moved n more bytes. */
 static void progress(uint64_t n)
 {
@@ -363,9 +396,11 @@ static void progress(uint64_t n)
 		static const struct timespec ms = { .tv_nsec = 1000000 };
 
 		os_ppoll(NULL, 0, &ms, NULL);
-		if (os_now_ns() > end)
+		if (os_now_ns() > end) {
+			describe();
 			fail_msg("seed %llu: the stream stalled",
 				 (unsigned long long)seed);
+		}
 	}
 }
 
@@ -379,9 +414,11 @@ static void progress_on_ring(void)
 	while (stat_of(0, XVMC_S_RING_RX_BYTES) < from[0] + 1000 ||
 	       stat_of(1, XVMC_S_RING_RX_BYTES) < from[1] + 1000) {
 		progress(1);
-		if (os_now_ns() > end)
+		if (os_now_ns() > end) {
+			describe();
 			fail_msg("seed %llu: not back on the rings",
 				 (unsigned long long)seed);
+		}
 	}
 }
 

@@ -158,7 +158,7 @@ free_port() {
 
 # The number behind a key of a JSON text, the first one.
 json_number() { # KEY FILE
-	tr ',{}' '\n\n\n' <"$2" | sed -n "s/^[[:space:]]*\"$1\":[[:space:]]*\\(-\\{0,1\\}[0-9.eE+-]*\\).*/\\1/p" |
+	tr ',{}' '[\n*]' <"$2" | sed -n "s/^[[:space:]]*\"$1\":[[:space:]]*\\(-\\{0,1\\}[0-9.eE+-]*\\).*/\\1/p" |
 		head -n 1
 }
 

@@ -112,6 +112,7 @@ ring_end() { # plain|ring WHAT
 
 # ---- programs nobody here wrote, and one of ours ----
 
+# shellcheck disable=SC2317 # called by wait_for
 listening() { # FILE
 	grep -qi 'listening' "$1"
 }
@@ -154,6 +155,7 @@ run_rr() { # plain|ring
 	echo "${rr:-0}" >"$work/figure.rr.$1"
 }
 
+# shellcheck disable=SC2317 # called by wait_for
 pong() {
 	[ "$(redis-cli -p "$1" ping 2>/dev/null)" = PONG ]
 }
@@ -324,11 +326,12 @@ percent() { # NAME
 }
 
 picture() {
-	awk -f "$here/picture.awk" -v data="$work/series" "$work/events" "$work/samples" \
-		>"$work/marks.gp" &&
-		(cd "$work" && gnuplot -e "title='$1'" "$here/picture.gp") >"$work/gnuplot.log" 2>&1 &&
-		cp "$work/demo.svg" "$work/demo.png" "$out/" ||
+	if ! awk -f "$here/picture.awk" -v data="$work/series" "$work/events" "$work/samples" \
+		>"$work/marks.gp" ||
+		! (cd "$work" && gnuplot -e "title='$1'" "$here/picture.gp") >"$work/gnuplot.log" 2>&1 ||
+		! cp "$work/demo.svg" "$work/demo.png" "$out/"; then
 		trouble "no picture: $(tail -n 1 "$work/gnuplot.log")"
+	fi
 }
 
 session_begin
