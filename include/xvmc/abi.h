@@ -90,12 +90,24 @@ struct xvmc_rpage {
 	/* second half: enum xvmc_ann_state in the low byte, the epoch in the
 	 * high 32 bits */
 	uint64_t announce;
-	uint8_t half1[XVMC_PAGE_SIZE / 2 - 8];
+	uint8_t line32[56];
+	/* enum xvmc_owner: written by the sender at set-up; the hypervisor
+	 * clears it when the sender's process ends while its guest is here */
+	uint8_t owner;
+	uint8_t half1[XVMC_PAGE_SIZE / 2 - 65];
 };
 static_assert(sizeof(struct xvmc_rpage) == XVMC_PAGE_SIZE, "R-page");
 static_assert(offsetof(struct xvmc_rpage, data_at) == 64, "R-page");
 static_assert(offsetof(struct xvmc_rpage, alive) == 128, "R-page");
 static_assert(offsetof(struct xvmc_rpage, announce) == 2048, "R-page");
+
+static_assert(offsetof(struct xvmc_rpage, owner) == 2112, "R-page");
+
+enum xvmc_owner {
+	XVMC_OWNER_DIED = 0,
+	XVMC_OWNER_ALIVE = 1,
+	XVMC_OWNER_UNTOLD = 2, /* nobody will clear it: it proves nothing */
+};
 
 /* The announcement word's state; who writes it: docs/protocol.md. */
 enum xvmc_ann_state {

@@ -93,6 +93,8 @@ struct conn_rx {
 	struct xvmc_bytes in; /* raw TCP bytes taken early, before the kernel's */
 	bool hand_over;       /* leave replayed bytes in the kernel (fork, exec) */
 	bool eof;             /* TCP said end of stream */
+	bool no_proof;        /* and nobody will tell how the sender ended */
+	uint64_t eof_ns;      /* since when; the service thread's */
 	int err;              /* -errno from TCP, or ours */
 	uint64_t ring_bytes;  /* application bytes that came by the ring */
 	uint64_t extra;       /* records and discarded bytes taken off TCP */
@@ -109,6 +111,7 @@ struct conn_t {
 	struct xvmc_hv *hv;
 	struct xvmc_stats_page *stats;
 	_Atomic uint32_t events; /* XVMC_EV_* */
+	_Atomic int untold; /* -errno of the socket that only we were told, or 0 */
 	uint64_t announce_ns;    /* how long an announcement waits */
 	uint32_t switches;       /* in both directions, for `xvmc ss` */
 	struct conn_tx tx;
@@ -210,6 +213,10 @@ ssize_t xvmc_conn_rx_took(struct conn_t *c, const struct iovec *vec, size_t cnt,
  * now; -EBADMSG: the two ends count differently, do not try again.
  */
 int xvmc_conn_rx_ack(struct conn_t *c, uint64_t sent, unsigned int sleepers);
+
+/* In ring mode: has the stream ended, so that a read need not wait? False
+ * while TCP has ended but nobody has said how the sender did. */
+bool xvmc_conn_rx_ended(struct conn_t *c);
 
 /* Bytes the application could read now without touching the TCP socket's
  * queue; >0, 0, or -errno (then a read reports it). */

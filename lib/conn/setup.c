@@ -50,6 +50,10 @@ int xvmc_conn_offer(struct conn_t *c, struct xvmc_hv *hv, unsigned int order,
 	sd = tx->share_sd.addr;
 	xvmc_sender_init(&tx->s, (struct xvmc_spage *)(void *)sd,
 			 tx->share_r.addr, sd + XVMC_PAGE_SIZE, order, nonce);
+	ring_set_owner(tx->s.r, xvmc_hv_owner_clear(hv, &tx->share_r,
+						    offsetof(struct xvmc_rpage, owner)) < 0 ?
+					XVMC_OWNER_UNTOLD :
+					XVMC_OWNER_ALIVE);
 	tx->epoch = 0;
 	c->incarnation = self.incarnation;
 	ret_offer->hdr.version = XVMC_ABI_VERSION;

@@ -24,6 +24,10 @@ static ssize_t take_kernel(struct conn_t *c, const struct iovec *vec, size_t cnt
 	struct conn_rx *rx = &c->rx;
 	ssize_t r = c->tcp->recv(c->tcp_arg, vec, cnt, peek);
 
+	/* The kernel tells an error once and calls it the end from then on:
+	 * not where a record of ours was told it in the reader's place. */
+	if (r == 0)
+		r = atomic_exchange(&c->untold, 0);
 	if (r > 0 && !peek)
 		rx->pull -= rx->pull < (uint64_t)r ? rx->pull : (uint64_t)r;
 	return r;
@@ -180,8 +184,12 @@ static int at_expected(struct conn_t *c)
 		drain_ring(c);
 		return 1;
 	}
+	if (n < 0 && n != -EAGAIN) {
+		rx->err = (int)n; /* told once: the reader shall hear it */
+		want(c, XVMC_EV_RX_CHANGED | XVMC_EV_CLOSED);
+	}
 	if (n <= 0)
-		return n == 0 ? 0 : (int)n;
+		return (int)n;
 	cmp = (size_t)n < XVMC_NONCE_LEN ? (size_t)n : XVMC_NONCE_LEN;
 	if (memcmp(rec.nonce, rx->nonce, cmp) != 0) {
 		rx->expect = XVMC_POS_NONE;
@@ -217,7 +225,7 @@ static void read_record(struct conn_t *c)
 		return;
 	if (n < 0) {
 		rx->err = (int)n;
-		want(c, XVMC_EV_RX_CHANGED);
+		want(c, XVMC_EV_RX_CHANGED | XVMC_EV_CLOSED);
 		return;
 	}
 	if ((size_t)n < sizeof(rec)) {
@@ -339,6 +347,28 @@ void xvmc_conn_rx_pump(struct conn_t *c)
 	} while (rx->path != before);
 }
 
+/*
+ * End of stream without a record: the sender has died. But where? If its
+ * guest had moved before, our mapping shows what was published until then,
+ * and nobody knows what was published after: never a silent truncation. The
+ * hypervisor clears the owner's byte in these very pages if it died here.
+ * 1: it did; 0: the word may still come; -1: there is no proof.
+ */
+static int sender_died(struct conn_t *c)
+{
+	struct conn_rx *rx = &c->rx;
+	uint8_t owner;
+
+	if (!rx->attached || rx->gone)
+		return -1;
+	owner = ring_owner(rx->r.r);
+	if (!ring_nonce_matches(rx->r.s, rx->r.nonce))
+		return -1;
+	if (owner == XVMC_OWNER_ALIVE)
+		return rx->no_proof ? -1 : 0;
+	return 1; /* or UNTOLD: there is no better proof than the nonce */
+}
+
 static ssize_t read_ring(struct conn_t *c, struct xvmc_iov *it, bool peek)
 {
 	struct conn_rx *rx = &c->rx;
@@ -368,14 +398,16 @@ static ssize_t read_ring(struct conn_t *c, struct xvmc_iov *it, bool peek)
 		return rx->err;
 	if (!rx->eof)
 		return -EAGAIN;
-	/* End of stream without a record: the sender has died. What it wrote
-	 * was read just now, after the end was seen - unless the pages were
-	 * already gone, then nobody knows: never a silent truncation. */
-	if (!rx->attached || rx->gone) {
+	switch (sender_died(c)) {
+	case 1:
+		/* What it published before shows now, if it did not then. */
+		return xvmc_recver_avail(&rx->r, 1) > 0 ? read_ring(c, it, peek) : 0;
+	case 0:
+		return -EAGAIN;
+	default:
 		rx_reset(c, XVMC_R_PEER_DIED);
 		return -ECONNRESET;
 	}
-	return 0;
 }
 
 static ssize_t read_tcp(struct conn_t *c, struct xvmc_iov *it, bool peek)
@@ -516,11 +548,22 @@ int xvmc_conn_rx_ack(struct conn_t *c, uint64_t sent, unsigned int sleepers)
 	xvmc_hv_notify(c->hv, &rx->chan);
 	return 1;
 mismatch:
-	/* Unless the sender gave up while we counted, and wrote on. */
+	/* Unless the sender gave up while we counted, and wrote on. And a guest
+	 * that migrated while it asked leaves a page that asks for ever [X 4]:
+	 * only who asks anew, and is wrong again, counts differently. */
 	if (ring_ann_state(rx->r.r, ann.epoch) != XVMC_ANN_ANNOUNCED)
+		return 0;
+	if (!rx->odd_epoch)
+		rx->odd_epoch = ann.epoch;
+	if (rx->odd_epoch == ann.epoch)
 		return 0;
 	rx->reason = XVMC_R_COUNT_MISMATCH;
 	return -EBADMSG;
+}
+
+bool xvmc_conn_rx_ended(struct conn_t *c)
+{
+	return c->rx.path == XVMC_PATH_RING && c->rx.eof && sender_died(c) != 0;
 }
 
 ssize_t xvmc_conn_rx_ready(struct conn_t *c)
@@ -537,6 +580,8 @@ ssize_t xvmc_conn_rx_ready(struct conn_t *c)
 			else if (n > 0)
 				return n;
 		}
+		if (!rx->err && rx->eof && sender_died(c) < 0)
+			return -ECONNRESET;
 		return rx->err;
 	}
 	if (discard(c) == 0 && rx->path == XVMC_PATH_TCP && rx->in.len &&

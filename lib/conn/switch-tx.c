@@ -42,6 +42,8 @@ static int tx_broken(struct conn_t *c, int err)
 	struct conn_tx *tx = &c->tx;
 
 	tx->err = err;
+	if (err != -EPIPE) /* which comes after the end, and spoils nothing */
+		c->untold = err;
 	tx->path = XVMC_PATH_TCP;
 	tx->head_off = tx->head_len = 0;
 	tx->replay_pos = tx->replay_end;

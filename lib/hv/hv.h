@@ -28,6 +28,7 @@
 #ifndef XVMC_HV_H
 #define XVMC_HV_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -99,6 +100,10 @@ struct xvmc_hv_ops {
 	int (*notify)(struct xvmc_hv *hv, struct xvmc_chan *chan);
 	int (*event_fd)(struct xvmc_hv *hv);
 	int (*dispatch)(struct xvmc_hv *hv);
+	/* optional, NULL where the hypervisor cannot */
+	int (*owner_clear)(struct xvmc_hv *hv, struct xvmc_share *share,
+			   size_t byte);
+	void (*chan_ack)(struct xvmc_hv *hv, struct xvmc_chan *chan);
 };
 
 /* Every backend's handle begins with this. */
@@ -201,6 +206,28 @@ static inline void xvmc_hv_chan_close(struct xvmc_hv *hv, struct xvmc_chan *chan
 static inline int xvmc_hv_notify(struct xvmc_hv *hv, struct xvmc_chan *chan)
 {
 	return hv->ops->notify(hv, chan);
+}
+
+/*
+ * Has the hypervisor set one byte of a writable share to 0 when this process
+ * ends, however it ends, while its guest still is where the pages are. A peer
+ * that maps them learns from it that the owner has died here, and not after a
+ * migration its mapping knows nothing of. -EOPNOTSUPP: it cannot.
+ */
+static inline int xvmc_hv_owner_clear(struct xvmc_hv *hv,
+				      struct xvmc_share *share, size_t byte)
+{
+	return hv->ops->owner_clear ? hv->ops->owner_clear(hv, share, byte) :
+				      -EOPNOTSUPP;
+}
+
+/* Takes the notifications that came, so that the next one can come: before a
+ * look at the ring that may end in sleep on wait_fd. Any thread, no blocking.
+ * Not needed where self_ring is true and wait_fd is simply read. */
+static inline void xvmc_hv_chan_ack(struct xvmc_hv *hv, struct xvmc_chan *chan)
+{
+	if (hv->ops->chan_ack)
+		hv->ops->chan_ack(hv, chan);
 }
 
 /* A descriptor that is readable when xvmc_hv_dispatch() has work, or -1. */

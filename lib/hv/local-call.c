@@ -70,9 +70,16 @@ void local_disconnect(struct local_hv *lh)
 
 void local_tell(struct local_hv *lh, uint16_t type, uint32_t number)
 {
+	local_tell_at(lh, type, number, 0);
+}
+
+void local_tell_at(struct local_hv *lh, uint16_t type, uint32_t number,
+		   uint32_t at)
+{
 	struct xvmc_lw_word msg = {
 		.hdr = { .version = XVMC_LW_VERSION, .type = type, .len = sizeof(msg) },
 		.number = number,
+		.pad = at,
 	};
 
 	if (lh->sock >= 0)

@@ -43,6 +43,8 @@ struct grant {
 	uint32_t domid, peer;
 	uint32_t npages;
 	bool writable;
+	bool owner_clear; /* clear_at when the owner ends */
+	uint32_t clear_at;
 };
 
 struct map {
@@ -129,8 +131,12 @@ static void memory_put(struct memory *memory)
 	free(memory);
 }
 
-static void grant_free(struct grant *grant)
+static void grant_free(struct grant *grant, bool clear)
 {
+	const char zero = 0;
+
+	if (clear && grant->owner_clear)
+		OS4(SYS_pwrite64, grant->memory->fd, &zero, 1, grant->clear_at);
 	obj_del(&grant->obj);
 	grant->obj.client->dom->ngrants -= grant->npages;
 	memory_put(grant->memory);
@@ -164,7 +170,7 @@ static void client_drop(struct xvmc_lh_client *client, bool clear)
 	struct xvmc_list *it, *tmp;
 
 	xvmc_list_each(it, tmp, &client->grants)
-		grant_free(xvmc_list_entry(it, struct grant, obj.node));
+		grant_free(xvmc_list_entry(it, struct grant, obj.node), clear);
 	xvmc_list_each(it, tmp, &client->maps)
 		map_free(xvmc_list_entry(it, struct map, obj.node), clear);
 	xvmc_list_each(it, tmp, &client->ports)
@@ -470,7 +476,21 @@ int xvmc_lh_ungrant(struct xvmc_lh *lh, struct xvmc_lh_client *client,
 
 	if (!grant)
 		return -ENOENT;
-	grant_free(grant);
+	grant_free(grant, false);
+	return 0;
+}
+
+int xvmc_lh_owner_clear(struct xvmc_lh *lh, struct xvmc_lh_client *client,
+			uint32_t gref, uint32_t byte)
+{
+	struct grant *grant = find_own(lh, GRANT, gref >> GREF_SHIFT, client);
+
+	if (!grant)
+		return -ENOENT;
+	if (!grant->writable || byte >= grant->npages * XVMC_PAGE_SIZE)
+		return -EINVAL;
+	grant->owner_clear = true;
+	grant->clear_at = byte;
 	return 0;
 }
 

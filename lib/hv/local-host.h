@@ -131,6 +131,11 @@ int xvmc_lh_grant(struct xvmc_lh *lh, struct xvmc_lh_client *client,
 int xvmc_lh_ungrant(struct xvmc_lh *lh, struct xvmc_lh_client *client,
 		    uint32_t gref);
 
+/* The byte of a writable grant that is cleared when the client ends before
+ * its domain has moved. */
+int xvmc_lh_owner_clear(struct xvmc_lh *lh, struct xvmc_lh_client *client,
+			uint32_t gref, uint32_t byte);
+
 /* clear_byte: offset in the mapped pages, or UINT64_MAX. */
 int xvmc_lh_map(struct xvmc_lh *lh, struct xvmc_lh_client *client,
 		uint32_t granter, uint32_t gref, uint32_t npages,

@@ -37,6 +37,9 @@ enum xvmc_lw_type {
 	XVMC_LW_CHAN_BIND = 7,  /* likewise */
 	XVMC_LW_CHAN_CLOSE = 8, /* number: port */
 	XVMC_LW_CUT_DONE = 9,   /* number: CUT's */
+	/* number: gref of a grant of ours; pad: the byte to clear in its
+	 * pages when we end before our domain moves */
+	XVMC_LW_OWNER_CLEAR = 10,
 
 	/* xvmcd -> process */
 	XVMC_LW_WELCOME = 16, /* + board, memfd of XVMC_LW_PAGES_MAX pages 0xFF */
@@ -89,7 +92,7 @@ static_assert(sizeof(struct xvmc_lw_call) == 40, "hv call");
 struct xvmc_lw_word {
 	struct xvmc_lw_hdr hdr;
 	uint32_t number;
-	uint32_t pad;
+	uint32_t pad; /* OWNER_CLEAR: offset */
 };
 static_assert(sizeof(struct xvmc_lw_word) == 24, "hv word");
 

@@ -104,6 +104,20 @@ static void local_unshare(struct xvmc_hv *hv, struct xvmc_share *handle)
 	*handle = (struct xvmc_share){ 0 };
 }
 
+static int local_owner_clear(struct xvmc_hv *hv, struct xvmc_share *handle,
+			     size_t byte)
+{
+	struct local_hv *lh = local(hv);
+	struct local_share *share = handle->priv;
+
+	if (!handle->writable || byte >= handle->npages * XVMC_PAGE_SIZE)
+		return -EINVAL;
+	if (!known(lh, share->life) || share->cut)
+		return -EIO;
+	local_tell_at(lh, XVMC_LW_OWNER_CLEAR, share->gref, (uint32_t)byte);
+	return 0;
+}
+
 /* A map call takes the pages of one share call, or a run of them. */
 static bool one_run(const xvmc_gref_t *grefs, size_t n)
 {
@@ -339,6 +353,7 @@ static const struct xvmc_hv_ops local_ops = {
 	.notify = local_notify,
 	.event_fd = local_event_fd,
 	.dispatch = local_dispatch,
+	.owner_clear = local_owner_clear,
 };
 
 int xvmc_hv_open_local(const struct xvmc_hv_local_spec *spec,

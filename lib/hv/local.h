@@ -93,6 +93,8 @@ int local_call(struct local_hv *lh, void *msg, int fd,
 
 /* Sends a message that is not answered; lost if it cannot be sent. */
 void local_tell(struct local_hv *lh, uint16_t type, uint32_t number);
+void local_tell_at(struct local_hv *lh, uint16_t type, uint32_t number,
+		   uint32_t at);
 
 /* Handles all that has arrived. -EIO: xvmcd is gone. */
 int local_drain(struct local_hv *lh);

@@ -55,13 +55,20 @@ void xvmc_ctx_exit(struct xvmc_ctx *ctx)
 	if (ctx->ended || ctx->pid != os_getpid())
 		return;
 	ctx->ended = true;
-	/* Other threads may still run, so the list is only read; what a ring
-	 * holds the peer reads after we are gone. */
+	/* What a ring holds the peer could read after we are gone; but a record
+	 * says so for certain. Other threads may still run: the list is only
+	 * read, and a lock that is held stays so. */
 	xvmc_list_each(it, tmp, &ctx->eps) {
 		struct xvmc_endpoint *ep =
 			xvmc_list_entry(it, struct xvmc_endpoint, all_link);
 		struct conn_t *c = &ep->conn;
 
+		if (!ep->inherited && !ep->forked && ep->nfds &&
+		    pthread_mutex_trylock(&c->tx.lock) == 0) {
+			if (ep->io_fd >= 0 && xvmc_ep_managed(ep))
+				xvmc_conn_tx_leave(c, XVMC_R_CLOSE, false);
+			pthread_mutex_unlock(&c->tx.lock);
+		}
 		while (ep->io_fd >= 0 && !ep->inherited && xvmc_conn_tx_pending(c) &&
 		       os_now_ns() < end) {
 			static const struct timespec slice = { .tv_nsec = 10000000 };

@@ -11,6 +11,8 @@
 #include "service.h"
 
 #define MS 1000000u
+/* A sender that died here is reported dead within this time. */
+#define PROOF_NS (1000u * MS)
 #define BACKOFF_MIN (2 * MS)
 #define BACKOFF_MAX (1000u * MS)
 
@@ -140,6 +142,26 @@ static void drive_rx(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 	}
 }
 
+/* rx.lock held. TCP has ended without a record: waits, bounded, for word of
+ * how the sender ended. */
+static void drive_end(struct xvmc_endpoint *ep, uint64_t now)
+{
+	struct conn_t *c = &ep->conn;
+
+	if (c->rx.path != XVMC_PATH_RING || !c->rx.eof || c->rx.no_proof)
+		return;
+	if (!c->rx.eof_ns)
+		c->rx.eof_ns = now;
+	if (now - c->rx.eof_ns > PROOF_NS)
+		c->rx.no_proof = true;
+	if (xvmc_conn_rx_ended(c)) {
+		c->rx.no_proof = true; /* asked and answered */
+		atomic_fetch_or(&c->events, XVMC_EV_RX_CHANGED);
+	} else {
+		due(ep, now + MS);
+	}
+}
+
 static void watches(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 {
 	struct conn_t *c = &ep->conn;
@@ -234,6 +256,7 @@ static void drive_managed(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 	pthread_mutex_lock(&c->tx.lock);
 	pthread_mutex_lock(&c->rx.lock);
 	drive_rx(sv, ep);
+	drive_end(ep, now);
 	ev = atomic_exchange(&c->events, 0);
 	if (ev & XVMC_EV_CLOSED) {
 		xvmc_conn_tx_abandon(c, XVMC_R_PEER_DIED);

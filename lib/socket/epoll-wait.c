@@ -12,7 +12,7 @@
 #include "epoll.h"
 #include "spin.h"
 
-#define SPIN_MEMBERS 16u   /* with more, spinning finds too little */
+#define SPIN_MEMBERS 128u  /* with more, spinning finds too little */
 #define KERNEL_EVERY 16u   /* waits that hot members alone may satisfy */
 #define KERNEL_NS 50000u   /* and for how long */
 

@@ -55,7 +55,7 @@ static short poll_rx(struct xvmc_endpoint *ep, bool arm, uint64_t *ret_pos)
 	if (ring) {
 		/* End of stream counts once the ring is empty, as it would
 		 * once the socket's queue is; RDHUP at once, as the kernel. */
-		if (rx->eof)
+		if (xvmc_conn_rx_ended(c))
 			ev |= POLLIN | POLLRDHUP;
 		*ret_pos = rx->rcvd + (n > 0 ? (uint64_t)n : 0);
 		return ev;

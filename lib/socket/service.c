@@ -95,22 +95,22 @@ static void connect_xvmcd(struct xvmc_service *sv, uint64_t now)
 	struct xvmc_hv_local_spec spec = { .dir = sv->ctx->opt.dir,
 					   .domain = sv->ctx->opt.domain };
 	struct xvmc_list *it, *tmp;
-	struct xvmc_hv *hv = NULL;
 
 	sv->reconnect_ns = now + RECONNECT_NS;
 	if (xvmc_agent_open(&sv->agent, spec.dir, spec.domain,
 			    sv->ctx->stats_memfd) < 0)
 		return;
-	if (xvmc_hv_open_local(&spec, &hv) < 0) {
-		xvmc_agent_close(&sv->agent);
-		return;
+	/* Opened once: the handle finds a restarted xvmcd by itself. */
+	if (!sv->hv) {
+		if (xvmc_hv_open_local(&spec, &sv->hv) < 0) {
+			sv->hv = NULL;
+			xvmc_agent_close(&sv->agent);
+			return;
+		}
+		if (xvmc_hv_event_fd(sv->hv) >= 0)
+			watch_own(sv, xvmc_hv_event_fd(sv->hv), ON_HV);
 	}
-	/* Rings of the old one keep their handle for as long as they live:
-	 * it is never closed. That happens once per restart of xvmcd. */
-	sv->hv = hv;
 	watch_own(sv, sv->agent.fd, ON_AGENT);
-	if (xvmc_hv_event_fd(hv) >= 0)
-		watch_own(sv, xvmc_hv_event_fd(hv), ON_HV);
 	service_log(sv, NULL, "connected to xvmcd", XVMC_R_NONE);
 	xvmc_list_each(it, tmp, &sv->known) {
 		struct xvmc_endpoint *ep =
@@ -214,9 +214,8 @@ static void on_event(struct xvmc_service *sv, const struct epoll_event *ev)
 			os_eventfd_drain(sv->kick_fd);
 		else if (data >> 2 == ON_AGENT)
 			read_agent(sv, os_now_ns());
-		else if (sv->hv && xvmc_hv_dispatch(sv->hv) < 0)
-			OS4(SYS_epoll_ctl, sv->epfd, EPOLL_CTL_DEL,
-			    xvmc_hv_event_fd(sv->hv), NULL);
+		else if (sv->hv)
+			xvmc_hv_dispatch(sv->hv);
 		return;
 	}
 	/* Valid: a watched endpoint is in sv->known, which holds a reference,

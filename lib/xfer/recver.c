@@ -41,9 +41,11 @@ static int look(struct recver_t *rx)
 {
 	uint64_t prod = ring_see_prod(rx->s);
 
-	if (prod == rx->prod)
+	/* One that lies back is no lie: the ring's last use left it there, and
+	 * the sender migrated before it could publish this one's beginning. */
+	if (prod <= rx->prod)
 		return 0;
-	if (prod < rx->prod || prod - rx->cons > rx->size)
+	if (prod - rx->cons > rx->size)
 		return ring_nonce_matches(rx->s, rx->nonce) ? -EPROTO : -ESTALE;
 	rx->prod = prod;
 	return 0;

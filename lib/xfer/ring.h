@@ -179,4 +179,19 @@ static inline enum xvmc_ann_state ring_ann_state(const struct xvmc_rpage *r,
 	return (enum xvmc_ann_state)(word & 3);
 }
 
+/* Set-up, sender: before the pages are offered. */
+static inline void ring_set_owner(struct xvmc_rpage *r, enum xvmc_owner owner)
+{
+	atomic_store_explicit((_Atomic uint8_t *)&r->owner, (uint8_t)owner,
+			      memory_order_relaxed);
+}
+
+/* Receiver: is the owner of these pages, as they are mapped here, known to
+ * have died? Acquire: what it published before is seen by the next look. */
+static inline uint8_t ring_owner(const struct xvmc_rpage *r)
+{
+	return atomic_load_explicit((const _Atomic uint8_t *)&r->owner,
+				    memory_order_acquire);
+}
+
 #endif

@@ -161,6 +161,12 @@ static void got(struct sim_end *e, const uint8_t *buf, size_t n, bool peek)
 							      40000000 : 500000);
 }
 
+static bool in_hole(const struct sim_end *e)
+{
+	return e->c.rx.attached &&
+	       ((const struct sim_map *)e->c.rx.map_sd.priv)->hole;
+}
+
 static void read_once(struct sim_end *e)
 {
 	struct sim *s = e->sim;
@@ -168,6 +174,7 @@ static void read_once(struct sim_end *e)
 	bool peek = sim_chance(&s->rng, 100);
 	struct conn_rx *rx = &e->c.rx;
 	bool ring = rx->path == XVMC_PATH_RING, gone = rx->gone;
+	bool hole = ring && in_hole(e);
 	uint64_t size = rx->r.size;
 	uint8_t *buf = sim_inject_buffer(e, SIM_AT_READ, n);
 	struct iovec vec[4];
@@ -186,9 +193,11 @@ static void read_once(struct sim_end *e)
 			sim_count(s, SIM_C_WRAP);
 		got(e, buf, (size_t)r, peek);
 	}
-	if (ring && !gone && rx->gone) {
+	if (ring && !gone && rx->gone)
 		sim_count(s, SIM_C_GONE_COPY);
-	}
+	if (ring && !hole && r > 0 && !peek && in_hole(e) && (size_t)r < n &&
+	    rx->r.prod > rx->r.cons)
+		sim_count(s, SIM_C_GONE_PART);
 	sim_check_end(e, "read");
 	if (r == 0) {
 		sim_check_eof(e);

@@ -70,6 +70,28 @@ static void check_tx(struct sim_end *e)
 	e->was_ring = tx->path == XVMC_PATH_RING;
 }
 
+/* Only a sender whose guest has migrated can have missed our answer. */
+static void check_doubt(struct sim_end *e)
+{
+	const struct conn_rx *rx = &e->c.rx;
+	uint64_t was = e->was_expect;
+
+	e->was_expect = rx->expect;
+	if (was == XVMC_POS_NONE || rx->expect != XVMC_POS_NONE ||
+	    rx->path != XVMC_PATH_TCP || rx->err || rx->pull || rx->skip ||
+	    e->sock->reset || !rx->have_map_r || e->sim->plan.hostile)
+		return;
+	/* or the record of the way back came right behind */
+	if (e->c.rx.epoch > e->c.rx.expect_epoch)
+		return;
+	if (((const struct sim_map *)rx->map_r.priv)->owner_life !=
+	    e->sim->hv.dom[e->peer->guest].life)
+		sim_count(e->sim, SIM_C_DOUBT);
+	else if (!e->peer->killed)
+		sim_fail(e->sim, "end %u: an answer was lost, and nobody migrated",
+			 e->guest);
+}
+
 void sim_check_end(struct sim_end *e, const char *what)
 {
 	struct sim *s = e->sim;
@@ -94,6 +116,9 @@ void sim_check_end(struct sim_end *e, const char *what)
 	if (e->c.rx.in.len)
 		sim_count(s, SIM_C_RESIDUAL);
 	check_tx(e);
+	check_doubt(e);
+	if (e->c.rx.path == XVMC_PATH_RING && e->c.rx.eof && e->c.rx.in.len)
+		sim_count(s, SIM_C_EOF_HALF);
 	if (s->plan.hostile)
 		return;
 	if (st->value[XVMC_S_REASON0 + XVMC_R_BAD_INDEX] ||

@@ -71,6 +71,7 @@ static void send_offer(struct sim_end *e)
 		.ngrefs = 2 + npages,
 	};
 	xvmc_domid_t peer = e->sim->hv.dom[0].domid;
+	size_t len = offsetof(struct xvmc_setup_offer, gref) + 4 * offer.ngrefs;
 	uint8_t *sd;
 
 	if (v->shared)
@@ -97,14 +98,13 @@ static void send_offer(struct sim_end *e)
 	v->epoch = 0;
 	memcpy(offer.nonce, v->nonce, sizeof(offer.nonce));
 	offer.port = v->tx_chan.port;
-	offer.hdr.len = (uint16_t)(offsetof(struct xvmc_setup_offer, gref) +
-				   4 * offer.ngrefs);
+	offer.hdr.len = (uint16_t)len;
 	if (sim_chance(rng, 200)) /* a lie in the message */
-		((uint8_t *)&offer)[sim_below(rng, offer.hdr.len)] = (uint8_t)sim_rand(rng);
+		((uint8_t *)&offer)[sim_below(rng, len)] = (uint8_t)sim_rand(rng);
 	if (sim_chance(rng, 100)) /* or in the page */
 		sd[sim_below(rng, 32)] ^= (uint8_t)(1u << sim_below(rng, 8));
 	sim_relay_send(e, &offer, sim_chance(rng, 50) ? sim_below(rng, sizeof(offer)) :
-						       offer.hdr.len);
+						       len);
 }
 
 static void on_offer(struct sim_end *e, const struct sim_msg *msg)

@@ -266,6 +266,7 @@ void sim_inject_start(struct sim *s)
 	s->actor = NULL;
 	s->nested = false;
 	s->word_skip = s->no_memory = 0;
+	s->wait_step = 0;
 	s->hv.hook = on_notify;
 	s->hv.hook_arg = s;
 	for (unsigned int i = 0; i < s->plan.nconns; i++) {
@@ -278,6 +279,49 @@ bool sim_inject_over(const struct sim *s)
 {
 	return s->nfaults == s->plan.nfaults && !s->armed && !s->late &&
 	       s->relay.up && !s->relay.prep;
+}
+
+static bool in_moment(const struct sim_end *e, enum sim_moment when)
+{
+	const struct conn_tx *tx = &e->c.tx;
+	const struct conn_rx *rx = &e->c.rx;
+
+	switch (when) {
+	case SIM_WHEN_ASKED:
+		return tx->announced;
+	case SIM_WHEN_EXPECT:
+		return rx->expect != XVMC_POS_NONE;
+	case SIM_WHEN_RING:
+		return tx->path == XVMC_PATH_RING && tx->sent > e->peer->app.rcvd;
+	case SIM_WHEN_READING:
+		return rx->path == XVMC_PATH_RING && rx->attached &&
+		       !rx->gone && e->peer->app.sent > rx->rcvd;
+	case SIM_WHEN_HALF:
+		return tx->head_off && tx->head_off < tx->head_len;
+	case SIM_WHEN_REPLAY:
+		return tx->replay_pos < tx->replay_end;
+	case SIM_WHEN_SKIP:
+		return rx->skip || rx->pull;
+	default:
+		return true;
+	}
+}
+
+static bool come(struct sim *s, const struct sim_fault *f)
+{
+	if (s->step < f->due)
+		return false;
+	if (!s->wait_step)
+		s->wait_step = s->step;
+	if (s->step > s->wait_step + 1000)
+		return true; /* it does not seem to come up */
+	for (unsigned int i = f->guest; i < SIM_ENDS(s); i += 2) {
+		const struct sim_end *e = sim_end(s, i);
+
+		if (!e->killed && !e->closed && in_moment(e, f->when))
+			return true;
+	}
+	return false;
 }
 
 void sim_inject_due(struct sim *s)
@@ -296,8 +340,9 @@ void sim_inject_due(struct sim *s)
 						      .guest = f->guest });
 	}
 	if (s->armed || s->nfaults == s->plan.nfaults ||
-	    s->step < s->plan.fault[s->nfaults].due)
+	    !come(s, &s->plan.fault[s->nfaults]))
 		return;
+	s->wait_step = 0;
 	f = &s->plan.fault[s->nfaults++];
 	sim_hv_snapshot(&s->hv, (unsigned int)sim_below(&s->rng, SIM_GUESTS));
 	if (f->place == SIM_AT_STEP) {

@@ -42,6 +42,8 @@ static void draw_faults(struct sim_plan *p, struct sim_rng *rng)
 			f->guest = 0;
 		if (kill && i == p->nfaults - 1)
 			f->kind = SIM_F_KILL;
+		if (sim_chance(rng, 600))
+			f->when = (enum sim_moment)sim_below(rng, SIM_MOMENTS);
 		if (in_calls(f->kind))
 			f->place = (enum sim_place)sim_below(rng, SIM_PLACES);
 		if (f->kind == SIM_F_DEMOTE && p->hostile)
@@ -101,7 +103,7 @@ static void draw_app(struct sim_end *e, unsigned int ping)
 		app->total = sim_below(&s->rng, 9000);
 	/* Request and response, also of single bytes. */
 	if (ping) {
-		app->window = e->guest ? 0 : sim_size(&s->rng, ping);
+		app->window = e->guest ? 0 : ping;
 		if (app->total > 150 * (uint64_t)ping)
 			app->total = 150 * (uint64_t)ping;
 	}
@@ -130,6 +132,7 @@ static void make_conn(struct sim *s, unsigned int number)
 		xvmc_conn_init(&e->c, &sim_tcp_ops, e->sock, &s->stats[g]);
 		e->c.announce_ns = s->plan.announce_ns;
 		e->svc.incarnation = 1;
+		e->was_expect = XVMC_POS_NONE;
 		e->svc.notice_at = UINT64_MAX;
 		e->svc.bell_at = UINT64_MAX;
 	}

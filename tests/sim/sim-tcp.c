@@ -48,7 +48,7 @@ static void send_reset(struct sim_sock *s)
 	if (other->closed || other->reset)
 		return;
 	other->reset = true;
-	other->err = -ECONNRESET;
+	other->err = out_of(s)->fin_arrived ? -EPIPE : -ECONNRESET;
 	out_of(other)->sent = out_of(other)->arrived;
 }
 
@@ -70,6 +70,8 @@ bool sim_tcp_in_flight(const struct sim_tcp *t, unsigned int side)
 {
 	const struct sim_pipe *p = &t->pipe[side];
 
+	if (t->sock[!side].reset && !t->sock[!side].closed)
+		return false;
 	if (p->sent > p->arrived)
 		return t->sock[!side].closed || p->arrived - p->taken < p->rcvbuf;
 	return p->fin_sent && !p->fin_arrived;
@@ -81,6 +83,8 @@ void sim_tcp_deliver(struct sim_tcp *t, unsigned int side, bool all)
 	struct sim_sock *to = &t->sock[!side];
 	uint64_t n = p->sent - p->arrived;
 
+	if (to->reset && !to->closed)
+		return;
 	if (n && to->closed) {
 		send_reset(to);
 		p->sent = p->arrived;

@@ -52,9 +52,24 @@ enum sim_place {
 	SIM_PLACES
 };
 
+/* What an end of the guest must be in the middle of: else the interesting
+ * moments, which are short, would hardly ever be hit. */
+enum sim_moment {
+	SIM_WHEN_ANY,
+	SIM_WHEN_ASKED,   /* its announcement is open */
+	SIM_WHEN_EXPECT,  /* it expects a record */
+	SIM_WHEN_RING,    /* its ring holds bytes nobody has read */
+	SIM_WHEN_READING, /* it could read from a ring */
+	SIM_WHEN_HALF,    /* half of a record is in TCP */
+	SIM_WHEN_REPLAY,  /* a replay waits for room */
+	SIM_WHEN_SKIP,    /* it is in the middle of taking a replay */
+	SIM_MOMENTS
+};
+
 struct sim_fault {
 	enum sim_fault_kind kind;
 	enum sim_place place;
+	enum sim_moment when;
 	unsigned int guest;
 	uint64_t due; /* step */
 };
@@ -123,6 +138,7 @@ struct sim_end {
 	uint64_t truth; /* killed: bytes it had accepted */
 	uint64_t rx_changed, tx_changed; /* how often events said so */
 	bool was_announced, was_ring, ringed;
+	uint64_t was_expect;
 	struct sim_app app;
 	struct sim_svc svc;
 	struct conn_t c;
@@ -205,7 +221,7 @@ struct sim {
 	unsigned int nfaults;   /* carried out so far */
 	const struct sim_fault *armed; /* waits for its place */
 	const struct sim_fault *late;  /* to be carried out after this step */
-	uint64_t armed_step;
+	uint64_t armed_step, wait_step;
 	unsigned int word_skip; /* accesses until something comes in between */
 	struct sim_end *actor;  /* whose step it is */
 	bool nested;            /* a step inside another guest's step */

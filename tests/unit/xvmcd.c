@@ -61,6 +61,7 @@ static void start(struct xvmcd_run *run, va_list ap)
 	}
 	close(ready[1]);
 	assert_int_equal(read(ready[0], &c, 1), 1);
+	assert_int_equal(read(ready[0], &c, 1), 0); /* it has closed its end */
 	close(ready[0]);
 }
 

@@ -4,9 +4,7 @@
 # What demo.sh, soak.sh and tests/apps/run-apps.sh share: a private directory
 # with an xvmcd of its own, processes that are ended again whatever happens,
 # programs in domains. Sourced; the caller has set `name` (for messages) and
-# `build`, and calls session_begin.
-
-# Variables of the caller's that are used here, and the other way round:
+# `build`, reads its options, and calls session_begin.
 : "${name:?}" "${build:?}"
 
 die() { # MESSAGE [STATUS]
@@ -24,20 +22,27 @@ progress() { # TEXT; empty: take the line away
 	fi
 }
 
-# A whole number without leading zeros, within a range: for options.
-is_number() { # TEXT MIN MAX
-	case $1 in
-	'' | *[!0-9]* | 0?* | ????????*) return 1 ;;
-	esac
-	[ "$1" -ge "$2" ] && [ "$1" -le "$3" ]
+# ---- options ----
+
+bad_option() { # MESSAGE
+	echo "$name: $1" >&2
+	exit 2
 }
 
-build=$(cd "$build" 2>/dev/null && pwd) || die "no such build directory: build first"
-tools=$build/tools
-for program in tools/xvmc tools/xvmc-run tools/xvmcd/xvmcd tools/bench/xvmc-bench \
-	tools/bench/xvmc-stream tools/demo/xvmc-shuttle; do
-	[ -x "$build/$program" ] || die "$build/$program is missing: build first"
-done
+# An option's value, the word after it.
+want_value() { # OPTION [VALUE]
+	case ${2:---} in
+	--*) bad_option "$1 wants a value" ;;
+	esac
+}
+
+want_number() { # OPTION VALUE MIN MAX
+	case $2 in
+	'' | *[!0-9]* | 0?* | ????????*) ;;
+	*) [ "$2" -lt "$3" ] || [ "$2" -gt "$4" ] || return 0 ;;
+	esac
+	bad_option "$1 wants a number from $3 to $4, not '$2'"
+}
 
 # ---- processes ----
 
@@ -83,7 +88,17 @@ end() { # PID...
 
 # ---- the session: a directory, an xvmcd ----
 
+find_programs() {
+	build=$(cd "$build" 2>/dev/null && pwd) || die "no such build directory: build first"
+	tools=$build/tools
+	for program in tools/xvmc tools/xvmc-run tools/xvmcd/xvmcd tools/bench/xvmc-bench \
+		tools/bench/xvmc-stream tools/demo/xvmc-shuttle; do
+		[ -x "$build/$program" ] || die "$build/$program is missing: build first"
+	done
+}
+
 session_begin() {
+	find_programs
 	work=$(mktemp -d "${TMPDIR:-/tmp}/xvmc-$name.XXXXXX") || exit 1
 	# A socket's path is short.
 	[ ${#work} -le 70 ] || die "TMPDIR is too long a path"

@@ -50,19 +50,19 @@ usage: demo.sh [--build DIR] [--out DIR] [--seconds N] [--json]
 END
 }
 
-bad_option() {
-	echo "$name: $1" >&2
-	exit 2
-}
-
+# shellcheck source=tools/demo/common.sh
+. "$here/common.sh"
 while [ $# -gt 0 ]; do
 	case $1 in
 	--build | --out | --seconds)
-		[ $# -ge 2 ] || bad_option "$1 wants a value"
+		want_value "$@"
 		case $1 in
 		--build) build=$2 ;;
 		--out) out=$2 ;;
-		--seconds) seconds=$2 ;;
+		--seconds)
+			want_number "$1" "$2" 6 3600
+			seconds=$2
+			;;
 		esac
 		shift
 		;;
@@ -75,14 +75,9 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
-# shellcheck source=tools/demo/common.sh
-. "$here/common.sh"
-is_number "$seconds" 6 3600 || bad_option "--seconds wants a number from 6 to 3600, not '$seconds'"
 for program in iperf3 redis-server redis-benchmark redis-cli gnuplot; do
 	command -v $program >/dev/null || die "$program is missing; ./run demo installs it"
 done
-out=${out:-$build/demo}
-mkdir -p "$out" || exit 1
 
 status=0
 trouble() {
@@ -335,6 +330,8 @@ picture() {
 }
 
 session_begin
+out=${out:-$build/demo}
+mkdir -p "$out" && out=$(cd "$out" && pwd) || exit 1
 start_xvmcd
 for domain in vm1 vm2; do
 	"$tools/xvmc" create $domain A >"$work/err" 2>&1 || die "$(cat "$work/err")"

@@ -15,8 +15,7 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd) || exit 1
 name=soak
 build=$here/../../build
-minutes=
-seconds=
+seconds=60
 seed=
 connections=8
 every_ms=20
@@ -39,23 +38,40 @@ One JSON object on standard output.
 END
 }
 
-bad_option() {
-	echo "$name: $1" >&2
-	exit 2
-}
-
+# shellcheck source=tools/demo/common.sh
+. "$here/common.sh"
 while [ $# -gt 0 ]; do
 	case $1 in
 	--build | --minutes | --seconds | --seed | --connections | --mode | --every-ms)
-		[ $# -ge 2 ] || bad_option "$1 wants a value"
+		want_value "$@"
 		case $1 in
 		--build) build=$2 ;;
-		--minutes) minutes=$2 ;;
-		--seconds) seconds=$2 ;;
-		--seed) seed=$2 ;;
-		--connections) connections=$2 ;;
-		--mode) mode=$2 ;;
-		--every-ms) every_ms=$2 ;;
+		--minutes)
+			want_number "$1" "$2" 1 10000
+			seconds=$(($2 * 60))
+			;;
+		--seconds)
+			want_number "$1" "$2" 1 600000
+			seconds=$2
+			;;
+		--seed)
+			want_number "$1" "$2" 0 9999999
+			seed=$2
+			;;
+		--connections)
+			want_number "$1" "$2" 1 256
+			connections=$2
+			;;
+		--mode)
+			case $2 in
+			stream | rr | mixed) mode=$2 ;;
+			*) bad_option "--mode is stream, rr or mixed, not '$2'" ;;
+			esac
+			;;
+		--every-ms)
+			want_number "$1" "$2" 1 60000
+			every_ms=$2
+			;;
 		esac
 		shift
 		;;
@@ -68,29 +84,10 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
-# shellcheck source=tools/demo/common.sh
-. "$here/common.sh"
-
-want_number() { # OPTION VALUE MIN MAX
-	is_number "$2" "$3" "$4" || bad_option "$1 wants a number from $3 to $4, not '$2'"
-}
-if [ -n "$minutes" ]; then
-	[ -z "$seconds" ] || bad_option "--minutes or --seconds, not both"
-	want_number --minutes "$minutes" 1 10000
-	seconds=$((minutes * 60))
-fi
-seconds=${seconds:-60}
-want_number --seconds "$seconds" 1 600000
-want_number --connections "$connections" 1 256
-want_number --every-ms "$every_ms" 1 60000
-case $mode in
-stream | rr | mixed) ;;
-*) bad_option "--mode is stream, rr or mixed, not '$mode'" ;;
-esac
 if [ -z "$seed" ]; then
 	seed=$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')
+	seed=$((seed % 10000000))
 fi
-want_number --seed "$seed" 0 9999999
 
 # What happens, without end: half migrations, half forced switches. Where the
 # domains are after each step is known, for nothing here fails.

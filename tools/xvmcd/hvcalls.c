@@ -221,6 +221,10 @@ static void call(struct hvc *hvc, const union call *c, int *fds,
 	case XVMC_LW_UNGRANT:
 		status = xvmc_lh_ungrant(lh, &hvc->client, c->word.number);
 		break;
+	case XVMC_LW_OWNER_CLEAR:
+		status = xvmc_lh_owner_clear(lh, &hvc->client, c->word.number,
+					     c->word.pad);
+		break;
 	case XVMC_LW_UNMAP:
 		status = xvmc_lh_unmap(lh, &hvc->client, c->word.number);
 		break;
@@ -249,6 +253,7 @@ static size_t wanted(uint16_t type)
 	case XVMC_LW_UNMAP:
 	case XVMC_LW_CHAN_CLOSE:
 	case XVMC_LW_CUT_DONE:
+	case XVMC_LW_OWNER_CLEAR:
 		return sizeof(struct xvmc_lw_word);
 	default:
 		return 0;

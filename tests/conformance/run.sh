@@ -1,0 +1,161 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Runs every conformance program (a) plain, (b) accelerated, (c) accelerated
+# while its connections are moved to TCP and back every few milliseconds, and
+# (d) with the library but without an xvmcd, and compares what they print with
+# (a). Of (b), (c) and (d) only (b) must prove that bytes crossed rings. TAP
+# on standard output.
+# Usage: run.sh [-k] BUILD-DIRECTORY [PROGRAM[:MODE]...]
+#   -k  keep the work directory and say where it is
+#   MODE is ring, switch or alone; CONF_REPEAT=N runs each so many times.
+
+set -u
+keep=
+if [ "${1-}" = -k ]; then
+	keep=1
+	shift
+fi
+build=$(cd "${1:?build directory}" && pwd) || exit 1
+shift
+tools=$build/tools
+lib=$build/preload/libxvmc.so
+progs=$build/tests/conformance
+for f in "$tools/xvmc-run" "$tools/xvmc" "$lib"; do
+	if [ ! -x "$f" ]; then
+		echo "Bail out! $f has not been built"
+		exit 1
+	fi
+done
+work=$(mktemp -d) || exit 1
+XVMC_DIR=$work/run
+export XVMC_DIR
+unset XVMC_DOMAIN XVMC_LOG XVMC_ENABLE LD_PRELOAD CONF_RING
+repeat=${CONF_REPEAT:-1}
+limit=${CONF_TIMEOUT:-60}
+count=0
+failed=0
+mover=
+
+finish() {
+	[ -z "$mover" ] || kill "$mover" 2>/dev/null
+	"$tools/xvmc" shutdown >/dev/null 2>&1
+	if [ -n "$keep" ]; then
+		echo "# kept: $work"
+	else
+		rm -rf "$work"
+	fi
+}
+trap finish EXIT
+trap 'exit 1' HUP INT TERM
+
+ring_bytes() {
+	"$tools/xvmc" stat --json 2>/dev/null |
+		sed -n 's/.*"ring_tx_bytes":[^0-9]*\([0-9]*\).*/\1/p' | head -n 1
+}
+
+verdict() { # STATUS NAME FILE-OF-COMMENT
+	count=$((count + 1))
+	if [ "$1" -eq 0 ]; then
+		echo "ok $count - $2"
+	else
+		failed=$((failed + 1))
+		echo "not ok $count - $2"
+		head -n 30 "$3" | sed 's/^/#   /'
+	fi
+}
+
+# Moves everything to TCP and back until killed.
+move() {
+	while :; do
+		"$tools/xvmc" demote
+		sleep 0.004
+		"$tools/xvmc" promote
+		sleep 0.004
+	done >/dev/null 2>&1
+}
+
+# Runs a program in a mode: output in $work/NAME.MODE, status returned.
+run() { # NAME MODE
+	prog=$progs/conf-$1
+	out=$work/$1.$2
+	case $2 in
+	plain)
+		timeout "$limit" "$prog" >"$out" 2>"$out.err" </dev/null
+		;;
+	ring)
+		CONF_RING=1 timeout "$limit" "$tools/xvmc-run" -- "$prog" \
+			>"$out" 2>"$out.err" </dev/null
+		;;
+	switch)
+		move &
+		mover=$!
+		timeout "$limit" "$tools/xvmc-run" -- "$prog" \
+			>"$out" 2>"$out.err" </dev/null
+		rc=$?
+		kill "$mover"
+		wait "$mover" 2>/dev/null
+		mover=
+		"$tools/xvmc" promote >/dev/null 2>&1
+		return $rc
+		;;
+	alone)
+		XVMC_DIR=$work/none LD_PRELOAD=$lib timeout "$limit" "$prog" \
+			>"$out" 2>"$out.err" </dev/null
+		;;
+	esac
+}
+
+check() { # NAME MODE
+	i=0
+	while [ $i -lt "$repeat" ]; do
+		i=$((i + 1))
+		before=$(ring_bytes)
+		run "$1" "$2"
+		rc=$?
+		{
+			[ $rc -eq "$plain_rc" ] || echo "status $rc, plain $plain_rc"
+			diff "$work/$1.plain" "$work/$1.$2"
+			if [ "$2" = ring ] &&
+				[ "$(ring_bytes)" -le "${before:-0}" ]; then
+				echo "no bytes crossed a ring"
+			fi
+		} >"$work/why"
+		if [ -s "$work/why" ]; then
+			cat "$work/$1.$2.err" >>"$work/why"
+			verdict 1 "$1 $2" "$work/why"
+			return
+		fi
+	done
+	verdict 0 "$1 $2" /dev/null
+}
+
+if [ $# -eq 0 ]; then
+	for f in "$progs"/conf-*; do
+		case $f in
+		*.p) ;;
+		*) set -- "$@" "$(basename "$f" | sed 's/^conf-//')" ;;
+		esac
+	done
+fi
+# One xvmcd for all.
+"$tools/xvmc-run" -- true 2>"$work/err" || cat "$work/err"
+modes_n=0
+for arg; do
+	case $arg in
+	*:*) modes_n=$((modes_n + 1)) ;;
+	*) modes_n=$((modes_n + 3)) ;;
+	esac
+done
+echo "1..$modes_n"
+for arg; do
+	name=${arg%%:*}
+	modes='ring switch alone'
+	[ "$name" = "$arg" ] || modes=${arg#*:}
+	run "$name" plain
+	plain_rc=$?
+	for mode in $modes; do
+		check "$name" "$mode"
+	done
+done
+[ $failed -eq 0 ]

@@ -1,0 +1,290 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Runs the suites one after the other, counts what each says of itself, and
+# ends with a line 'N passed, N failed'. A suite that ends with an error but
+# without a failed test, or without having run all the tests it announced,
+# counts as one failure more. `./run test` builds first and calls this.
+set -u
+
+root=$(cd "$(dirname "$0")/.." && pwd) || exit 1
+build=$root/build
+under=
+soak_seconds=20
+
+suites() {
+	cat <<'END'
+lint         shellcheck; builds by gcc and clang in which a warning is an error
+unit         unit tests, simulation, fuzzing: all that meson knows of
+model        the models, by spin, and the mutants that must fail
+run          ./run, its options
+tools        xvmc, xvmc-run: options, messages, what they do without xvmcd
+stream       does the checked stream notice what it should?
+conformance  the same programs on TCP and on rings must agree
+apps         real programs, plain, accelerated, switched all the time
+bench        does every kind of measurement work? (not: how fast)
+demo         a short demo: its result, its JSON, its pictures
+soak         the checked stream for 20 s with something happening every 20 ms
+END
+}
+
+help() {
+	cat <<'END'
+usage: run-tests.sh [--build DIR] [--under asan|tsan|valgrind] [SUITE...]
+
+  --list   the suites, and what they are about
+Standard output ends with 'N passed, N failed'. Logs: DIR/logs/test-SUITE.log
+END
+}
+
+die() {
+	echo "run-tests.sh: $1" >&2
+	exit "${2:-1}"
+}
+
+chosen=
+while [ $# -gt 0 ]; do
+	case $1 in
+	--build | --under)
+		[ $# -ge 2 ] || die "$1 wants a value" 2
+		case $1 in
+		--build) build=$2 ;;
+		--under) under=$2 ;;
+		esac
+		shift
+		;;
+	--list)
+		suites
+		exit 0
+		;;
+	--help | -h)
+		help
+		exit 0
+		;;
+	-*) die "no such option: '$1'; see --help" 2 ;;
+	*)
+		suites | awk -v name="$1" '$1 == name { found = 1 } END { exit !found }' ||
+			die "no such suite: '$1'; see --list" 2
+		chosen="$chosen $1"
+		;;
+	esac
+	shift
+done
+case $under in
+'' | asan | tsan | valgrind) ;;
+*) die "--under wants asan, tsan or valgrind, not '$under'" 2 ;;
+esac
+build=$(cd "$build" 2>/dev/null && pwd) || die "no such build directory: build first"
+logs=$build/logs
+mkdir -p "$logs" || exit 1
+[ -n "$chosen" ] || chosen=$(suites | awk '{ print $1 }')
+
+work=$(mktemp -d) || exit 1
+# Logs may quote this; nothing of ours may be read by the tests from outside.
+for variable in $(env | sed -n 's/^\(XVMC_[A-Z_]*\)=.*/\1/p'); do
+	unset "$variable"
+done
+unset LD_PRELOAD
+runner=
+finish() {
+	trap - EXIT
+	trap '' HUP INT TERM
+	[ -z "$runner" ] || kill "$runner" 2>/dev/null
+	wait
+	rm -rf "$work"
+}
+trap finish EXIT
+trap 'exit 1' HUP INT TERM
+
+# ---- the suites: each writes TAP; 'meson' is translated ----
+
+# One test that is a command: its name, then what it says if it fails.
+test_is() { # NAME COMMAND...
+	test_name=$1
+	shift
+	tests=$((tests + 1))
+	if "$@" >"$work/out" 2>&1; then
+		echo "ok $tests - $test_name"
+	else
+		echo "not ok $tests - $test_name"
+		tail -n 40 "$work/out" | sed 's/^/#   /'
+	fi
+}
+
+suite_lint() {
+	test_is "shellcheck" "$root/run" lint shell
+	test_is "gcc: no warnings" "$root/run" lint gcc
+	test_is "clang: no warnings" "$root/run" lint clang
+	echo "1..$tests"
+}
+
+# meson's own account of what it ran, as TAP. Tests that are TAP themselves
+# are in there one by one.
+suite_unit() {
+	set -- -C "$build" --no-rebuild --print-errorlogs
+	case $under in
+	asan)
+		ASAN_OPTIONS=detect_stack_use_after_return=1:$(printenv ASAN_OPTIONS)
+		UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+		export ASAN_OPTIONS UBSAN_OPTIONS
+		set -- "$@" -t 5
+		;;
+	tsan)
+		TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+		export TSAN_OPTIONS
+		set -- "$@" -t 10
+		;;
+	valgrind)
+		set -- "$@" -t 30 --wrapper \
+			"valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite"
+		;;
+	esac
+	rm -f "$build/meson-logs/testlog.junit.xml"
+	meson test "$@" 2>&1 | sed 's/^/# /'
+	# One element per line; attributes may contain anything but '<'.
+	tr '\n' ' ' <"$build/meson-logs/testlog.junit.xml" 2>/dev/null | sed 's/</\n</g' | awk '
+		function flush() {
+			if (name != "")
+				print (bad ? "not ok " : "ok ") ++n " - " name (skip ? " # SKIP" : "")
+			name = ""
+			bad = skip = 0
+		}
+		function attribute(key,    value) {
+			if (!match($0, " " key "=\"[^\"]*\""))
+				return ""
+			value = substr($0, RSTART, RLENGTH)
+			sub(/^[^"]*"/, "", value)
+			sub(/"$/, "", value)
+			return value
+		}
+		/^<testcase / { flush(); name = attribute("classname") " " attribute("name") }
+		/^<failure/ || /^<error/ { bad = 1 }
+		/^<skipped/ { skip = 1 }
+		END { flush(); print "1.." n + 0 }'
+}
+
+suite_model() {
+	"$root/tests/model/run-models.sh"
+}
+
+suite_run() {
+	"$root/tests/unit/test-run.sh"
+}
+
+suite_tools() {
+	"$root/tests/unit/test-tools.sh" "$build"
+}
+
+suite_stream() {
+	"$root/tests/unit/stream-checker.sh" "$build"
+}
+
+suite_conformance() {
+	"$root/tests/conformance/run-conformance.sh" "$build"
+}
+
+suite_apps() {
+	"$root/tests/apps/run-apps.sh" --build "$build"
+}
+
+suite_bench() {
+	test_is "all kinds of measurement work, and rings are used" "$root/tools/bench/bench.sh" \
+		--build "$build" --rounds 1 --seconds 0.1 rr rr-asleep stream-64k stream-1k redis-c1 \
+		unix-rr half-client half-server crr
+	echo "1..$tests"
+}
+
+demo_json_is_right() {
+	python3 - "$work/demo.json" <<'END'
+import json, sys
+demo = json.load(open(sys.argv[1]))
+three = {"tcp", "ring", "ratio"}
+want = {"stream_gbps": three, "rr_us": {"tcp_p50", "ring_p50", "ratio"}, "redis_rps": three,
+        "migrations": None, "switches": None, "bytes_verified": None, "bytes_lost": None,
+        "bytes_duplicated": None, "ring_share": None, "pause_ms": {"p50", "p99", "max"}}
+assert set(demo) == set(want), set(demo) ^ set(want)
+for key, inner in want.items():
+    if inner:
+        assert set(demo[key]) == inner, (key, demo[key])
+        assert all(isinstance(n, (int, float)) for n in demo[key].values()), demo[key]
+    else:
+        assert isinstance(demo[key], (int, float)), key
+assert demo["migrations"] >= 6 and demo["bytes_lost"] == demo["bytes_duplicated"] == 0, demo
+END
+}
+
+demo_pictures_are_there() {
+	[ "$(head -c 4 "$work/demo/demo.png" | od -An -c | tr -d ' ')" = '211PNG' ] &&
+		grep -q '</svg>' "$work/demo/demo.svg"
+}
+
+run_demo() {
+	"$root/tools/demo/demo.sh" --build "$build" --out "$work/demo" --seconds 8 --json >"$work/demo.json"
+}
+
+suite_demo() {
+	test_is "the demo" run_demo
+	test_is "its JSON" demo_json_is_right
+	test_is "its pictures" demo_pictures_are_there
+	echo "1..$tests"
+}
+
+suite_soak() {
+	test_is "the checked stream, a switch every 20 ms for $soak_seconds s: every byte once, in order" \
+		"$root/tools/demo/soak.sh" --build "$build" --seconds $soak_seconds
+	sed 's/^/# /' "$work/out"
+	echo "1..$tests"
+}
+
+# ---- counting ----
+
+# PASSED FAILED SKIPPED of a log, and failures the log does not mention.
+count() { # LOG STATUS
+	awk -v status="$2" '
+		/^not ok / { failed++ }
+		/^ok / { if (/# *SKIP/) skipped++; else passed++ }
+		/^1\.\.[0-9]/ { plan = substr($1, 4) + 0; planned = 1 }
+		/^Bail out!/ { bail = 1 }
+		END {
+			if (bail || !planned || plan != passed + failed + skipped || passed + failed + skipped == 0)
+				failed++
+			else if (status != 0 && !failed)
+				failed++
+			print passed + 0, failed + 0, skipped + 0
+		}' "$1"
+}
+
+passed=0
+failed=0
+skipped=0
+for suite in $chosen; do
+	log=$logs/test-$suite.log
+	begun=$(date +%s)
+	[ ! -t 2 ] || printf '\r\033[K%s ...' "$suite" >&2
+	(
+		tests=0
+		"suite_$suite"
+	) >"$log" 2>&1 </dev/null &
+	runner=$!
+	wait $runner
+	status=$?
+	runner=
+	[ ! -t 2 ] || printf '\r\033[K' >&2
+	counts=$(count "$log" $status)
+	# shellcheck disable=SC2086 # three numbers
+	set -- $counts
+	passed=$((passed + $1))
+	failed=$((failed + $2))
+	skipped=$((skipped + $3))
+	printf '%-12s %4s passed %3s failed' "$suite" "$1" "$2"
+	[ "$3" -eq 0 ] || printf ' %2s skipped' "$3"
+	printf ' %5s s\n' $(($(date +%s) - begun))
+	if [ "$2" -gt 0 ]; then
+		# What failed, with what it says about it.
+		awk '/^not ok / { show = 12 } /^Bail out!/ { show = 1 } /^ok / { show = 0 }
+			show-- > 0 { print "    " $0; n++ } n > 60 { exit }' "$log"
+		echo "    log: $log"
+	fi
+done
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]

@@ -1,0 +1,75 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# ./run as somebody meets it who mistypes: one clear line, exit status 2, and
+# nothing installed or built before it. TAP on standard output.
+set -u
+
+root=$(cd "$(dirname "$0")/../.." && pwd) || exit 1
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+tests=0
+failed=0
+
+result() { # STATUS NAME
+	tests=$((tests + 1))
+	if [ "$1" -eq 0 ]; then
+		echo "ok $tests - $2"
+		return
+	fi
+	failed=$((failed + 1))
+	echo "not ok $tests - $2"
+	sed 's/^/#   /' "$work/out" "$work/err"
+}
+
+# It ends with that status; on 2 with one line on standard error and nothing
+# on standard output, else with something there and no complaint.
+ends() { # STATUS ARGUMENTS...
+	want=$1
+	shift
+	"$root/run" "$@" >"$work/out" 2>"$work/err" </dev/null
+	got=$?
+	[ $got -eq "$want" ] &&
+		if [ "$want" -eq 2 ]; then
+			[ ! -s "$work/out" ] && [ "$(wc -l <"$work/err")" -eq 1 ]
+		else
+			[ -s "$work/out" ] && [ ! -s "$work/err" ]
+		fi
+	result $? "./run $*: $want"
+}
+
+ends 0
+ends 0 help
+ends 0 --help
+for command in demo bench test apps soak; do
+	ends 0 $command --help
+done
+for command in test apps bench; do
+	ends 0 $command --list
+done
+ends 2 nonsense
+ends 2 --nonsense
+ends 2 build now
+ends 2 clean everything
+ends 2 lint everything
+ends 2 lab
+ends 2 sanitize msan
+for command in demo bench test apps soak; do
+	ends 2 $command --nonsense
+done
+ends 2 demo now
+ends 2 demo --seconds
+ends 2 demo --seconds 5
+ends 2 demo --seconds x
+ends 2 soak --minutes 0
+ends 2 soak --minutes 1 --seconds 1
+ends 2 soak --mode fast
+ends 2 test nonsense
+ends 2 apps nonsense
+
+# Not writable, or not Debian, or not root: nothing of that is looked at.
+"$root/run" lab 2>&1 </dev/null | grep -q 'later'
+result $? "./run lab says why"
+echo "1..$tests"
+[ $failed -eq 0 ]
