@@ -11,6 +11,7 @@ int main(void)
 			      .msg_controllen = sizeof(ctl), .msg_flags = 77 };
 	struct sockaddr_in sa;
 	struct mmsghdr mm[2];
+	volatile int minus = -1, many = 2000;
 	int a, b;
 
 	conf_pair(&a, &b);
@@ -29,9 +30,9 @@ int main(void)
 	conf_res("recvmsg", recvmsg(b, &msg, 0));
 	conf_say("%.2s %.8s flags %d control %zu name %u", x, z, msg.msg_flags,
 		 msg.msg_controllen, (unsigned int)msg.msg_namelen);
-	conf_res("readv -1", readv(b, in, -1));
+	conf_res("readv -1", readv(b, in, minus));
 	conf_res("readv 0", readv(b, in, 0));
-	conf_res("writev 2000", writev(a, out, 2000));
+	conf_res("writev 2000", writev(a, out, many));
 	conf_res("writev 0", writev(a, out, 0));
 	msg.msg_iovlen = 2000;
 	conf_res("sendmsg 2000", sendmsg(a, &msg, 0));

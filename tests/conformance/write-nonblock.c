@@ -13,7 +13,6 @@ int main(void)
 	conf_pair(&a, &b);
 	sum = conf_stuff(a, 0);
 	conf_say("filled: %s", sum > 0 ? "yes" : "no");
-	conf_res("send", send(a, buf, sizeof(buf), MSG_DONTWAIT));
 	while (pos < sum) {
 		r = recv(b, buf, sizeof(buf), 0);
 		if (r <= 0 || !conf_same(buf, (size_t)r, pos)) {

@@ -67,6 +67,7 @@ static void draw_sizes(struct sim *s)
 		p->sndbuf = sim_range(rng, 1, 100);
 	p->partial = (unsigned int)sim_below(rng, 500);
 	p->ack_old = sim_chance(rng, 500) ? 500 : 0;
+	p->untold = sim_chance(rng, 100);
 	p->no_counts = sim_chance(rng, 200);
 	p->strict = sim_chance(rng, 300);
 	p->lose = sim_chance(rng, 150) ? 200 : 0;
@@ -145,6 +146,7 @@ void sim_plan_draw(struct sim *s)
 	draw_faults(&s->plan, &s->rng);
 	s->hv.lose = s->plan.lose;
 	s->hv.ack_old = s->plan.ack_old;
+	s->hv.untold = s->plan.untold;
 	for (unsigned int g = 0; g < SIM_GUESTS; g++) {
 		s->hv.dom[g].grants_max = s->plan.grants_max;
 		s->hv.dom[g].ports_max = s->plan.ports_max;

@@ -68,9 +68,9 @@ static bool over(const struct sim *s)
 }
 
 /* Nobody can do anything now. False: nor ever. */
-static bool let_time_pass(struct sim *s)
+static bool let_time_pass(struct sim *s, bool dying)
 {
-	uint64_t at = sim_relay_timer(s);
+	uint64_t at = dying ? s->now + 1000 : sim_relay_timer(s);
 
 	for (unsigned int i = 0; i < SIM_ENDS(s); i++) {
 		const struct sim_end *e = sim_end(s, i);
@@ -94,16 +94,18 @@ static bool let_time_pass(struct sim *s)
 
 static void step(struct sim *s)
 {
+	bool dying;
+
 	s->step++;
 	s->now += sim_below(&s->rng, 20000);
-	sim_hv_settle(&s->hv);
+	dying = sim_hv_settle(&s->hv);
 	sim_inject_due(s);
 	sim_inject_weave(s);
 	if (sim_chance(&s->rng, 30) && sim_relay_step(s))
 		return;
 	if (sim_step_any(s, -1) || sim_relay_step(s))
 		return;
-	if (!let_time_pass(s))
+	if (!let_time_pass(s, dying))
 		sim_fail(s, "everybody sleeps, nobody will wake");
 }
 

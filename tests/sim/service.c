@@ -8,6 +8,8 @@
 
 #include "sim.h"
 
+#define PROOF_NS 20000000u
+
 static bool inside(const struct sim_end *e)
 {
 	return e->app.rd == SIM_IN_KERNEL || e->app.rd == SIM_HOLDING;
@@ -207,6 +209,23 @@ static bool do_tcp_in(struct sim_end *e)
 	return true;
 }
 
+/* TCP has ended without a record: how did the sender end? Not for ever. */
+static bool do_end(struct sim_end *e)
+{
+	struct conn_rx *rx = &e->c.rx;
+
+	if (rx->path != XVMC_PATH_RING || !rx->eof || rx->no_proof)
+		return false;
+	if (!rx->eof_ns)
+		rx->eof_ns = e->sim->now;
+	if (xvmc_conn_rx_ended(&e->c) || e->sim->now - rx->eof_ns > PROOF_NS) {
+		rx->no_proof = true;
+		e->rx_changed++;
+		return true;
+	}
+	return false;
+}
+
 static bool do_flush(struct sim_end *e)
 {
 	if (!xvmc_conn_tx_pending(&e->c) || !sim_tcp_writable(e->sock))
@@ -318,7 +337,7 @@ static bool do_close(struct sim_end *e)
 
 static bool (*const duties[])(struct sim_end *e) = {
 	sim_setup_inbox, do_events, do_moved,	  do_board,	do_rx_bell,
-	do_tx_bell,	 do_timeout, do_announce, do_tcp_in,	do_flush,
+	do_tx_bell,	 do_timeout, do_announce, do_tcp_in,	do_flush, do_end,
 	do_detach_tx,	 do_detach_rx, do_unlink,	  do_register,	do_prepared,
 	sim_setup_ask,	 sim_setup_offer, do_close,
 };
@@ -341,6 +360,7 @@ uint64_t sim_service_timer(const struct sim_end *e)
 		e->c.tx.announced ? e->c.tx.ann_ns + e->c.announce_ns : UINT64_MAX,
 		e->svc.announce_at, e->svc.ask_at, e->svc.bell_at,
 		e->svc.notice_at,
+		e->c.rx.eof_ns ? e->c.rx.eof_ns + PROOF_NS + 1 : UINT64_MAX,
 		e->svc.board_seen != e->sim->relay.serial ? now + 1 : UINT64_MAX,
 	};
 

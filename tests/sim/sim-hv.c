@@ -112,6 +112,7 @@ static int op_share(struct xvmc_hv *hv, xvmc_domid_t peer, size_t npages,
 	sh->region = region_new(w);
 	sh->npages = npages;
 	sh->writable = writable;
+	sh->clear_byte = XVMC_HV_NO_CLEAR;
 	place(sh->addr, npages, sh->region->fd, true);
 	memset(sh->addr, 0, npages * XVMC_PAGE_SIZE);
 	memset(sh->older, 0, HALF);
@@ -132,6 +133,17 @@ static void op_unshare(struct xvmc_hv *hv, struct xvmc_share *share)
 	sh->region->users--;
 	sh->used = false;
 	memset(share, 0, sizeof(*share));
+}
+
+static int op_owner_clear(struct xvmc_hv *hv, struct xvmc_share *share,
+			  size_t byte)
+{
+	struct sim_share *sh = share->priv;
+
+	if (dom_of(hv)->world->untold)
+		return -EOPNOTSUPP;
+	sh->clear_byte = byte;
+	return 0;
 }
 
 static struct sim_share *find_grants(struct sim_hv *w, const struct sim_dom *d,
@@ -366,6 +378,7 @@ static const struct xvmc_hv_ops sim_hv_ops = {
 	.notify = op_notify,
 	.event_fd = op_event_fd,
 	.dispatch = op_dispatch,
+	.owner_clear = op_owner_clear,
 };
 
 static uint8_t *window(void)
@@ -419,12 +432,16 @@ void sim_hv_reset(struct sim_hv *w, struct sim_rng *rng)
 					      .grants_max = 1000,
 					      .ports_max = 100 };
 	}
+	for (size_t i = 0; i < SIM_OBJECTS; i++)
+		if (w->dying[i].region)
+			tell(&w->dying[i]);
 	w->next_domid = SIM_GUESTS + 1;
 	w->next_serial = w->next_port = 0;
 	w->rng = rng;
 	w->lose = w->ack_old = 0;
 	w->allocs = w->fail_at = w->failed = w->lost = 0;
 	w->hook = NULL;
+	w->untold = false;
 }
 
 void sim_hv_snapshot(struct sim_hv *w, unsigned int guest)
@@ -498,32 +515,75 @@ void sim_hv_migrate(struct sim_hv *w, unsigned int guest, unsigned int host)
 	d->host = host;
 }
 
+static void tell(struct sim_dying *dy)
+{
+	const uint8_t zero = 0;
+
+	if (pwrite(dy->region->fd, &zero, 1, (off_t)dy->byte) != 1)
+		abort();
+	dy->region->users--;
+	dy->region = NULL;
+}
+
+/* The owner's process ends. If its guest has moved since, that says nothing
+ * in the pages it left behind. */
+static void die(struct sim_hv *w, struct sim_share *sh)
+{
+	struct sim_dying *dy = &w->dying[sh - w->share];
+
+	vacate(sh->addr);
+	sh->used = false;
+	if (sh->clear_byte == XVMC_HV_NO_CLEAR) {
+		sh->region->users--;
+		return;
+	}
+	if (dy->region)
+		tell(dy);
+	*dy = (struct sim_dying){ .region = sh->region, .byte = sh->clear_byte };
+	if (w->rng && sim_chance(w->rng, 500))
+		dy->wait = (unsigned int)sim_below(w->rng, 50);
+	else
+		tell(dy);
+}
+
 void sim_hv_kill(struct sim_hv *w, unsigned int guest)
 {
 	for (size_t i = 0; i < SIM_OBJECTS; i++) {
 		if (w->map[i].used && w->map[i].guest == guest)
 			unmap(&w->map[i]);
-		if (!w->share[i].used || w->share[i].guest != guest)
-			continue;
-		vacate(w->share[i].addr);
-		w->share[i].region->users--;
-		w->share[i].used = false;
+		if (w->share[i].used && w->share[i].guest == guest)
+			die(w, &w->share[i]);
 	}
 	for (size_t i = 0; i < 2 * SIM_OBJECTS; i++)
 		if (w->chan[i].used && w->chan[i].guest == guest)
 			chan_close(&w->chan[i]);
 }
 
-void sim_hv_settle(struct sim_hv *w)
+bool sim_hv_settle(struct sim_hv *w)
 {
+	bool waits = false;
+
 	for (size_t i = 0; i < SIM_OBJECTS; i++) {
 		struct sim_map *m = &w->map[i];
 
 		if (!m->used || !m->hole || !m->writable)
 			continue;
 		memset(m->addr, 0xff, 192);
-		memset(m->addr + HALF, 0xff, sizeof(uint64_t));
+		memset(m->addr + HALF, 0xff, 128);
 	}
+	for (size_t i = 0; i < SIM_OBJECTS; i++) {
+		struct sim_dying *dy = &w->dying[i];
+
+		if (!dy->region)
+			continue;
+		if (dy->wait) {
+			dy->wait--;
+			waits = true;
+		} else {
+			tell(dy);
+		}
+	}
+	return waits;
 }
 
 unsigned int sim_hv_held(const struct sim_hv *w, unsigned int guest)

@@ -38,6 +38,7 @@ struct sim_share {
 	uint8_t *older;  /* writable: what the peer's words said a while ago */
 	size_t npages;
 	bool writable;
+	size_t clear_byte; /* when the owner's process ends */
 };
 
 struct sim_map {
@@ -61,6 +62,13 @@ struct sim_chan {
 	uint64_t signals; /* what arrived here */
 };
 
+/* A process has died, and its kernel is about to say so in a page. */
+struct sim_dying {
+	struct sim_region *region;
+	size_t byte;
+	unsigned int wait; /* steps */
+};
+
 struct sim_dom {
 	struct xvmc_hv hv; /* first: the handle */
 	struct sim_hv *world;
@@ -77,6 +85,8 @@ struct sim_hv {
 	struct sim_share share[SIM_OBJECTS];
 	struct sim_map map[SIM_OBJECTS];
 	struct sim_chan chan[2 * SIM_OBJECTS];
+	struct sim_dying dying[SIM_OBJECTS];
+	bool untold; /* no such word: xvmc_hv_owner_clear is not supported */
 	uint32_t next_domid, next_serial, next_port;
 	struct sim_rng *rng;
 	unsigned int lose;   /* permille of notifications that are lost */
@@ -105,9 +115,10 @@ void sim_hv_migrate(struct sim_hv *w, unsigned int guest, unsigned int host);
 /* The guest's process ends: its kernel clears and releases. */
 void sim_hv_kill(struct sim_hv *w, unsigned int guest);
 
-/* What a lost mapping reads as stays 0xFF whatever was written to it: to be
- * called between steps. */
-void sim_hv_settle(struct sim_hv *w);
+/* To be called between steps: what a lost mapping reads as is 0xFF again,
+ * whatever was written to it; the dead are told of, after a while. True: one
+ * is still to be told of. */
+bool sim_hv_settle(struct sim_hv *w);
 
 /* Shares, mappings and channel ends that guest holds. */
 unsigned int sim_hv_held(const struct sim_hv *w, unsigned int guest);

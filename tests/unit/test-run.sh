@@ -63,7 +63,6 @@ ends 2 demo --seconds
 ends 2 demo --seconds 5
 ends 2 demo --seconds x
 ends 2 soak --minutes 0
-ends 2 soak --minutes 1 --seconds 1
 ends 2 soak --mode fast
 ends 2 test nonsense
 ends 2 apps nonsense

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=sh
+# shellcheck disable=SC2034,SC2154 # of run-apps.sh
+app_about='nginx with forked workers; wrk, curl; files with and without sendfile'
+app_programs='nginx wrk curl cmp'
+
+# The workers are to have the rights of the one who runs this.
+nginx_config() {
+	[ "$(id -u)" -ne 0 ] || echo "user root root;"
+	cat <<END
+daemon off;
+worker_processes 2;
+pid $dir/nginx.pid;
+error_log stderr warn;
+events { worker_connections 256; }
+http {
+	access_log off;
+	client_body_temp_path $dir/body;
+	proxy_temp_path $dir/proxy;
+	fastcgi_temp_path $dir/fastcgi;
+	uwsgi_temp_path $dir/uwsgi;
+	scgi_temp_path $dir/scgi;
+	keepalive_requests 1000000;
+	root $dir/www;
+	server { listen 127.0.0.1:$port; sendfile off; }
+	server { listen 127.0.0.1:$port_sendfile; sendfile on; }
+}
+END
+}
+
+wrk_is_content() { # THREADS CONNECTIONS
+	client 20 wrk -t "$1" -c "$2" -d 2s "http://127.0.0.1:$port/small" >"$dir/wrk" 2>&1 || return
+	cat "$dir/wrk"
+	requests=$(sed -n 's/^ *\([0-9]*\) requests in.*/\1/p' "$dir/wrk")
+	[ "${requests:-0}" -gt 100 ] && ! grep -qE 'Socket errors|Non-2xx' "$dir/wrk"
+}
+
+fetch() { # PORT
+	client 60 curl --silent --show-error --fail -o "$dir/big.got" "http://127.0.0.1:$1/big" &&
+		same "$dir/www/big" "$dir/big.got"
+}
+
+# 300 requests over one connection.
+fetch_many() {
+	client 60 curl --silent --show-error --fail "http://127.0.0.1:$port/small?[1-300]" >"$dir/many" &&
+		awk -v f="$dir/www/small" 'BEGIN { for (i = 0; i < 300; i++) system("cat " f) }' >"$dir/many.want" &&
+		same "$dir/many" "$dir/many.want"
+}
+
+# As many connections as requests: too short for a ring.
+fetch_short() {
+	for i in 1 2 3 4 5 6 7 8 9 10; do
+		client 20 curl --silent --show-error --fail "http://127.0.0.1:$port/small?$i" >"$dir/short" &&
+			same "$dir/short" "$dir/www/small" || return
+	done
+}
+
+# New workers take over, the old ones finish what they have.
+reload() {
+	in_domain vm2 "$(how)" timeout 60 curl --silent --show-error --fail --limit-rate 30M \
+		-o "$dir/big.reload" "http://127.0.0.1:$port/big" >"$dir/reload" 2>&1 &
+	reload_client=$!
+	started $reload_client
+	for i in 1 2 3; do
+		sleep 0.3
+		kill -HUP "$server"
+	done
+	if ! wait $reload_client; then
+		cat "$dir/reload"
+		return 1
+	fi
+	same "$dir/www/big" "$dir/big.reload" && fetch "$port"
+}
+
+app_run() {
+	port=$(free_port)
+	port_sendfile=$(free_port)
+	mkdir "$dir/www"
+	random_file "$dir/www/big" 50000000
+	random_file "$dir/www/small" 1000
+	nginx_config >"$dir/nginx.conf"
+	serve server nginx -p "$dir" -c "$dir/nginx.conf"
+	wait_listening "$port" server
+	check "wrk, 16 connections" wrk_is_content 2 16
+	by_ring $((${requests:-0} * 1000))
+	check "curl, 50 MB without sendfile" fetch "$port"
+	by_ring 50000000
+	check "curl, 50 MB with sendfile" fetch "$port_sendfile"
+	not_by_ring
+	check "curl, 300 requests on one connection" fetch_many
+	by_ring 300000
+	check "curl, 10 short connections" fetch_short
+	not_by_ring
+	check "reloads while it serves" reload
+	by_ring 100000000
+	end_server server
+}

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=sh
+# shellcheck disable=SC2034,SC2154 # of run-apps.sh
+app_about='asyncio: an echo server and its clients; http.server and urllib'
+app_programs='python3 cmp'
+
+app_run() {
+	serve server python3 -u "$here/echo.py" serve
+	wait_for 15 grep -q '^listening' "$dir/server"
+	result $? "asyncio: listens" "$dir/server"
+	port=$(sed -n 's/^listening //p' "$dir/server")
+	check "asyncio: 20 connections, 4 MB each, echoed" client 60 python3 "$here/echo.py" stream "$port"
+	by_ring 160000000
+	check "asyncio: 5 connections, 2000 round trips each" client 60 python3 "$here/echo.py" trips "$port"
+	by_ring 1000000
+	end_server server
+
+	port=$(free_port)
+	mkdir "$dir/www"
+	random_file "$dir/www/big" 50000000
+	serve http python3 -u -m http.server "$port" --bind 127.0.0.1 --directory "$dir/www"
+	wait_listening "$port" http
+	check "urllib, 50 MB" client 60 python3 "$here/fetch.py" "http://127.0.0.1:$port/big" "$dir/got"
+	check "urllib, 50 MB: the same" same "$dir/www/big" "$dir/got"
+	by_ring 50000000
+	end_server http
+}

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=sh
+# shellcheck disable=SC2034,SC2154 # of run-apps.sh
+app_about='redis-server, redis-benchmark, redis-cli; a big value; saving, which forks'
+app_programs='redis-server redis-benchmark redis-cli md5sum'
+
+# shellcheck disable=SC2317 # called by wait_for
+redis_answers() {
+	[ "$(redis-cli -p "$port" ping 2>/dev/null)" = PONG ]
+}
+
+ask() { # COMMAND...
+	client 20 redis-cli -p "$port" "$@"
+}
+
+# INCR so many times: the server must have counted each of them.
+redis_counts() { # CONNECTIONS REQUESTS OPTIONS...
+	redis_c=$1
+	redis_n=$2
+	shift 2
+	ask del counter:__rand_int__ >/dev/null
+	client 60 redis-benchmark -p "$port" -c "$redis_c" -n "$redis_n" -t incr --csv "$@" || return
+	[ "$(ask get counter:__rand_int__)" = "$redis_n" ]
+}
+
+redis_case() { # CONNECTIONS REQUESTS OPTIONS...
+	check "redis-benchmark: $*: each request counted" redis_counts "$@"
+	by_ring $(($2 * 50))
+}
+
+big_value() {
+	random_file "$dir/big" 30000000
+	[ "$(ask -x set big <"$dir/big")" = OK ] || return
+	by_ring_bytes=30000000
+	ask --raw get big | head -c 30000000 >"$dir/big.back"
+	md5sum "$dir/big" "$dir/big.back"
+	same "$dir/big" "$dir/big.back"
+}
+
+saves_while_busy() {
+	in_domain vm2 "$(how)" timeout 60 redis-benchmark -p "$port" -c 10 -n 60000 -t incr --csv \
+		>"$dir/busy" 2>&1 &
+	busy=$!
+	started $busy
+	redis_saves=0
+	while alive $busy; do
+		redis_answer=$(ask bgsave)
+		case $redis_answer in
+		*started*) redis_saves=$((redis_saves + 1)) ;;
+		*progress*) ;;
+		*)
+			echo "bgsave: $redis_answer"
+			return 1
+			;;
+		esac
+		sleep 0.05
+	done
+	echo "$redis_saves saves"
+	wait $busy && [ $redis_saves -gt 0 ] && ask info persistence | grep -q 'rdb_last_bgsave_status:ok'
+}
+
+app_run() {
+	port=$(free_port)
+	serve server redis-server --port "$port" --bind 127.0.0.1 --save '' --appendonly no \
+		--dir "$dir" --daemonize no
+	wait_for 15 redis_answers
+	result $? "answers" "$dir/server"
+	redis_case 1 20000
+	redis_case 50 50000
+	redis_case 10 100000 -P 16
+	check "a value of 30 MB, there and back" big_value
+	by_ring 60000000
+	check "saves, which forks, while it is busy" saves_while_busy
+	by_ring 3000000
+	end_server server
+}

@@ -1,0 +1,246 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Real programs, nobody's here, between two domains of a private xvmcd: plain,
+# accelerated, and accelerated with all connections sent to TCP and back to
+# rings all the time. The results must be the same, and in the latter two the
+# bytes must really have gone by ring: what falls back silently would pass
+# everything else.
+#
+# A program is a file NAME.sh here, which sets app_programs (what must be
+# installed) and app_about, and defines app_run. It starts servers with serve
+# and clients with client, and says with check and by_ring what must be true.
+set -u
+
+here=$(cd "$(dirname "$0")" && pwd) || exit 1
+name=run-apps.sh
+build=$here/../../build
+json=no
+chosen=
+modes='plain accelerated switched'
+chosen_modes=
+
+help() {
+	cat <<'END'
+usage: run-apps.sh [--build DIR] [--mode MODE]... [--json] [NAME...]
+
+  --build DIR  where the programs were built (build)
+  --mode MODE  plain, accelerated, or switched (all three)
+  --json       one JSON object instead of TAP
+  --list       the names
+  --help
+END
+}
+
+app_names() {
+	for file in "$here"/*.sh; do
+		file=${file##*/}
+		[ "$file" = run-apps.sh ] || echo "${file%.sh}"
+	done
+}
+
+# shellcheck source=tools/demo/common.sh
+. "$here/../../tools/demo/common.sh"
+while [ $# -gt 0 ]; do
+	case $1 in
+	--build | --mode)
+		want_value "$@"
+		case $1 in
+		--build) build=$2 ;;
+		--mode)
+			case " $modes " in
+			*" $2 "*) chosen_modes="$chosen_modes $2" ;;
+			*) bad_option "--mode is plain, accelerated or switched, not '$2'" ;;
+			esac
+			;;
+		esac
+		shift
+		;;
+	--json) json=yes ;;
+	--list)
+		for app in $(app_names); do
+			printf '%-12s %s\n' "$app" "$(sed -n "s/^app_about='\\(.*\\)'$/\\1/p" "$here/$app.sh")"
+		done
+		exit 0
+		;;
+	--help | -h)
+		help
+		exit 0
+		;;
+	-*) bad_option "no such option: '$1'; see --help" ;;
+	*)
+		app_names | grep -qxF -e "$1" || bad_option "no such program: '$1'; see --list"
+		chosen="$chosen $1"
+		;;
+	esac
+	shift
+done
+chosen=${chosen:-$(app_names)}
+chosen_modes=${chosen_modes:-$modes}
+
+# ---- results ----
+
+tests=0
+failed=0
+
+result() { # STATUS TEXT [FILE with what explains a failure]
+	tests=$((tests + 1))
+	if [ "$1" -eq 0 ]; then
+		verdict=ok
+	else
+		verdict='not ok'
+		failed=$((failed + 1))
+	fi
+	if [ $json = yes ]; then
+		printf '%s{"app":"%s","mode":"%s","check":"%s","ok":%s}' "$([ $tests -eq 1 ] || echo ,)" \
+			"$app" "$mode" "$(printf '%s' "$2" | sed 's/[\\"]/\\&/g')" \
+			"$([ "$verdict" = ok ] && echo true || echo false)" >>"$work/json"
+	else
+		echo "$verdict $tests - $app $mode: $2"
+	fi
+	if [ "$verdict" != ok ] && [ -s "${3:-}" ]; then
+		tail -n 15 "$3" | cut -c 1-200 | sed 's/^/#   /' >&3
+	fi
+}
+
+check() { # TEXT COMMAND...
+	check_text=$1
+	shift
+	"$@" >"$dir/check" 2>&1
+	result $? "$check_text" "$dir/check"
+}
+
+same() { # FILE FILE
+	cmp "$1" "$2"
+}
+
+# ---- what the programs use ----
+
+how() {
+	[ $mode = plain ] && echo plain || echo ring
+}
+
+# serve LOG COMMAND...: in vm1, in the background; its pid is in $server.
+serve() {
+	serve_log=$1
+	shift
+	in_domain vm1 "$(how)" "$@" </dev/null >"$dir/$serve_log" 2>&1 &
+	server=$!
+	started $server
+}
+
+# client SECONDS COMMAND...: in vm2; a program that takes longer has failed.
+client() {
+	client_s=$1
+	shift
+	(in_domain vm2 "$(how)" timeout -k 2 "$client_s" "$@")
+}
+
+# Whether somebody listens, without connecting.
+# shellcheck disable=SC2317 # called by wait_for
+listens() { # PORT
+	grep -q ": [0-9A-F]*:$(printf %04X "$1") 0*:0000 0A " /proc/net/tcp /proc/net/tcp6
+}
+
+wait_listening() { # PORT LOG
+	wait_for 15 listens "$1"
+	result $? "listens" "$dir/$2"
+}
+
+# The server is to have survived, and to end when it is told to.
+end_server() { # LOG
+	alive "$server"
+	result $? "the server still runs" "$dir/$1"
+	kill "$server" 2>/dev/null
+	await "$server" 5
+	! alive "$server"
+	result $? "the server ends when told to" "$dir/$1"
+	end "$server"
+}
+
+# What has gone by ring since the last call must be at least half of BYTES;
+# under continual switching less, but some. plain: nothing.
+by_ring() { # BYTES
+	for try in 1 2 3; do
+		ring_now=$(counter ring_tx_bytes)
+		switched_now=$(counter switches_to_tcp)
+		ring_part=$((ring_now - ring_before))
+		switched_part=$((switched_now - switched_before))
+		case $mode in
+		plain) ring_ok=$((ring_part == 0)) ;;
+		accelerated) ring_ok=$((ring_part >= $1 / 2)) ;;
+		switched) ring_ok=$((ring_part > 0 && switched_part > 0)) ;;
+		esac
+		[ $ring_ok -eq 1 ] && break
+		sleep 0.$try
+	done
+	ring_before=$ring_now
+	switched_before=$switched_now
+	[ $ring_ok -eq 1 ]
+	result $? "$ring_part of $1 bytes by ring, $switched_part times to TCP"
+}
+
+# The same, where it does not matter: short connections, sendfile.
+not_by_ring() {
+	ring_before=$(counter ring_tx_bytes)
+	switched_before=$(counter switches_to_tcp)
+}
+
+random_file() { # FILE BYTES
+	head -c "$2" /dev/urandom >"$1"
+}
+
+# ---- all of them ----
+
+# All to TCP, and back, about 40 times a second each.
+start_switching() {
+	awk 'BEGIN { for (;;) print "5 demote\n20 promote" }' 2>/dev/null |
+		"$tools/demo/xvmc-shuttle" --events "$work/switching" 2>/dev/null &
+	switching=$!
+	started $switching
+}
+
+run_app() {
+	dir=$work/$app-$mode
+	mkdir "$dir" || exit 1
+	not_by_ring
+	[ $mode != switched ] || start_switching
+	app_run
+	if [ $mode = switched ]; then
+		alive $switching
+		result $? "connections were switched all the time"
+		end $switching
+	fi
+	alive "$xvmcd_pid"
+	result $? "xvmcd still runs" "$work/xvmcd.log"
+	rm -rf "$dir"
+}
+
+session_begin
+start_xvmcd
+"$tools/xvmc" create vm1 A && "$tools/xvmc" create vm2 A || die "no domains"
+: >"$work/json"
+if [ $json = yes ]; then
+	exec 3>&2
+else
+	exec 3>&1
+fi
+for app in $chosen; do
+	app_programs=
+	# shellcheck source=/dev/null
+	. "$here/$app.sh"
+	for program in $app_programs; do
+		command -v "$program" >/dev/null || die "$program is missing; ./run apps installs it"
+	done
+	for mode in $chosen_modes; do
+		[ ! -t 2 ] || progress "$app $mode"
+		run_app
+	done
+done
+progress ''
+if [ $json = yes ]; then
+	printf '{"passed":%s,"failed":%s,"checks":[%s]}\n' $((tests - failed)) $failed "$(cat "$work/json")"
+else
+	echo "1..$tests"
+fi
+[ $failed -eq 0 ]
