@@ -195,13 +195,20 @@ static int at_expected(struct conn_t *c)
 		rx->expect = XVMC_POS_NONE;
 		return 0;
 	}
-	if ((size_t)n < sizeof(rec) && end && n >= (ssize_t)XVMC_NONCE_LEN) {
-		/* A record cut short: it died while it wrote it. */
-		drain_ring(c);
-		return 1;
+	if ((size_t)n < sizeof(rec) && !end)
+		return -EAGAIN;
+	if ((size_t)n < sizeof(rec)) {
+		/* A record cut short: the sender died while it wrote it, and
+		 * nothing goes into the ring before it is out. But so few may
+		 * be application bytes that look like one: only the proof of
+		 * where it died tells. */
+		if (n < (ssize_t)XVMC_NONCE_LEN) {
+			drain_ring(c);
+			return 1;
+		}
+		xvmc_bytes_free(&rx->in);
+		return 0;
 	}
-	if ((size_t)n < sizeof(rec))
-		return end ? 0 : -EAGAIN;
 	if (!xvmc_record_check(&rec, rx->nonce) ||
 	    rec.target != XVMC_PATH_RING || rec.pos != rx->rcvd ||
 	    rec.epoch != rx->expect_epoch) {

@@ -182,18 +182,6 @@ void local_snapshot(struct local_hv *lh)
 	}
 }
 
-/* Gives a privately mapped page a copy of its own, by a write that changes
- * nothing: a compare-and-swap cannot lose what another thread writes. */
-static void own_page(char *page)
-{
-	uint64_t *word = (uint64_t *)(void *)(page + XVMC_PAGE_SIZE) - 1;
-	uint64_t old = __atomic_load_n(word, __ATOMIC_RELAXED);
-
-	while (!__atomic_compare_exchange_n(word, &old, old, false,
-					    __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
-		;
-}
-
 /*
  * What the owner writes is exact: a private mapping of the same memfd shows
  * every byte written so far and takes the next one. What the peer wrote to a
@@ -208,10 +196,10 @@ static void cut_share(struct local_share *share)
 	share->cut = true;
 	if (addr == MAP_FAILED || !share->writable)
 		return;
-	for (size_t i = 0; i < share->npages; i++) {
-		own_page(share->addr + i * XVMC_PAGE_SIZE);
+	/* The first word written gives each page a copy of its own, as it is
+	 * at that moment; the owner never writes to a first half. */
+	for (size_t i = 0; i < share->npages; i++)
 		copy_half(share->addr + i * XVMC_PAGE_SIZE, share->older + i * HALF);
-	}
 }
 
 /* Reads give 0xFF, writes go nowhere, nothing faults [X 3]. */

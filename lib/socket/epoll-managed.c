@@ -242,8 +242,14 @@ void epreg_unmanage(struct xvmc_epreg *reg, bool kernel_too)
 	to_list(reg, &set->regs);
 	atomic_fetch_sub(&set->nmanaged, 1);
 	xvmc_ep_bell_release(reg->ep);
-	if (kernel_too && kernel_mod(reg) < 0)
+	if (!kernel_too)
+		return;
+	if (reg->parked) {
+		os_epoll_ctl(set->kfd, EPOLL_CTL_DEL, reg->fd, NULL);
 		epreg_drop(reg);
+	} else if (kernel_mod(reg) < 0) {
+		epreg_drop(reg);
+	}
 }
 
 void epreg_drop(struct xvmc_epreg *reg)

@@ -109,6 +109,13 @@ static void report(struct xvmc_epreg *reg, uint32_t now, struct epoll_event *ev)
 	epreg_heat(reg);
 }
 
+/* Not worth a look under the locks unless a glance says so. */
+static bool maybe(struct xvmc_epreg *reg)
+{
+	return (reg->events & EPOLLET) ||
+	       xvmc_ep_glance_held(reg->ep, epreg_wants(reg));
+}
+
 int epset_collect(struct xvmc_epset *set, struct epoll_event *evs, int max, bool arm)
 {
 	uint32_t todo = set->nhot;
@@ -118,7 +125,7 @@ int epset_collect(struct xvmc_epset *set, struct epoll_event *evs, int max, bool
 		struct xvmc_epreg *reg = xvmc_list_entry(
 			set->hot.next, struct xvmc_epreg, hot_link);
 		bool last_try = arm || reg->misses >= MISSES_MAX;
-		uint32_t now = look(reg, last_try, true);
+		uint32_t now = last_try || maybe(reg) ? look(reg, last_try, true) : 0;
 		uint8_t misses = reg->misses;
 
 		if (now) {

@@ -175,7 +175,7 @@ static bool glance(struct xvmc_epset *set)
 		 * need not have drained it. */
 		short news = (short)(epreg_wants(reg) & ~reg->last_bits);
 
-		if (news && !reg->fired && xvmc_ep_glance(reg->ep, news)) {
+		if (news && !reg->fired && xvmc_ep_glance_held(reg->ep, news)) {
 			epreg_heat(reg);
 			hit = true;
 		}

@@ -271,6 +271,18 @@ struct ctl {
 	enum xvmc_reason why;
 };
 
+/* Programs that delete and add with every request are common. */
+static void unpark(struct ctl *c, struct xvmc_epreg *reg)
+{
+	pthread_mutex_lock(&c->set->lock);
+	fill(reg, c->ev);
+	reg->own_data = true;
+	reg->parked = false;
+	epreg_heat(reg);
+	epset_wake(c->set);
+	pthread_mutex_unlock(&c->set->lock);
+}
+
 static int ep_add(struct ctl *c)
 {
 	struct xvmc_epolls *e = c->set->ctx->epolls;
@@ -280,7 +292,11 @@ static int ep_add(struct ctl *c)
 	int r;
 
 	if ((c->ev->events & EPOLLEXCLUSIVE) && (c->ev->events & ~EXCLUSIVE_MAY))
-		return -EINVAL;
+		return os_epoll_ctl(c->epfd, EPOLL_CTL_ADD, c->fd, c->ev);
+	if (old && old->parked) {
+		unpark(c, old);
+		return 0;
+	}
 	reg = epreg_new(e, EPREG_ENDPOINT);
 	if (!reg) {
 		c->why = XVMC_R_NO_MEMORY;
@@ -318,8 +334,12 @@ static int ep_mod(struct ctl *c)
 
 	if (!reg)
 		return os_epoll_ctl(c->epfd, EPOLL_CTL_MOD, c->fd, c->ev);
-	if ((c->ev->events | reg->events) & EPOLLEXCLUSIVE)
-		return -EINVAL;
+	if (reg->parked)
+		return -ENOENT;
+	if (reg->events & EPOLLEXCLUSIVE)
+		return -EINVAL; /* the kernel does not know that it is */
+	if (c->ev->events & EPOLLEXCLUSIVE)
+		return os_epoll_ctl(c->epfd, EPOLL_CTL_MOD, c->fd, c->ev);
 	pthread_mutex_lock(&c->set->lock);
 	before = *reg;
 	fill(reg, c->ev);
@@ -347,8 +367,18 @@ static int ep_mod(struct ctl *c)
 static int ep_del(struct ctl *c)
 {
 	struct xvmc_epreg *reg = find(c->set, c->ep, c->fd);
-	int r = os_epoll_ctl(c->epfd, EPOLL_CTL_DEL, c->fd, NULL);
+	int r;
 
+	if (reg && reg->parked)
+		return -ENOENT;
+	if (reg && reg->managed) {
+		pthread_mutex_lock(&c->set->lock);
+		epreg_cool(reg);
+		reg->parked = reg->fired = true;
+		pthread_mutex_unlock(&c->set->lock);
+		return 0;
+	}
+	r = os_epoll_ctl(c->epfd, EPOLL_CTL_DEL, c->fd, NULL);
 	if (reg && (r == 0 || r == -ENOENT)) {
 		pthread_mutex_lock(&c->set->lock);
 		epreg_drop(reg);

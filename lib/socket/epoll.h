@@ -44,10 +44,12 @@ enum epreg_kind {
 struct xvmc_epreg {
 	uint8_t kind;
 	uint8_t gen;
-	bool own_data; /* the kernel holds our data, not the application's */
-	bool managed;  /* quiet in the kernel, bells in the inner instance */
-	bool fired;    /* a one-shot that was reported: disabled until MOD */
-	bool severed;  /* forked: quiet in the kernel on the parent's behalf */
+	bool own_data : 1; /* the kernel holds our data, not the application's */
+	bool managed : 1;  /* quiet in the kernel, bells in the inner instance */
+	bool fired : 1;    /* a one-shot that was reported: disabled until MOD */
+	bool parked : 1;   /* managed, but deleted by the application: it may come
+			* back, and spares the kernel both calls */
+	bool severed : 1;  /* forked: quiet in the kernel on the parent's behalf */
 	uint8_t misses; /* looked at in vain so often since it was hot */
 	uint8_t nbells;
 	uint32_t events; /* the application's */

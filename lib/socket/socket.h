@@ -228,6 +228,10 @@ short xvmc_ep_poll(struct xvmc_endpoint *ep, short arm, uint64_t *ret_rx_pos,
 /* A glance without locks for spinning: could xvmc_ep_poll say something new? */
 bool xvmc_ep_glance(struct xvmc_endpoint *ep, short events);
 
+/* The same without locks, for one who holds the bells (so that the pages stay
+ * mapped): false positives happen, false negatives only for a moment. */
+bool xvmc_ep_glance_held(struct xvmc_endpoint *ep, short events);
+
 /* Descriptors to sleep on for data and for room: at most two each (the bell,
  * and the poke fd where the bell cannot be rung by ourselves). Returns how
  * many. Valid only between xvmc_ep_wait_begin and _end, which keep the bells

@@ -6,7 +6,7 @@ app_programs='python3 cmp'
 
 app_run() {
 	serve server python3 -u "$here/echo.py" serve
-	wait_for 15 grep -q '^listening' "$dir/server"
+	wait_for 15 grep -qs "^listening" "$dir/server"
 	result $? "asyncio: listens" "$dir/server"
 	port=$(sed -n 's/^listening //p' "$dir/server")
 	check "asyncio: 20 connections, 4 MB each, echoed" client 60 python3 "$here/echo.py" stream "$port"

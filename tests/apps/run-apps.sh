@@ -117,7 +117,7 @@ same() { # FILE FILE
 # ---- what the programs use ----
 
 how() {
-	[ $mode = plain ] && echo plain || echo ring
+	if [ "$mode" = plain ]; then echo plain; else echo ring; fi
 }
 
 # serve LOG COMMAND...: in vm1, in the background; its pid is in $server.
@@ -171,12 +171,12 @@ by_ring() { # BYTES
 		accelerated) ring_ok=$((ring_part >= $1 / 2)) ;;
 		switched) ring_ok=$((ring_part > 0 && switched_part > 0)) ;;
 		esac
-		[ $ring_ok -eq 1 ] && break
+		[ "$ring_ok" -eq 1 ] && break
 		sleep 0.$try
 	done
 	ring_before=$ring_now
 	switched_before=$switched_now
-	[ $ring_ok -eq 1 ]
+	[ "$ring_ok" -eq 1 ]
 	result $? "$ring_part of $1 bytes by ring, $switched_part times to TCP"
 }
 
@@ -204,12 +204,12 @@ run_app() {
 	dir=$work/$app-$mode
 	mkdir "$dir" || exit 1
 	not_by_ring
-	[ $mode != switched ] || start_switching
+	[ "$mode" != switched ] || start_switching
 	app_run
-	if [ $mode = switched ]; then
-		alive $switching
+	if [ "$mode" = switched ]; then
+		alive "$switching"
 		result $? "connections were switched all the time"
-		end $switching
+		end "$switching"
 	fi
 	alive "$xvmcd_pid"
 	result $? "xvmcd still runs" "$work/xvmcd.log"
@@ -218,7 +218,9 @@ run_app() {
 
 session_begin
 start_xvmcd
-"$tools/xvmc" create vm1 A && "$tools/xvmc" create vm2 A || die "no domains"
+for domain in vm1 vm2; do
+	"$tools/xvmc" create $domain A || die "no domains"
+done
 : >"$work/json"
 if [ $json = yes ]; then
 	exec 3>&2

@@ -4,13 +4,16 @@
 #include "conf.h"
 
 static int a, b;
+static long result;
+static int error;
 
 static void *reader(void *arg)
 {
 	char c;
 
 	(void)arg;
-	conf_res("recv", recv(b, &c, 1, 0));
+	result = recv(b, &c, 1, 0);
+	error = errno;
 	return NULL;
 }
 
@@ -30,6 +33,8 @@ int main(void)
 	conf_res("shutdown", shutdown(b, SHUT_RDWR));
 	conf_say("dup2: %s", dup2(sv[0], b) == b ? "yes" : "no");
 	pthread_join(t, NULL);
+	errno = error;
+	conf_res("recv in the thread", result);
 	conf_res("recv", recv(b, &c, 1, 0));
 	conf_res("recv", recv(a, &c, 1, 0));
 	return 0;

@@ -9,18 +9,18 @@ int main(void)
 
 	conf_pair(&a, &b);
 	conf_watch(ep, EPOLL_CTL_ADD, b, EPOLLIN | EPOLLET, 1);
-	conf_epoll(ep, 20);
+	conf_silent(ep);
 	conf_put(a, "abcdef", 6);
 	conf_epoll(ep, 1000);
-	conf_epoll(ep, 20);
+	conf_silent(ep);
 	conf_res("recv", recv(b, buf, 3, 0));
-	conf_epoll(ep, 20);
+	conf_silent(ep);
 	conf_put(a, "ghi", 3);
 	conf_epoll(ep, 1000);
-	conf_epoll(ep, 20);
+	conf_silent(ep);
 	conf_res("recv", recv(b, buf, 6, MSG_WAITALL));
 	conf_res("recv", recv(b, buf, 6, MSG_DONTWAIT));
-	conf_epoll(ep, 20);
+	conf_silent(ep);
 	conf_put(a, "j", 1);
 	conf_epoll(ep, 1000);
 	conf_res("recv", recv(b, buf, 6, 0));
@@ -31,6 +31,6 @@ int main(void)
 	conf_epoll(ep, 1000);
 	shutdown(a, SHUT_WR);
 	conf_epoll(ep, 1000);
-	conf_epoll(ep, 20);
+	conf_silent(ep);
 	return 0;
 }

@@ -90,7 +90,7 @@ run() { # NAME MODE
 	switch)
 		move &
 		mover=$!
-		timeout "$limit" "$tools/xvmc-run" -- "$prog" \
+		CONF_SWITCH=1 timeout "$limit" "$tools/xvmc-run" -- "$prog" \
 			>"$out" 2>"$out.err" </dev/null
 		rc=$?
 		kill "$mover"

@@ -280,7 +280,8 @@ static void wait_for_room(struct sim_end *e)
 	app->wr_changed = e->tx_changed;
 	app->wr_until = UINT64_MAX;
 	app->wr = SIM_ON_TCP;
-	if (tx->path != XVMC_PATH_RING)
+	/* Records go first: then there is no room in TCP. */
+	if (tx->path != XVMC_PATH_RING || xvmc_conn_tx_pending(&e->c))
 		return;
 	if (!app->full_since)
 		app->full_since = s->now;

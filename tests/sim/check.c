@@ -117,8 +117,9 @@ void sim_check_end(struct sim_end *e, const char *what)
 		sim_count(s, SIM_C_RESIDUAL);
 	check_tx(e);
 	check_doubt(e);
-	if (e->c.rx.path == XVMC_PATH_RING && e->c.rx.eof && e->c.rx.in.len)
+	if (e->c.rx.eof && !e->was_eof && e->c.rx.path == XVMC_PATH_RING && e->c.rx.in.len)
 		sim_count(s, SIM_C_EOF_HALF);
+	e->was_eof = e->c.rx.eof;
 	if (s->plan.hostile)
 		return;
 	if (st->value[XVMC_S_REASON0 + XVMC_R_BAD_INDEX] ||

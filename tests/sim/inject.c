@@ -46,8 +46,8 @@ static void migrate(struct sim *s, const struct sim_fault *f)
 
 static uint64_t accepted(const struct conn_t *c)
 {
-	/* It may have died between publishing and counting. */
-	return c->tx.path == XVMC_PATH_RING ? c->tx.s.prod : c->tx.sent;
+	/* It may have died between copying, publishing and counting. */
+	return c->tx.path == XVMC_PATH_RING ? c->tx.s.s->prod : c->tx.sent;
 }
 
 static void kill_guest(struct sim *s, unsigned int guest)
@@ -266,7 +266,7 @@ void sim_inject_start(struct sim *s)
 	s->actor = NULL;
 	s->nested = false;
 	s->word_skip = s->no_memory = 0;
-	s->wait_step = 0;
+	s->wait_step = s->last_step = 0;
 	s->hv.hook = on_notify;
 	s->hv.hook_arg = s;
 	for (unsigned int i = 0; i < s->plan.nconns; i++) {
@@ -309,7 +309,7 @@ static bool in_moment(const struct sim_end *e, enum sim_moment when)
 
 static bool come(struct sim *s, const struct sim_fault *f)
 {
-	if (s->step < f->due)
+	if (s->step < s->last_step + f->gap)
 		return false;
 	if (!s->wait_step)
 		s->wait_step = s->step;
@@ -343,6 +343,7 @@ void sim_inject_due(struct sim *s)
 	    !come(s, &s->plan.fault[s->nfaults]))
 		return;
 	s->wait_step = 0;
+	s->last_step = s->step;
 	f = &s->plan.fault[s->nfaults++];
 	sim_hv_snapshot(&s->hv, (unsigned int)sim_below(&s->rng, SIM_GUESTS));
 	if (f->place == SIM_AT_STEP) {

@@ -7,11 +7,6 @@
 
 #include "sim.h"
 
-static bool in_calls(enum sim_fault_kind kind)
-{
-	return kind == SIM_F_MIGRATE || kind == SIM_F_KILL;
-}
-
 static enum sim_fault_kind draw_kind(struct sim_rng *rng)
 {
 	static const enum sim_fault_kind kinds[] = {
@@ -23,32 +18,51 @@ static enum sim_fault_kind draw_kind(struct sim_rng *rng)
 	return kinds[sim_below(rng, sizeof(kinds) / sizeof(kinds[0]))];
 }
 
+static void draw_fault(struct sim_plan *p, struct sim_rng *rng,
+		       struct sim_fault *f, uint64_t mean)
+{
+	f->gap = sim_below(rng, 2 * mean);
+	f->guest = p->hostile ? 0 : (unsigned int)sim_below(rng, SIM_GUESTS);
+	f->kind = draw_kind(rng);
+	if (sim_chance(rng, 700))
+		f->when = (enum sim_moment)sim_below(rng, SIM_MOMENTS);
+	if (f->kind == SIM_F_MIGRATE)
+		f->place = (enum sim_place)sim_below(rng, SIM_PLACES);
+	if (f->kind == SIM_F_DEMOTE && p->hostile)
+		f->kind = SIM_F_MIGRATE;
+}
+
+/* Somebody is killed, often soon after one of the two has moved. */
+static void draw_kill(struct sim_plan *p, struct sim_rng *rng)
+{
+	struct sim_fault *f = &p->fault[p->nfaults - 1];
+
+	f->kind = SIM_F_KILL;
+	f->guest = (unsigned int)sim_below(rng, SIM_GUESTS);
+	f->place = (enum sim_place)sim_below(rng, SIM_PLACES);
+	if (p->nfaults < 2 || !sim_chance(rng, 600))
+		return;
+	f->gap = sim_below(rng, 40);
+	if (sim_chance(rng, 500))
+		f->when = SIM_WHEN_ANY;
+	f--;
+	f->kind = SIM_F_MIGRATE;
+	f->place = SIM_AT_STEP;
+	f->when = sim_chance(rng, 500) ? SIM_WHEN_RING :
+					 (enum sim_moment)sim_below(rng, SIM_MOMENTS);
+}
+
 static void draw_faults(struct sim_plan *p, struct sim_rng *rng)
 {
-	uint64_t step = 0, mean = sim_range(rng, 20, 500);
-	bool kill = !p->hostile && !p->write_first && sim_chance(rng, 350);
+	uint64_t mean = sim_range(rng, 20, 500);
 
-	if (sim_chance(rng, 100))
+	if (sim_chance(rng, 50))
 		return;
 	p->nfaults = (unsigned int)sim_range(rng, 1, SIM_FAULTS);
-	for (unsigned int i = 0; i < p->nfaults; i++) {
-		struct sim_fault *f = &p->fault[i];
-
-		step += sim_below(rng, 2 * mean);
-		f->due = step;
-		f->guest = (unsigned int)sim_below(rng, SIM_GUESTS);
-		f->kind = draw_kind(rng);
-		if (p->hostile)
-			f->guest = 0;
-		if (kill && i == p->nfaults - 1)
-			f->kind = SIM_F_KILL;
-		if (sim_chance(rng, 600))
-			f->when = (enum sim_moment)sim_below(rng, SIM_MOMENTS);
-		if (in_calls(f->kind))
-			f->place = (enum sim_place)sim_below(rng, SIM_PLACES);
-		if (f->kind == SIM_F_DEMOTE && p->hostile)
-			f->kind = SIM_F_MIGRATE;
-	}
+	for (unsigned int i = 0; i < p->nfaults; i++)
+		draw_fault(p, rng, &p->fault[i], mean);
+	if (!p->hostile && !p->write_first && sim_chance(rng, 500))
+		draw_kill(p, rng);
 }
 
 static void draw_sizes(struct sim *s)

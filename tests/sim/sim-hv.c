@@ -17,7 +17,7 @@ static struct sim_dom *dom_of(struct xvmc_hv *hv)
 	return (struct sim_dom *)hv;
 }
 
-static void place(uint8_t *at, size_t npages, int fd, bool writable)
+void sim_hv_place(uint8_t *at, size_t npages, int fd, bool writable)
 {
 	int prot = writable ? PROT_READ | PROT_WRITE : PROT_READ;
 
@@ -27,7 +27,7 @@ static void place(uint8_t *at, size_t npages, int fd, bool writable)
 }
 
 /* Nothing behind it: whoever touches it after releasing it faults. */
-static void vacate(uint8_t *at)
+void sim_hv_vacate(uint8_t *at)
 {
 	if (mmap(at, SIM_REGION_LEN, PROT_NONE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
@@ -35,7 +35,7 @@ static void vacate(uint8_t *at)
 		abort();
 }
 
-static struct sim_region *region_new(struct sim_hv *w)
+struct sim_region *sim_hv_region(struct sim_hv *w)
 {
 	for (size_t i = 0; i < 2 * SIM_OBJECTS; i++) {
 		struct sim_region *reg = &w->region[i];
@@ -67,7 +67,7 @@ static unsigned int pages_granted(const struct sim_hv *w, unsigned int guest)
 	return n;
 }
 
-static unsigned int ports_used(const struct sim_hv *w, unsigned int guest)
+unsigned int sim_hv_ports(const struct sim_hv *w, unsigned int guest)
 {
 	unsigned int n = 0;
 
@@ -109,11 +109,11 @@ static int op_share(struct xvmc_hv *hv, xvmc_domid_t peer, size_t npages,
 	sh->peer = find_dom(w, d, peer);
 	sh->life = d->life;
 	sh->serial = ++w->next_serial;
-	sh->region = region_new(w);
+	sh->region = sim_hv_region(w);
 	sh->npages = npages;
 	sh->writable = writable;
 	sh->clear_byte = XVMC_HV_NO_CLEAR;
-	place(sh->addr, npages, sh->region->fd, true);
+	sim_hv_place(sh->addr, npages, sh->region->fd, true);
 	memset(sh->addr, 0, npages * XVMC_PAGE_SIZE);
 	memset(sh->older, 0, HALF);
 	for (size_t i = 0; i < npages; i++)
@@ -129,7 +129,7 @@ static void op_unshare(struct xvmc_hv *hv, struct xvmc_share *share)
 
 	if (!sh->used || sh->guest != dom_of(hv)->number)
 		abort();
-	vacate(sh->addr);
+	sim_hv_vacate(sh->addr);
 	sh->region->users--;
 	sh->used = false;
 	memset(share, 0, sizeof(*share));
@@ -198,17 +198,17 @@ static int op_map(struct xvmc_hv *hv, xvmc_domid_t peer, const xvmc_gref_t *gref
 	m->npages = n;
 	m->clear_byte = clear_byte;
 	m->writable = writable;
-	place(m->addr, n, m->region->fd, writable);
+	sim_hv_place(m->addr, n, m->region->fd, writable);
 	*ret_map = (struct xvmc_map){ .addr = m->addr, .npages = n,
 				      .writable = writable, .priv = m };
 	return 0;
 }
 
-static void unmap(struct sim_map *m)
+void sim_hv_unmap(struct sim_map *m)
 {
 	if (m->clear_byte != XVMC_HV_NO_CLEAR && !m->hole)
 		m->addr[m->clear_byte] = 0;
-	vacate(m->addr);
+	sim_hv_vacate(m->addr);
 	if (!m->hole)
 		m->region->users--;
 	m->used = false;
@@ -220,7 +220,7 @@ static void op_unmap(struct xvmc_hv *hv, struct xvmc_map *map)
 
 	if (!m->used || m->guest != dom_of(hv)->number)
 		abort();
-	unmap(m);
+	sim_hv_unmap(m);
 	memset(map, 0, sizeof(*map));
 }
 
@@ -228,7 +228,7 @@ static struct sim_chan *chan_new(struct sim_dom *d)
 {
 	struct sim_hv *w = d->world;
 
-	if (ports_used(w, d->number) >= d->ports_max)
+	if (sim_hv_ports(w, d->number) >= d->ports_max)
 		return NULL;
 	for (size_t i = 0; i < 2 * SIM_OBJECTS; i++) {
 		struct sim_chan *ch = &w->chan[i];
@@ -290,7 +290,7 @@ static int op_chan_bind(struct xvmc_hv *hv, xvmc_domid_t peer,
 	return 0;
 }
 
-static void chan_close(struct sim_chan *ch)
+void sim_hv_chan_close(struct sim_chan *ch)
 {
 	if (ch->other)
 		ch->other->other = NULL;
@@ -304,7 +304,7 @@ static void op_chan_close(struct xvmc_hv *hv, struct xvmc_chan *chan)
 
 	if (!ch->used || ch->guest != dom_of(hv)->number)
 		abort();
-	chan_close(ch);
+	sim_hv_chan_close(ch);
 	memset(chan, 0, sizeof(*chan));
 }
 
@@ -362,7 +362,7 @@ static int op_dispatch(struct xvmc_hv *hv)
 	return 0;
 }
 
-static const struct xvmc_hv_ops sim_hv_ops = {
+const struct xvmc_hv_ops sim_hv_ops = {
 	.name = "sim",
 	.close = op_close,
 	.abandon = op_close,
@@ -380,226 +380,3 @@ static const struct xvmc_hv_ops sim_hv_ops = {
 	.dispatch = op_dispatch,
 	.owner_clear = op_owner_clear,
 };
-
-static uint8_t *window(void)
-{
-	void *at = mmap(NULL, SIM_REGION_LEN, PROT_NONE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	return at == MAP_FAILED ? NULL : at;
-}
-
-int sim_hv_open(struct sim_hv *w)
-{
-	memset(w, 0, sizeof(*w));
-	for (size_t i = 0; i < 2 * SIM_OBJECTS; i++) {
-		w->region[i].fd = memfd_create("sim", MFD_CLOEXEC);
-		if (w->region[i].fd < 0 ||
-		    ftruncate(w->region[i].fd, SIM_REGION_LEN) < 0)
-			return -errno;
-	}
-	for (size_t i = 0; i < SIM_OBJECTS; i++) {
-		w->share[i].addr = window();
-		w->share[i].older = malloc(HALF);
-		w->map[i].addr = window();
-		if (!w->share[i].addr || !w->share[i].older || !w->map[i].addr)
-			return -ENOMEM;
-	}
-	return 0;
-}
-
-void sim_hv_shut(struct sim_hv *w)
-{
-	for (size_t i = 0; i < 2 * SIM_OBJECTS; i++)
-		close(w->region[i].fd);
-	for (size_t i = 0; i < SIM_OBJECTS; i++) {
-		munmap(w->share[i].addr, SIM_REGION_LEN);
-		munmap(w->map[i].addr, SIM_REGION_LEN);
-		free(w->share[i].older);
-	}
-}
-
-void sim_hv_reset(struct sim_hv *w, struct sim_rng *rng)
-{
-	for (unsigned int g = 0; g < SIM_GUESTS; g++) {
-		sim_hv_kill(w, g);
-		w->dom[g] = (struct sim_dom){ .hv.ops = &sim_hv_ops,
-					      .world = w,
-					      .number = g,
-					      .domid = g + 1,
-					      .incarnation = 1,
-					      .life = 1,
-					      .grants_max = 1000,
-					      .ports_max = 100 };
-	}
-	for (size_t i = 0; i < SIM_OBJECTS; i++)
-		if (w->dying[i].region)
-			tell(&w->dying[i]);
-	w->next_domid = SIM_GUESTS + 1;
-	w->next_serial = w->next_port = 0;
-	w->rng = rng;
-	w->lose = w->ack_old = 0;
-	w->allocs = w->fail_at = w->failed = w->lost = 0;
-	w->hook = NULL;
-	w->untold = false;
-}
-
-void sim_hv_snapshot(struct sim_hv *w, unsigned int guest)
-{
-	for (size_t i = 0; i < SIM_OBJECTS; i++) {
-		struct sim_share *sh = &w->share[i];
-
-		if (sh->used && sh->guest == guest && sh->writable &&
-		    sh->life == w->dom[guest].life)
-			memcpy(sh->older, sh->addr, HALF);
-	}
-}
-
-/* A hole: every byte 0xFF, and nobody hears of what is written. */
-static void cut_map(struct sim_map *m)
-{
-	int prot = m->writable ? PROT_READ | PROT_WRITE : PROT_READ;
-
-	if (m->hole)
-		return;
-	m->hole = true;
-	m->region->users--;
-	if (mmap(m->addr, SIM_REGION_LEN, PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
-		abort();
-	memset(m->addr, 0xff, m->npages * XVMC_PAGE_SIZE);
-	mprotect(m->addr, SIM_REGION_LEN, prot);
-}
-
-/* The owner goes on with a copy; the old memory is a zombie's. */
-static void cut_share(struct sim_hv *w, struct sim_share *sh)
-{
-	struct sim_region *old = sh->region;
-	uint64_t *announce;
-
-	if (old->users > 1) {
-		sh->region = region_new(w);
-		if (pwrite(sh->region->fd, sh->addr,
-			   sh->npages * XVMC_PAGE_SIZE, 0) !=
-		    (ssize_t)(sh->npages * XVMC_PAGE_SIZE))
-			abort();
-		place(sh->addr, sh->npages, sh->region->fd, true);
-		old->users--;
-	}
-	if (!sh->writable)
-		return;
-	/* Which words of the peer's came along is a matter of chance. */
-	for (size_t i = 0; i < HALF; i += sizeof(uint64_t))
-		if (sim_chance(w->rng, 700))
-			memcpy(sh->addr + i, sh->older + i, sizeof(uint64_t));
-	announce = (uint64_t *)(void *)(sh->addr +
-					offsetof(struct xvmc_rpage, announce));
-	if ((*announce & 3) == XVMC_ANN_ACKED && sim_chance(w->rng, w->ack_old))
-		*announce ^= XVMC_ANN_ACKED ^ XVMC_ANN_ANNOUNCED;
-}
-
-void sim_hv_migrate(struct sim_hv *w, unsigned int guest, unsigned int host)
-{
-	struct sim_dom *d = &w->dom[guest];
-
-	for (size_t i = 0; i < SIM_OBJECTS; i++) {
-		if (w->map[i].used && w->map[i].guest == guest)
-			cut_map(&w->map[i]);
-		if (w->share[i].used && w->share[i].guest == guest &&
-		    w->share[i].life == d->life)
-			cut_share(w, &w->share[i]);
-	}
-	d->life++;
-	d->incarnation++;
-	d->domid = w->next_domid++;
-	d->host = host;
-}
-
-static void tell(struct sim_dying *dy)
-{
-	const uint8_t zero = 0;
-
-	if (pwrite(dy->region->fd, &zero, 1, (off_t)dy->byte) != 1)
-		abort();
-	dy->region->users--;
-	dy->region = NULL;
-}
-
-/* The owner's process ends. If its guest has moved since, that says nothing
- * in the pages it left behind. */
-static void die(struct sim_hv *w, struct sim_share *sh)
-{
-	struct sim_dying *dy = &w->dying[sh - w->share];
-
-	vacate(sh->addr);
-	sh->used = false;
-	if (sh->clear_byte == XVMC_HV_NO_CLEAR) {
-		sh->region->users--;
-		return;
-	}
-	if (dy->region)
-		tell(dy);
-	*dy = (struct sim_dying){ .region = sh->region, .byte = sh->clear_byte };
-	if (w->rng && sim_chance(w->rng, 500))
-		dy->wait = (unsigned int)sim_below(w->rng, 50);
-	else
-		tell(dy);
-}
-
-void sim_hv_kill(struct sim_hv *w, unsigned int guest)
-{
-	for (size_t i = 0; i < SIM_OBJECTS; i++) {
-		if (w->map[i].used && w->map[i].guest == guest)
-			unmap(&w->map[i]);
-		if (w->share[i].used && w->share[i].guest == guest)
-			die(w, &w->share[i]);
-	}
-	for (size_t i = 0; i < 2 * SIM_OBJECTS; i++)
-		if (w->chan[i].used && w->chan[i].guest == guest)
-			chan_close(&w->chan[i]);
-}
-
-bool sim_hv_settle(struct sim_hv *w)
-{
-	bool waits = false;
-
-	for (size_t i = 0; i < SIM_OBJECTS; i++) {
-		struct sim_map *m = &w->map[i];
-
-		if (!m->used || !m->hole || !m->writable)
-			continue;
-		memset(m->addr, 0xff, 192);
-		memset(m->addr + HALF, 0xff, 128);
-	}
-	for (size_t i = 0; i < SIM_OBJECTS; i++) {
-		struct sim_dying *dy = &w->dying[i];
-
-		if (!dy->region)
-			continue;
-		if (dy->wait) {
-			dy->wait--;
-			waits = true;
-		} else {
-			tell(dy);
-		}
-	}
-	return waits;
-}
-
-unsigned int sim_hv_held(const struct sim_hv *w, unsigned int guest)
-{
-	unsigned int n = ports_used(w, guest);
-
-	for (size_t i = 0; i < SIM_OBJECTS; i++) {
-		n += w->share[i].used && w->share[i].guest == guest;
-		n += w->map[i].used && w->map[i].guest == guest;
-	}
-	return n;
-}
-
-bool sim_hv_zombie(const struct sim_hv *w, const struct xvmc_map *map)
-{
-	const struct sim_map *m = map->priv;
-
-	return !m->hole && m->owner_life != w->dom[m->owner].life;
-}

@@ -99,6 +99,18 @@ struct sim_hv {
 	void *hook_arg;
 };
 
+/* ---- between sim-hv.c and sim-fate.c ---- */
+
+extern const struct xvmc_hv_ops sim_hv_ops;
+void sim_hv_place(uint8_t *at, size_t npages, int fd, bool writable);
+void sim_hv_vacate(uint8_t *at);
+struct sim_region *sim_hv_region(struct sim_hv *w);
+void sim_hv_unmap(struct sim_map *m);
+void sim_hv_chan_close(struct sim_chan *ch);
+unsigned int sim_hv_ports(const struct sim_hv *w, unsigned int guest);
+
+/* ---- for the players ---- */
+
 /* Once per process: memory and address windows; -errno. */
 int sim_hv_open(struct sim_hv *w);
 void sim_hv_shut(struct sim_hv *w);

@@ -71,7 +71,7 @@ struct sim_fault {
 	enum sim_place place;
 	enum sim_moment when;
 	unsigned int guest;
-	uint64_t due; /* step */
+	uint64_t gap; /* steps since the last one */
 };
 
 /* The scenario, drawn from the seed before the first step. */
@@ -137,7 +137,7 @@ struct sim_end {
 	bool cut;       /* killed with a record or a replay on its way */
 	uint64_t truth; /* killed: bytes it had accepted */
 	uint64_t rx_changed, tx_changed; /* how often events said so */
-	bool was_announced, was_ring, ringed;
+	bool was_announced, was_ring, was_eof, ringed;
 	uint64_t was_expect;
 	struct sim_app app;
 	struct sim_svc svc;
@@ -221,7 +221,7 @@ struct sim {
 	unsigned int nfaults;   /* carried out so far */
 	const struct sim_fault *armed; /* waits for its place */
 	const struct sim_fault *late;  /* to be carried out after this step */
-	uint64_t armed_step, wait_step;
+	uint64_t armed_step, wait_step, last_step;
 	unsigned int word_skip; /* accesses until something comes in between */
 	struct sim_end *actor;  /* whose step it is */
 	bool nested;            /* a step inside another guest's step */

@@ -166,7 +166,7 @@ in_domain() { # DOMAIN plain|ring PROGRAM...
 free_port() {
 	"$tools/bench/xvmc-bench" serve >"$work/port" 2>/dev/null &
 	port_pid=$!
-	wait_for 10 grep -q '^listening' "$work/port" || die "no free port"
+	wait_for 10 grep -qs '^listening' "$work/port" || die "no free port"
 	end $port_pid
 	sed -n 's/^listening //p' "$work/port"
 }
