@@ -14,11 +14,37 @@
 #define RECV_ESCAPE (MSG_OOB | MSG_ERRQUEUE)
 #define SEND_ESCAPE (MSG_OOB | MSG_ZEROCOPY)
 
+/* MSG_TRUNC of a stream: the bytes are thrown away, the buffer may be NULL. */
+static ssize_t recv_discard(struct xvmc_endpoint *ep, int fd, const struct iovec *vec,
+			    size_t cnt, int flags, int *ret_msg_flags)
+{
+	size_t left = xvmc_iov_make(vec, cnt).left;
+	char sink[16384];
+	ssize_t sum = 0, r;
+
+	flags &= ~MSG_TRUNC;
+	do {
+		struct iovec to = { sink, left < sizeof(sink) ? left : sizeof(sink) };
+
+		r = xvmc_sock_recv(ep, fd, &to, 1, flags, ret_msg_flags);
+		if (r <= 0)
+			break;
+		sum += r;
+		left -= (size_t)r;
+		if (!(flags & MSG_WAITALL))
+			flags |= MSG_DONTWAIT;
+	} while (left && !(flags & MSG_PEEK));
+	return sum ? sum : r;
+}
+
 static ssize_t do_recv(struct xvmc_endpoint *ep, int fd, const struct iovec *vec,
 		       size_t cnt, int flags, int *ret_msg_flags)
 {
 	int saved = errno;
 
+	if (flags & MSG_TRUNC)
+		return give(recv_discard(ep, fd, vec, cnt, flags, ret_msg_flags),
+			    saved);
 	return give(xvmc_sock_recv(ep, fd, vec, cnt, flags, ret_msg_flags), saved);
 }
 

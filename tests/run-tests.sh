@@ -180,7 +180,7 @@ suite_stream() {
 }
 
 suite_conformance() {
-	"$root/tests/conformance/run-conformance.sh" "$build"
+	"$root/tests/conformance/run.sh" "$build"
 }
 
 suite_apps() {

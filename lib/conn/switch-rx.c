@@ -33,6 +33,13 @@ static ssize_t take_kernel(struct conn_t *c, const struct iovec *vec, size_t cnt
 	return r;
 }
 
+/* The kernel tells an error once: the reader shall hear it, when it comes. */
+static void rx_error(struct conn_t *c, int err)
+{
+	c->rx.err = err;
+	want(c, XVMC_EV_RX_CHANGED | XVMC_EV_CLOSED);
+}
+
 /*
  * The raw stream: bytes taken early, then the kernel's. A piece that is not
  * yet whole is taken off the kernel, so that the end of the stream behind it
@@ -49,6 +56,8 @@ static ssize_t raw_peek(struct conn_t *c, void *buf, size_t n, bool *ret_end)
 		struct iovec vec = { .iov_base = buf, .iov_len = n };
 
 		r = take_kernel(c, &vec, 1, true);
+		if (r < 0 && r != -EAGAIN)
+			rx_error(c, (int)r);
 		if (r == (ssize_t)n || r <= 0) {
 			*ret_end = r == 0;
 			return r;
@@ -67,6 +76,8 @@ static ssize_t raw_peek(struct conn_t *c, void *buf, size_t n, bool *ret_end)
 		rx->in.len += (size_t)r;
 	}
 	*ret_end = r == 0;
+	if (r < 0 && r != -EAGAIN)
+		rx_error(c, (int)r);
 	if (!rx->in.len) {
 		xvmc_bytes_free(&rx->in);
 		return r;
@@ -177,16 +188,15 @@ static int at_expected(struct conn_t *c)
 	struct conn_rx *rx = &c->rx;
 	struct xvmc_record rec;
 	bool end;
-	ssize_t n = raw_peek(c, &rec, sizeof(rec), &end);
 	size_t cmp;
+	ssize_t n;
 
+	if (rx->err)
+		return rx->err;
+	n = raw_peek(c, &rec, sizeof(rec), &end);
 	if (end && ring_holds_more(c)) {
 		drain_ring(c);
 		return 1;
-	}
-	if (n < 0 && n != -EAGAIN) {
-		rx->err = (int)n; /* told once: the reader shall hear it */
-		want(c, XVMC_EV_RX_CHANGED | XVMC_EV_CLOSED);
 	}
 	if (n <= 0)
 		return (int)n;
@@ -196,7 +206,7 @@ static int at_expected(struct conn_t *c)
 		return 0;
 	}
 	if ((size_t)n < sizeof(rec) && !end)
-		return -EAGAIN;
+		return rx->err ? rx->err : -EAGAIN;
 	if ((size_t)n < sizeof(rec)) {
 		/* A record cut short: the sender died while it wrote it, and
 		 * nothing goes into the ring before it is out. But so few may
@@ -228,13 +238,8 @@ static void read_record(struct conn_t *c)
 	bool end;
 	ssize_t n = raw_peek(c, &rec, sizeof(rec), &end);
 
-	if (n == -EAGAIN)
+	if (n < 0)
 		return;
-	if (n < 0) {
-		rx->err = (int)n;
-		want(c, XVMC_EV_RX_CHANGED | XVMC_EV_CLOSED);
-		return;
-	}
 	if ((size_t)n < sizeof(rec)) {
 		if (end) {
 			/* No record, or half of one: the sender has died. */

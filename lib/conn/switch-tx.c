@@ -195,13 +195,15 @@ void xvmc_conn_tx_abandon(struct conn_t *c, enum xvmc_reason why)
 
 	if (tx->announced)
 		xvmc_conn_tx_settle(c, 0, true);
-	tx->head_off = tx->head_len = 0;
-	tx->replay_pos = tx->replay_end;
-	if (tx->path == XVMC_PATH_RING)
-		xvmc_stat_add(c->stats, XVMC_S_REASON0 + why, 1);
-	tx->path = XVMC_PATH_TCP;
 	tx->reason = (uint8_t)why;
 	want(c, XVMC_EV_TX_CHANGED);
+	/* A replay that is on its way goes on: whoever closed may be reading
+	 * it, and would take half of one for our death. */
+	if (tx->path != XVMC_PATH_RING)
+		return;
+	xvmc_stat_add(c->stats, XVMC_S_REASON0 + why, 1);
+	tx->head_off = tx->head_len = 0;
+	tx->path = XVMC_PATH_TCP;
 }
 
 static ssize_t write_tcp(struct conn_t *c, struct xvmc_iov *it, int flags)

@@ -31,7 +31,8 @@ static bool close_regs(struct xvmc_endpoint *ep, int fd, bool last, bool escaped
 		if (reg->fd != fd && !last)
 			continue;
 		pthread_mutex_lock(&set->lock);
-		if (last || ep->inherited || (escaped && reg->managed)) {
+		if (last || ep->inherited || reg->parked ||
+		    (escaped && reg->managed)) {
 			if (reg->managed && reg->fd >= 0)
 				os_epoll_ctl(set->kfd, EPOLL_CTL_DEL, reg->fd, NULL);
 			epreg_drop(reg);

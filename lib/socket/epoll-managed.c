@@ -111,6 +111,22 @@ void epreg_cool(struct xvmc_epreg *reg)
 	reg->set->nhot--;
 }
 
+/* A hot member may be ready. Where somebody sleeps, or another epoll watches
+ * this one, it is looked at here, so that nobody is woken for nothing. */
+void epreg_news(struct xvmc_epreg *reg)
+{
+	struct xvmc_epset *set = reg->set;
+
+	if (!atomic_load(&set->sleepers) && !atomic_load(&set->watched))
+		return;
+	if (!xvmc_list_linked(&reg->hot_link))
+		return;
+	if (epreg_look(reg, true, false))
+		epset_wake(set);
+	else
+		epreg_cool(reg);
+}
+
 /* ---- bells ---- */
 
 static void remove_bells(struct xvmc_epreg *reg)
@@ -190,6 +206,23 @@ static void to_list(struct xvmc_epreg *reg, struct xvmc_list *head)
 	xvmc_list_add(head, &reg->set_link);
 }
 
+/* The bells may hold rings from before they were ours, and would make the
+ * epfd readable for nothing: take them now. */
+static void take_old_rings(struct xvmc_epset *set)
+{
+	struct epoll_event evs[EPREG_BELLS];
+	int n = os_epoll_pwait(set->inner, evs, EPREG_BELLS, 0, NULL);
+
+	for (int i = 0; i < n; i++) {
+		struct xvmc_epreg *reg = epreg_of(evs[i].data.u64);
+
+		if (reg && reg->kind == EPREG_ENDPOINT) {
+			epreg_heat(reg);
+			epreg_news(reg);
+		}
+	}
+}
+
 /* 0; -EAGAIN: the endpoint is not MANAGED; -EBADF, -ENOENT: the kernel has no
  * such registration (any more); -EMFILE ...: no means to wait for it. */
 int epreg_manage(struct xvmc_epreg *reg)
@@ -225,7 +258,8 @@ int epreg_manage(struct xvmc_epreg *reg)
 	reg->last_rx = reg->last_tx = 0;
 	reg->last_bits = 0;
 	epreg_heat(reg);
-	epset_wake(set);
+	epreg_news(reg);
+	take_old_rings(set);
 	return 0;
 }
 
@@ -311,7 +345,7 @@ static int heat_up(struct xvmc_epreg *reg)
 {
 	if (reg->managed) {
 		epreg_heat(reg);
-		epset_wake(reg->set);
+		epreg_news(reg);
 	}
 	return 0;
 }

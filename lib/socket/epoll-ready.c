@@ -57,12 +57,7 @@ static bool edge(struct xvmc_epreg *reg, short bits, uint64_t rx, uint64_t tx)
 	return fresh;
 }
 
-/*
- * The events of a managed registration to be reported now, 0 for none. arm:
- * then its bells will ring when that changes. set->lock held. tell: they will
- * be reported, note it.
- */
-static uint32_t look(struct xvmc_epreg *reg, bool arm, bool tell)
+uint32_t epreg_look(struct xvmc_epreg *reg, bool arm, bool tell)
 {
 	short want = epreg_wants(reg);
 	uint64_t rx, tx;
@@ -125,14 +120,15 @@ int epset_collect(struct xvmc_epset *set, struct epoll_event *evs, int max, bool
 		struct xvmc_epreg *reg = xvmc_list_entry(
 			set->hot.next, struct xvmc_epreg, hot_link);
 		bool last_try = arm || reg->misses >= MISSES_MAX;
-		uint32_t now = last_try || maybe(reg) ? look(reg, last_try, true) : 0;
+		uint32_t now = last_try || maybe(reg) ?
+				       epreg_look(reg, last_try, true) : 0;
 		uint8_t misses = reg->misses;
 
 		if (now) {
 			report(reg, now, &evs[n++]);
 			/* Others sleep on this set: the next edge is theirs. */
 			if (arm && (reg->events & EPOLLET) && !reg->fired &&
-			    !look(reg, true, false))
+			    !epreg_look(reg, true, false))
 				epreg_cool(reg);
 			continue;
 		}
@@ -179,13 +175,16 @@ bool epset_ready(struct xvmc_epset *set, bool arm)
 		struct xvmc_epreg *reg = xvmc_list_entry(
 			set->hot.next, struct xvmc_epreg, hot_link);
 
-		ready = look(reg, arm, false) != 0;
+		ready = epreg_look(reg, arm, false) != 0;
 		if (!ready) {
 			epreg_cool(reg);
 			if (!arm)
 				epreg_heat(reg);
 		}
 	}
+	/* Harvesting took what made the epfd readable for another epoll. */
+	if (ready && atomic_load(&set->watched))
+		epset_wake(set);
 	pthread_mutex_unlock(&set->lock);
 	return ready;
 }

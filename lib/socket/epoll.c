@@ -279,7 +279,7 @@ static void unpark(struct ctl *c, struct xvmc_epreg *reg)
 	reg->own_data = true;
 	reg->parked = false;
 	epreg_heat(reg);
-	epset_wake(c->set);
+	epreg_news(reg);
 	pthread_mutex_unlock(&c->set->lock);
 }
 
@@ -346,7 +346,7 @@ static int ep_mod(struct ctl *c)
 	if (reg->managed) {
 		reg->own_data = true;
 		epreg_heat(reg);
-		epset_wake(c->set);
+		epreg_news(reg);
 	} else {
 		/* Before the kernel's, which may fire at once. */
 		kev = epreg_kernel_event(reg);

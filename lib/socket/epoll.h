@@ -157,6 +157,7 @@ int epreg_manage(struct xvmc_epreg *reg);
 void epreg_unmanage(struct xvmc_epreg *reg, bool kernel_too);
 void epreg_heat(struct xvmc_epreg *reg);
 void epreg_cool(struct xvmc_epreg *reg);
+void epreg_news(struct xvmc_epreg *reg);
 /* Takes the registration off everything; the kernel's is the caller's. */
 void epreg_drop(struct xvmc_epreg *reg);
 /* Wakes whoever sleeps on the epfd, so that it looks at the hot list. */
@@ -167,6 +168,10 @@ void epset_wake(struct xvmc_epset *set);
 void epset_claim_severed(struct xvmc_epset *set);
 
 /* epoll-ready.c */
+/* The events of a managed registration to be reported now, 0 for none. arm:
+ * then its bells will ring when that changes. tell: they will be reported,
+ * note it. set->lock held. */
+uint32_t epreg_look(struct xvmc_epreg *reg, bool arm, bool tell);
 /* Reports what is ready of the hot members, at most max, looking at each
  * once. arm: those that are not ready are armed and leave the list, else
  * they stay for some waits more. set->lock held. */

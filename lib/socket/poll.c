@@ -144,6 +144,13 @@ static bool hold_bells(struct call *c)
 
 /* ---- looking ---- */
 
+static bool now_managed(const struct entry *e)
+{
+	/* A set that ever had a managed member: its inner instance may hold a
+	 * ring that means nothing any more. */
+	return e->ep ? xvmc_ep_managed(e->ep) : e->set->inner >= 0;
+}
+
 static void classify(struct call *c)
 {
 	c->nmanaged = 0;
@@ -154,8 +161,7 @@ static void classify(struct call *c)
 			xvmc_sock_inherited_use(e->ep);
 		if (e->set && atomic_load(&e->set->nsevered))
 			epset_claim_severed(e->set);
-		e->managed = e->ep ? xvmc_ep_managed(e->ep) :
-				     atomic_load(&e->set->nmanaged) != 0;
+		e->managed = now_managed(e);
 		c->nmanaged += e->managed;
 	}
 	c->kernel = c->others || c->nmanaged < c->nent;
@@ -229,6 +235,23 @@ static int ours_alone(struct call *c, int n)
 	return n;
 }
 
+/* What the kernel says of an epfd but for the bells, which are in there too:
+ * they ring for the switch as well, which means nothing to the program. */
+static short epset_kernel(struct xvmc_epset *set, struct pollfd p)
+{
+	static const struct timespec zero;
+	struct pollfd both[2] = { { .fd = p.fd, .events = p.events },
+				  { .fd = set->inner, .events = POLLIN } };
+
+	for (int i = 0; i < 100; i++) {
+		if (epset_ready(set, false) || os_ppoll(both, 2, &zero, NULL) < 1 ||
+		    !both[1].revents)
+			break;
+		both[0].revents = 0;
+	}
+	return both[0].revents;
+}
+
 /*
  * Puts the kernel's results (of build's set) together with ours, looking at
  * ours again. Returns how many are ready in all.
@@ -242,18 +265,9 @@ static int merge(struct call *c)
 
 		/* It became MANAGED meanwhile: what the kernel found readable
 		 * may have been a record of the switch. */
-		if (e->ep && xvmc_ep_managed(e->ep))
-			e->managed = true;
-		/* An epfd's kernel side may have been readable for nothing but
-		 * a bell, which look() takes: ask again. */
-		if (e->managed && e->set && c->kfds[e->at].revents) {
-			static const struct timespec zero;
-			struct pollfd p = c->fds[e->at];
-
-			look(c, false);
-			os_ppoll(&p, 1, &zero, NULL);
-			c->kfds[e->at].revents = p.revents;
-		}
+		e->managed = e->managed || now_managed(e);
+		if (e->managed && e->set && c->kfds[e->at].revents)
+			c->kfds[e->at].revents = epset_kernel(e->set, c->fds[e->at]);
 	}
 	look(c, false);
 	for (size_t i = 0; i < c->nent; i++) {
@@ -370,20 +384,12 @@ static int round_plain(struct call *c)
 	leave_doors(c);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < c->nent; i++) {
-		struct entry *e = &c->ent[i];
-
-		/* POLLOUT alone takes no gate. */
-		if (e->ep && xvmc_ep_managed(e->ep))
-			e->managed = true;
-		changed |= e->managed;
-	}
+	for (size_t i = 0; i < c->nent; i++)
+		changed |= now_managed(&c->ent[i]);
 	if (!changed)
 		return r;
-	/* What made it readable may have been a record of the switch. */
-	look(c, false);
-	for (nfds_t i = 0; i < c->n; i++)
-		n += c->fds[i].revents != 0;
+	memcpy(c->kfds, c->fds, c->n * sizeof(*c->kfds));
+	n = merge(c);
 	return n || r == 0 ? n : LOOK_AGAIN;
 }
 

@@ -25,7 +25,8 @@ int main(void)
 		conf_put(b, msg, sizeof(msg));
 		conf_get(a, msg, sizeof(msg));
 	} while (!warm_enough(a, ++trips, start));
-	epoll_wait(ep, &(struct epoll_event){ 0 }, 1, 0);
+	conf_watch(ep, EPOLL_CTL_MOD, a, EPOLLIN | EPOLLET, 1);
+	conf_silent(ep);
 	conf_put(b, "x", 1);
 	conf_epoll(ep, 1000);
 	conf_res("recv", recv(a, msg, 64, 0));

@@ -112,6 +112,8 @@ static void draw_app(struct sim_end *e, unsigned int ping)
 	app->total = sim_chance(&s->rng, 100) ? 0 : sim_size(&s->rng, 12 * ring);
 	if (sim_chance(&s->rng, 300))
 		app->total = sim_range(&s->rng, ring, 20 * ring);
+	if (app->total > 1000 * s->plan.sndbuf)
+		app->total = 1000 * s->plan.sndbuf;
 	app->window = UINT64_MAX / 4;
 	app->shuts_down = sim_chance(&s->rng, 400);
 	if (s->plan.write_first)

@@ -951,7 +951,7 @@ struct traffic {
 	struct world *w;
 	pthread_t thread;
 	atomic_bool stop;
-	unsigned int done, failed;
+	atomic_uint done, failed;
 };
 
 /* vm2's service thread: calls all the time, so that events come within. */
@@ -990,16 +990,15 @@ static void test_migrate_during_calls(void **state)
 {
 	struct world *w = *state;
 	struct traffic t = { .w = w };
-	int tool = agent_tool(&w->run);
+	int tool = agent_tool(&w->run), i = 0;
 
 	assert_int_equal(pthread_create(&t.thread, NULL, calls_over_and_over, &t), 0);
-	for (int i = 0; i < 300; i++)
+	for (; i < 300 || t.done < 20; i++)
 		assert_int_equal(agent_domop(tool, XVMC_AG_MIGRATE, "vm2", i % 2 ? "A" : "B", i % 3 == 0 ? XVMC_MIGRATE_PREPARED : XVMC_MIGRATE_UNPREPARED, 0), 0);
 	t.stop = true;
 	pthread_join(t.thread, NULL);
-	assert_true(t.done > 0);
 	assert_int_equal(t.failed, 0);
-	assert_int_equal(xvmc_hv_incarnation(w->hv[1]), 300);
+	assert_int_equal(xvmc_hv_incarnation(w->hv[1]), i);
 	close(tool);
 }
 

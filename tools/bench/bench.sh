@@ -175,7 +175,7 @@ esac
 
 # Bytes that have gone through rings so far.
 ring_bytes() {
-	"$xvmc" stat --json 2>/dev/null | tr ',{}' '[\n*]' >"$tmp/stat"
+	"$xvmc" stat --json 2>/dev/null | tr -d "\t " | tr ",{}" "[\n*]" >"$tmp/stat"
 	ring=$(number ring_tx_bytes "$tmp/stat")
 	echo "${ring:-0}"
 }
