@@ -60,7 +60,7 @@ struct xvmc_board {
 	uint32_t magic;
 	uint32_t version; /* XVMC_AGENT_VERSION */
 	uint32_t seq;
-	uint32_t xvmcd_pid; /* 0: it has ended; the next one may make a new board */
+	uint32_t xvmcd_pid; /* 0: it has ended properly */
 	uint32_t local; /* 1: the local backend; 0: Xen */
 	uint32_t next_domid; /* the next one to be given out */
 	uint32_t pad[10];

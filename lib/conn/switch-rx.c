@@ -268,10 +268,17 @@ static void read_record(struct conn_t *c)
 
 /*
  * The end of the TCP stream inside a replay: the sender died while it wrote
- * it. What is missing may still be in its ring; if not, it is provably gone.
+ * it. 0: what is missing we had before; 1: what is missing may still be in
+ * its ring; if not, it is provably gone.
  */
 static int cut_replay(struct conn_t *c)
 {
+	struct conn_rx *rx = &c->rx;
+
+	if (rx->pull <= rx->skip) {
+		rx->skip = rx->pull = 0;
+		return 0;
+	}
 	if (ring_holds_more(c)) {
 		drain_ring(c);
 		return 1;
@@ -299,6 +306,8 @@ static int discard(struct conn_t *c)
 			r = take_kernel(c, &vec, 1, false);
 			if (r == 0)
 				return cut_replay(c) < 0 ? -ECONNRESET : 0;
+			if (r < 0 && r != -EAGAIN)
+				rx_error(c, (int)r);
 			if (r < 0)
 				return (int)r;
 		}
@@ -312,8 +321,10 @@ static void pull(struct conn_t *c)
 {
 	struct conn_rx *rx = &c->rx;
 
-	if (discard(c) < 0 || rx->hand_over || rx->path == XVMC_PATH_RING)
+	if (discard(c) < 0 || rx->path == XVMC_PATH_RING)
 		return;
+	if (rx->hand_over) /* from here on they are the kernel's like any other */
+		rx->pull = 0;
 	while (rx->pull && !rx->err) {
 		size_t n = rx->pull < PULL_PIECE ? rx->pull : PULL_PIECE;
 		struct iovec vec = { .iov_base = xvmc_bytes_room(&rx->in, n),
@@ -328,7 +339,7 @@ static void pull(struct conn_t *c)
 			return;
 		}
 		if (r < 0 && r != -EAGAIN)
-			rx->err = (int)r;
+			rx_error(c, (int)r);
 		if (r <= 0) {
 			if (!rx->in.len)
 				xvmc_bytes_free(&rx->in);
@@ -493,7 +504,10 @@ ssize_t xvmc_conn_rx_took(struct conn_t *c, const struct iovec *vec, size_t cnt,
 	size_t keep = n, over;
 	uint8_t *p;
 
-	if (rx->expect != XVMC_POS_NONE && n > rx->expect - rx->rcvd)
+	/* What is not the application's: records, and what follows them. */
+	if (rx->path == XVMC_PATH_RING)
+		keep = 0;
+	else if (rx->expect != XVMC_POS_NONE && n > rx->expect - rx->rcvd)
 		keep = rx->expect - rx->rcvd;
 	rx->rcvd += keep;
 	xvmc_stat_add(c->stats, XVMC_S_TCP_RX_BYTES, keep);

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -16,7 +17,7 @@
 #include "base/os.h"
 
 #define WAIT_NS 2000000000u
-#define RETRY_NS 50000000u
+#define RETRY_NS 1000000000u /* after one that hung */
 
 static void close_fds(const int *fds, unsigned int nfds)
 {
@@ -59,13 +60,48 @@ static int send_within(int sock, const void *msg, int fd, uint64_t deadline)
 	}
 }
 
+static int await(struct local_hv *lh, int fd)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+
+	return os_epoll_ctl(lh->wait_fd, EPOLL_CTL_ADD, fd, &ev);
+}
+
+/* wait_fd shall be readable when a new xvmcd gives its socket the name; it
+ * renames it into place. Without that, the next call finds it. */
+static void look_out(struct local_hv *lh)
+{
+	int fd;
+
+	if (lh->look_fd >= 0)
+		return;
+	fd = (int)OS1(SYS_inotify_init1, IN_CLOEXEC | IN_NONBLOCK);
+	if (fd >= 0)
+		fd = xvmc_os_high_fd(fd);
+	if (fd < 0)
+		return;
+	if (OS3(SYS_inotify_add_watch, fd, lh->dir, IN_MOVED_TO) < 0 ||
+	    await(lh, fd) < 0)
+		os_close(fd);
+	else
+		lh->look_fd = fd;
+}
+
+static void look_no_more(struct local_hv *lh)
+{
+	if (lh->look_fd >= 0)
+		os_close(lh->look_fd);
+	lh->look_fd = -1;
+}
+
 void local_disconnect(struct local_hv *lh)
 {
 	if (lh->sock >= 0)
 		os_close(lh->sock); /* leaves wait_fd's set by itself */
 	lh->sock = -1;
 	lh->overdue = 0;
-	lh->retry_at = os_now_ns() + RETRY_NS;
+	if (lh->life > 0)
+		look_out(lh);
 }
 
 void local_tell(struct local_hv *lh, uint16_t type, uint32_t number)
@@ -291,6 +327,8 @@ static int hello(struct local_hv *lh)
 	rc = send_within(lh->sock, &msg, -1, deadline);
 	if (rc == 0)
 		rc = answer(lh, lh->serial, deadline, &p, fds, &nfds);
+	if (rc == -ETIMEDOUT)
+		lh->retry_at = os_now_ns() + RETRY_NS;
 	if (rc < 0)
 		return -EIO;
 	if (p.hdr.type != XVMC_LW_WELCOME) {
@@ -338,14 +376,35 @@ static int open_socket(const char *dir)
 	return sock;
 }
 
+/* Another xvmcd knows nothing of our grants. Those with a byte to clear at our
+ * end are granted again, so that somebody sees to it; peers that have them
+ * mapped do not notice. */
+static void grant_again(struct local_hv *lh)
+{
+	struct xvmc_list *it, *tmp;
+
+	xvmc_list_each(it, tmp, &lh->shares) {
+		struct local_share *share = xvmc_list_entry(it, struct local_share, node);
+
+		if (share->cut || !share->clear || share->life == lh->life)
+			continue;
+		if (lh->sock < 0 || local_grant(lh, share) < 0)
+			return;
+		local_tell_at(lh, XVMC_LW_OWNER_CLEAR, share->gref,
+			      (uint32_t)share->clear_byte);
+	}
+}
+
 int local_connect(struct local_hv *lh)
 {
-	struct epoll_event ev = { .events = EPOLLIN };
+	char events[512];
 	int rc;
 
-	if (lh->life > 0 && os_now_ns() < lh->retry_at)
+	if (lh->look_fd >= 0)
+		os_read(lh->look_fd, events, sizeof(events)); /* said once */
+	if (lh->retry_at != 0 && os_now_ns() < lh->retry_at)
 		return -EIO;
-	lh->retry_at = os_now_ns() + RETRY_NS;
+	lh->retry_at = 0;
 	lh->sock = open_socket(lh->dir);
 	if (lh->sock < 0) {
 		rc = lh->sock;
@@ -354,10 +413,14 @@ int local_connect(struct local_hv *lh)
 	}
 	rc = hello(lh);
 	if (rc == 0)
-		rc = os_epoll_ctl(lh->wait_fd, EPOLL_CTL_ADD, lh->sock, &ev);
-	if (rc < 0)
+		rc = await(lh, lh->sock);
+	if (rc < 0) {
 		local_disconnect(lh);
-	return rc;
+		return rc;
+	}
+	look_no_more(lh);
+	grant_again(lh);
+	return 0;
 }
 
 /* Ready for a call: connected, and not behind with an earlier one. */
@@ -442,5 +505,24 @@ int local_call(struct local_hv *lh, void *msg, int fd,
 		return rc;
 	}
 	*ret_reply = p.reply;
+	return 0;
+}
+
+int local_grant(struct local_hv *lh, struct local_share *share)
+{
+	struct xvmc_lw_call msg = {
+		.hdr = { .type = XVMC_LW_GRANT, .len = sizeof(msg) },
+		.peer = share->peer,
+		.npages = (uint32_t)share->npages,
+		.writable = share->writable,
+	};
+	struct xvmc_lw_reply reply;
+	int rc;
+
+	rc = local_call(lh, &msg, share->fd, &reply, 0, NULL);
+	if (rc < 0)
+		return rc;
+	share->gref = reply.number;
+	share->life = lh->life;
 	return 0;
 }

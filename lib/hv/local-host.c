@@ -68,6 +68,7 @@ struct xvmc_lh {
 	uint32_t nhosts;
 	uint32_t next_domid;
 	uint32_t next[KINDS];
+	uint32_t ngrants; /* never more than there are numbers */
 	struct xvmc_list bucket[BUCKETS];
 };
 
@@ -131,7 +132,7 @@ static void memory_put(struct memory *memory)
 	free(memory);
 }
 
-static void grant_free(struct grant *grant, bool clear)
+static void grant_free(struct xvmc_lh *lh, struct grant *grant, bool clear)
 {
 	const char zero = 0;
 
@@ -139,6 +140,7 @@ static void grant_free(struct grant *grant, bool clear)
 		OS4(SYS_pwrite64, grant->memory->fd, &zero, 1, grant->clear_at);
 	obj_del(&grant->obj);
 	grant->obj.client->dom->ngrants -= grant->npages;
+	lh->ngrants--;
 	memory_put(grant->memory);
 	free(grant);
 }
@@ -165,12 +167,13 @@ static void port_free(struct port *port)
 	free(port);
 }
 
-static void client_drop(struct xvmc_lh_client *client, bool clear)
+static void client_drop(struct xvmc_lh *lh, struct xvmc_lh_client *client,
+			bool clear)
 {
 	struct xvmc_list *it, *tmp;
 
 	xvmc_list_each(it, tmp, &client->grants)
-		grant_free(xvmc_list_entry(it, struct grant, obj.node), clear);
+		grant_free(lh, xvmc_list_entry(it, struct grant, obj.node), clear);
 	xvmc_list_each(it, tmp, &client->maps)
 		map_free(xvmc_list_entry(it, struct map, obj.node), clear);
 	xvmc_list_each(it, tmp, &client->ports)
@@ -326,11 +329,6 @@ struct xvmc_lh_dom *xvmc_lh_dom_by_slot(struct xvmc_lh *lh, uint32_t slot)
 	return slot < XVMC_BOARD_DOMS ? lh->slot[slot] : NULL;
 }
 
-struct xvmc_list *xvmc_lh_doms(struct xvmc_lh *lh)
-{
-	return &lh->doms;
-}
-
 uint32_t xvmc_lh_next_domid(const struct xvmc_lh *lh)
 {
 	return lh->next_domid;
@@ -374,7 +372,7 @@ void xvmc_lh_dom_move(struct xvmc_lh *lh, struct xvmc_lh_dom *dom,
 	struct xvmc_list *it, *tmp;
 
 	xvmc_list_each(it, tmp, &dom->clients)
-		client_drop(xvmc_list_entry(it, struct xvmc_lh_client, node), false);
+		client_drop(lh, xvmc_list_entry(it, struct xvmc_lh_client, node), false);
 	dom->incarnation++;
 	dom->domid = lh->next_domid++;
 	dom->host = host;
@@ -417,7 +415,7 @@ void xvmc_lh_client_init(struct xvmc_lh_client *client,
 
 void xvmc_lh_client_end(struct xvmc_lh *lh, struct xvmc_lh_client *client)
 {
-	client_drop(client, true);
+	client_drop(lh, client, true);
 	xvmc_list_del(&client->node);
 	xvmc_lh_dom_unuse(lh, client->dom);
 }
@@ -447,7 +445,7 @@ int xvmc_lh_grant(struct xvmc_lh *lh, struct xvmc_lh_client *client,
 		return -EINVAL;
 	if (!neighbour(lh, client, peer))
 		return -ENOENT;
-	if (npages > lh->limits.max_grants - dom->ngrants)
+	if (npages > lh->limits.max_grants - dom->ngrants || lh->ngrants == GRANT_MAX)
 		return -ENOSPC;
 	grant = calloc(1, sizeof(*grant));
 	memory = calloc(1, sizeof(*memory));
@@ -465,6 +463,7 @@ int xvmc_lh_grant(struct xvmc_lh *lh, struct xvmc_lh_client *client,
 	grant->writable = writable;
 	obj_add(lh, &grant->obj, GRANT, client, &client->grants);
 	dom->ngrants += npages;
+	lh->ngrants++;
 	*ret_gref = grant->obj.number << GREF_SHIFT;
 	return 0;
 }
@@ -476,7 +475,7 @@ int xvmc_lh_ungrant(struct xvmc_lh *lh, struct xvmc_lh_client *client,
 
 	if (!grant)
 		return -ENOENT;
-	grant_free(grant, false);
+	grant_free(lh, grant, false);
 	return 0;
 }
 

@@ -89,9 +89,6 @@ int xvmc_lh_dom_recover(struct xvmc_lh *lh, uint32_t slot,
 struct xvmc_lh_dom *xvmc_lh_dom_by_name(struct xvmc_lh *lh, const char *name);
 struct xvmc_lh_dom *xvmc_lh_dom_by_slot(struct xvmc_lh *lh, uint32_t slot);
 
-/* All domains: xvmc_list_each over struct xvmc_lh_dom.node. */
-struct xvmc_list *xvmc_lh_doms(struct xvmc_lh *lh);
-
 /* The next domid to be given out; it never goes back. */
 uint32_t xvmc_lh_next_domid(const struct xvmc_lh *lh);
 void xvmc_lh_skip_domids(struct xvmc_lh *lh, uint32_t next_domid);

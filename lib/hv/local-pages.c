@@ -22,16 +22,27 @@ static int memory_error(int rc)
 	return rc == -ENFILE ? -EMFILE : rc == -ENOMEM ? -ENOSPC : rc;
 }
 
-static void *map_memory(void *at, size_t len, int prot, int flags, int fd,
-			size_t offset)
+/* A child has no use for these mappings, and would keep the peer of a dead
+ * parent waiting. */
+static void *map_memory(size_t len, int prot, int fd, size_t offset)
 {
-	void *addr = mmap(at, len, prot, flags, fd, (off_t)offset);
+	void *addr = mmap(NULL, len, prot, MAP_SHARED, fd, (off_t)offset);
 
-	/* A child has no use for it, and would keep a dead parent's peer
-	 * waiting. */
 	if (addr != MAP_FAILED)
 		madvise(addr, len, MADV_DONTFORK);
 	return addr;
+}
+
+/* Puts a private mapping of fd in a mapping's place: for every other thread
+ * at once, which to a race detector must not look like a write of ours. */
+static int replace_memory(void *addr, size_t len, int prot, int fd)
+{
+	long rc = OS6(SYS_mmap, addr, len, prot, MAP_PRIVATE | MAP_FIXED, fd, 0);
+
+	if (rc < 0 && rc > -4096)
+		return (int)rc;
+	madvise(addr, len, MADV_DONTFORK);
+	return 0;
 }
 
 /* A memfd of its own, with memory behind every page. */
@@ -92,8 +103,7 @@ int local_share_new(size_t npages, bool writable,
 	} else {
 		seals |= F_SEAL_FUTURE_WRITE; /* our own mapping stays */
 	}
-	share->addr = map_memory(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED,
-				 share->fd, 0);
+	share->addr = map_memory(len, PROT_READ | PROT_WRITE, share->fd, 0);
 	if (share->addr == MAP_FAILED)
 		goto fail;
 	rc = os_fcntl(share->fd, F_ADD_SEALS, seals);
@@ -135,9 +145,8 @@ int local_map_new(int fd, size_t offset, size_t npages, bool writable,
 		goto out;
 	map->npages = npages;
 	map->writable = writable;
-	map->addr = map_memory(NULL, len,
-			       writable ? PROT_READ | PROT_WRITE : PROT_READ,
-			       MAP_SHARED, fd, offset * XVMC_PAGE_SIZE);
+	map->addr = map_memory(len, writable ? PROT_READ | PROT_WRITE : PROT_READ,
+			       fd, offset * XVMC_PAGE_SIZE);
 	if (map->addr == MAP_FAILED) {
 		free(map);
 		goto out;
@@ -189,12 +198,11 @@ void local_snapshot(struct local_hv *lh)
  */
 static void cut_share(struct local_share *share)
 {
-	void *addr = map_memory(share->addr, share->npages * XVMC_PAGE_SIZE,
-				PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED,
-				share->fd, 0);
+	int rc = replace_memory(share->addr, share->npages * XVMC_PAGE_SIZE,
+				PROT_READ | PROT_WRITE, share->fd);
 
 	share->cut = true;
-	if (addr == MAP_FAILED || !share->writable)
+	if (rc < 0 || !share->writable)
 		return;
 	/* The first word written gives each page a copy of its own, as it is
 	 * at that moment; the owner never writes to a first half. */
@@ -206,9 +214,8 @@ static void cut_share(struct local_share *share)
 static void cut_map(struct local_map *map, int ff_fd)
 {
 	map->cut = true;
-	map_memory(map->addr, map->npages * XVMC_PAGE_SIZE,
-		   map->writable ? PROT_READ | PROT_WRITE : PROT_READ,
-		   MAP_PRIVATE | MAP_FIXED, ff_fd, 0);
+	replace_memory(map->addr, map->npages * XVMC_PAGE_SIZE,
+		       map->writable ? PROT_READ | PROT_WRITE : PROT_READ, ff_fd);
 }
 
 void local_cut(struct local_hv *lh)

@@ -6,8 +6,8 @@
  * never touches xvmcd.
  *
  * Threads, fork, exec, migration: as hv.h says. When xvmcd ends, the handle
- * goes on with what it has; any later call, xvmc_hv_dispatch included, tries
- * to reach the one that took its place.
+ * goes on with what it has; xvmc_hv_event_fd is readable when another one
+ * takes its place, and any later call tries to reach it.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -62,29 +62,21 @@ static int local_share(struct xvmc_hv *hv, xvmc_domid_t peer, size_t npages,
 		       xvmc_gref_t *ret_grefs)
 {
 	struct local_hv *lh = local(hv);
-	struct xvmc_lw_call msg = {
-		.hdr = { .type = XVMC_LW_GRANT, .len = sizeof(msg) },
-		.peer = peer,
-		.npages = (uint32_t)npages,
-		.writable = writable,
-	};
 	struct local_share *share;
-	struct xvmc_lw_reply reply;
 	int rc;
 
 	rc = local_share_new(npages, writable, &share);
 	if (rc < 0)
 		return rc;
-	rc = local_call(lh, &msg, share->fd, &reply, 0, NULL);
+	share->peer = peer;
+	rc = local_grant(lh, share);
 	if (rc < 0) {
 		local_share_free(share);
 		return rc;
 	}
-	share->gref = reply.number;
-	share->life = lh->life;
 	xvmc_list_add(&lh->shares, &share->node);
 	for (size_t i = 0; i < npages; i++)
-		ret_grefs[i] = reply.number + (uint32_t)i;
+		ret_grefs[i] = share->gref + (uint32_t)i;
 	*ret_share = (struct xvmc_share){ .addr = share->addr,
 					  .npages = npages,
 					  .writable = writable,
@@ -114,6 +106,8 @@ static int local_owner_clear(struct xvmc_hv *hv, struct xvmc_share *handle,
 		return -EINVAL;
 	if (!known(lh, share->life) || share->cut)
 		return -EIO;
+	share->clear = true;
+	share->clear_byte = byte;
 	local_tell_at(lh, XVMC_LW_OWNER_CLEAR, share->gref, (uint32_t)byte);
 	return 0;
 }
@@ -275,13 +269,10 @@ static int local_dispatch(struct xvmc_hv *hv)
 {
 	struct local_hv *lh = local(hv);
 
-	if (lh->sock < 0) {
-		int rc = local_connect(lh);
+	int rc = lh->sock < 0 ? -EIO : local_drain(lh);
 
-		if (rc < 0)
-			return rc;
-	}
-	return local_drain(lh);
+	/* The new one may have come before we looked out for it. */
+	return rc == -EIO && local_connect(lh) == 0 ? local_drain(lh) : rc;
 }
 
 /* Descriptors and memory of the handle itself. */
@@ -291,6 +282,8 @@ static void release(struct local_hv *lh)
 		os_close(lh->sock);
 	if (lh->wait_fd >= 0)
 		os_close(lh->wait_fd);
+	if (lh->look_fd >= 0)
+		os_close(lh->look_fd);
 	if (lh->ff_fd >= 0)
 		os_close(lh->ff_fd);
 	if (lh->board)
@@ -368,7 +361,7 @@ int xvmc_hv_open_local(const struct xvmc_hv_local_spec *spec,
 	if (!lh)
 		return -ENOMEM;
 	lh->hv.ops = &local_ops;
-	lh->sock = lh->wait_fd = lh->ff_fd = -1;
+	lh->sock = lh->wait_fd = lh->look_fd = lh->ff_fd = -1;
 	xvmc_list_init(&lh->shares);
 	xvmc_list_init(&lh->maps);
 	xvmc_list_init(&lh->chans);

@@ -27,8 +27,11 @@ struct local_share {
 	bool writable;
 	bool cut; /* a migration made it ours alone */
 	int fd;   /* kept: a private copy of it takes its place in a cut */
+	uint32_t peer;
 	uint32_t gref;
 	uint32_t life; /* the connection that knows the grant */
+	bool clear;    /* xvmcd clears a byte when we end ... */
+	size_t clear_byte; /* ... this one */
 	char *older;   /* writable: first halves as they were */
 };
 
@@ -59,6 +62,7 @@ struct local_hv {
 	char domain[XVMC_NAME_MAX];
 	int sock;    /* to xvmcd, -1: gone */
 	int wait_fd; /* an epoll instance with sock in it: outlives sock */
+	int look_fd; /* while sock is gone: tells when there is another */
 	int ff_fd;   /* pages of 0xFF */
 	struct xvmc_board *board;
 	dev_t board_dev;
@@ -69,7 +73,7 @@ struct local_hv {
 	uint32_t serial;   /* of the last call */
 	uint32_t overdue;  /* a call that was not answered in time, or 0 */
 	uint16_t overdue_type;
-	uint64_t retry_at; /* not before: try to reach xvmcd again */
+	uint64_t retry_at; /* xvmcd hangs: no new connection before */
 	struct xvmc_list shares, maps, chans;
 };
 
@@ -90,6 +94,9 @@ void local_disconnect(struct local_hv *lh);
 int local_call(struct local_hv *lh, void *msg, int fd,
 	       struct xvmc_lw_reply *ret_reply, unsigned int nfds,
 	       int *ret_fds);
+
+/* Has the share granted to its peer by the present xvmcd. */
+int local_grant(struct local_hv *lh, struct local_share *share);
 
 /* Sends a message that is not answered; lost if it cannot be sent. */
 void local_tell(struct local_hv *lh, uint16_t type, uint32_t number);

@@ -137,7 +137,7 @@ static void drive_rx(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 		r = try_ack(ep);
 		if (r == -EBADMSG)
 			drive_leave(sv, ep, XVMC_R_COUNT_MISMATCH, true);
-		if (r > 0)
+		if (r > 0 && !sleepers)
 			xvmc_conn_rx_pump(c);
 	}
 }

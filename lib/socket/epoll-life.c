@@ -15,8 +15,8 @@
  * closed, not when this number is. The last one: our own duplicate of the
  * socket may outlive it, so a registration that is with us is removed here;
  * one that is with the kernel the kernel removes. Not the last one: it lives
- * on under a number that cannot be named any more, so neither can it ever be
- * handed over: the connection leaves the ring first, for good.
+ * on (epreg_rekey). Where there is no descriptor left for that, the connection
+ * goes to TCP for good, and the registration is the kernel's alone.
  */
 static bool close_regs(struct xvmc_endpoint *ep, int fd, bool last, bool escaped)
 {
@@ -37,7 +37,7 @@ static bool close_regs(struct xvmc_endpoint *ep, int fd, bool last, bool escaped
 				os_epoll_ctl(set->kfd, EPOLL_CTL_DEL, reg->fd, NULL);
 			epreg_drop(reg);
 		} else if (!escaped && atomic_load(&ep->state) != XVMC_EP_PINNED) {
-			survivors = true;
+			survivors |= epreg_rekey(reg) < 0;
 		} else if (reg->events & EPOLLONESHOT) {
 			reg->fd = -1; /* stays, to translate our data */
 		} else {
@@ -173,6 +173,10 @@ static void restore(struct xvmc_epset *set, struct xvmc_endpoint *ep)
 
 		if (reg->set != set || !reg->severed)
 			continue;
+		if (reg->parked) {
+			epreg_drop(reg);
+			continue;
+		}
 		reg->severed = false;
 		atomic_fetch_sub(&set->nsevered, 1);
 		reg->own_data = (reg->events & EPOLLONESHOT) != 0;

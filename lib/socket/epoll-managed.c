@@ -293,9 +293,39 @@ void epreg_drop(struct xvmc_epreg *reg)
 	epreg_unmanage(reg, false);
 	if (reg->severed)
 		atomic_fetch_sub(&set->nsevered, 1);
+	if (reg->own_fd)
+		os_close(reg->fd);
 	xvmc_list_del(&reg->ep_link);
 	xvmc_list_del(&reg->set_link);
 	epreg_free(set->ctx->epolls, reg);
+}
+
+/*
+ * To the kernel a registration is a file and a number, and nobody can name it
+ * any more once the number is closed: neither the program nor we, who have to
+ * hand it over and back. So it goes on under a duplicate of our own, which
+ * lives as long as the program has any number of the connection.
+ */
+int epreg_rekey(struct xvmc_epreg *reg)
+{
+	struct xvmc_epset *set = reg->set;
+	struct epoll_event kev = epreg_kernel_event(reg);
+	int fd, r = set->kfd < 0 ? open_kernel(set) : 0;
+
+	if (r < 0)
+		return r;
+	fd = xvmc_os_high_fd(os_fcntl(reg->fd, F_DUPFD_CLOEXEC, 0));
+	if (fd < 0)
+		return fd;
+	r = os_epoll_ctl(set->kfd, EPOLL_CTL_ADD, fd, &kev);
+	if (r < 0) {
+		os_close(fd);
+		return r;
+	}
+	os_epoll_ctl(set->kfd, EPOLL_CTL_DEL, reg->fd, NULL);
+	reg->fd = fd;
+	reg->own_fd = true;
+	return 0;
 }
 
 /* ---- what the service thread says ---- */
@@ -325,9 +355,7 @@ static int take_over(struct xvmc_epreg *reg)
 {
 	int r;
 
-	if (reg->fd < 0)
-		return 0;
-	r = epreg_manage(reg);
+	r = reg->fd < 0 ? 0 : epreg_manage(reg);
 	if (r == -ENOENT || r == -EBADF) {
 		epreg_drop(reg); /* a stale note */
 		r = 0;

@@ -50,6 +50,7 @@ struct xvmc_epreg {
 	bool parked : 1;   /* managed, but deleted by the application: it may come
 			* back, and spares the kernel both calls */
 	bool severed : 1;  /* forked: quiet in the kernel on the parent's behalf */
+	bool own_fd : 1;   /* fd is a duplicate of ours, see epreg_rekey */
 	uint8_t misses; /* looked at in vain so often since it was hot */
 	uint8_t nbells;
 	uint32_t events; /* the application's */
@@ -158,6 +159,8 @@ void epreg_unmanage(struct xvmc_epreg *reg, bool kernel_too);
 void epreg_heat(struct xvmc_epreg *reg);
 void epreg_cool(struct xvmc_epreg *reg);
 void epreg_news(struct xvmc_epreg *reg);
+/* The number it was made with is about to be closed, the connection not. */
+int epreg_rekey(struct xvmc_epreg *reg);
 /* Takes the registration off everything; the kernel's is the caller's. */
 void epreg_drop(struct xvmc_epreg *reg);
 /* Wakes whoever sleeps on the epfd, so that it looks at the hot list. */

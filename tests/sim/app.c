@@ -24,6 +24,44 @@ static uint64_t wr_bell(const struct sim_end *e)
 	return bell_of(&e->c.tx.chan, e->c.tx.have_chan);
 }
 
+static bool in_hole(const struct sim_end *e)
+{
+	return e->c.rx.attached &&
+	       ((const struct sim_map *)e->c.rx.map_sd.priv)->hole;
+}
+
+/* Only where a doorbell cannot have been missed for good reasons. */
+static bool bells_work(const struct sim_end *e)
+{
+	return !e->sim->nested && !e->sim->plan.lose && !e->peer->killed &&
+	       !e->peer->closed && !e->sim->plan.hostile;
+}
+
+/* The reader sleeps on its ring. Then there must be nothing to read. */
+static void check_rd_sleep(const struct sim_end *e)
+{
+	const struct conn_rx *rx = &e->c.rx;
+
+	if (!bells_work(e) || !rx->attached || in_hole(e) ||
+	    sim_hv_zombie(&e->sim->hv, &rx->map_sd))
+		return;
+	if (rx->r.r->data_at && rx->r.s->prod >= rx->r.r->data_at)
+		sim_fail(e->sim, "end %u: a reader sleeps over its bytes", e->guest);
+}
+
+/* The writer sleeps on its ring. Then there must be no room. */
+static void check_wr_sleep(const struct sim_end *e)
+{
+	const struct conn_tx *tx = &e->c.tx;
+	const struct sim_share *sh = tx->share_r.priv;
+
+	if (!bells_work(e) || tx->path != XVMC_PATH_RING ||
+	    sh->life != sim_dom(e)->life || in_hole(e->peer))
+		return;
+	if (tx->s.s->room_at && tx->s.r->cons >= tx->s.s->room_at)
+		sim_fail(e->sim, "end %u: a writer sleeps over its room", e->guest);
+}
+
 /* Cuts a buffer into pieces, for calls with several. */
 static size_t cut(struct sim *s, uint8_t *buf, size_t n, struct iovec vec[4])
 {
@@ -60,8 +98,12 @@ static bool rd_awake(const struct sim_end *e)
 		return true;
 	if (app->rd == SIM_IN_KERNEL)
 		return false;
-	return rd_bell(e) != app->rd_bell || e->rx_changed != app->rd_changed ||
-	       now >= app->rd_until;
+	if (rd_bell(e) != app->rd_bell || e->rx_changed != app->rd_changed ||
+	    now >= app->rd_until)
+		return true;
+	if (app->rd == SIM_ON_RING)
+		check_rd_sleep(e);
+	return false;
 }
 
 /* No rings yet, and no thought of them: the thread goes into the kernel. */
@@ -161,12 +203,6 @@ static void got(struct sim_end *e, const uint8_t *buf, size_t n, bool peek)
 							      40000000 : 500000);
 }
 
-static bool in_hole(const struct sim_end *e)
-{
-	return e->c.rx.attached &&
-	       ((const struct sim_map *)e->c.rx.map_sd.priv)->hole;
-}
-
 static void read_once(struct sim_end *e)
 {
 	struct sim *s = e->sim;
@@ -260,13 +296,15 @@ static bool wr_awake(const struct sim_end *e)
 {
 	const struct sim_app *app = &e->app;
 
-	if (app->wr == SIM_AWAKE)
-		return true;
-	if (e->sim->now >= app->wr_until || e->tx_changed != app->wr_changed)
+	if (app->wr == SIM_AWAKE || e->tx_changed != app->wr_changed)
 		return true;
 	if (app->wr == SIM_ON_TCP)
 		return sim_tcp_writable(e->sock);
-	return wr_bell(e) != app->wr_bell;
+	if (wr_bell(e) != app->wr_bell)
+		return true;
+	if (app->wr == SIM_ON_RING)
+		check_wr_sleep(e);
+	return e->sim->now >= app->wr_until;
 }
 
 static void wait_for_room(struct sim_end *e)

@@ -177,10 +177,8 @@ void sim_check_error(struct sim_end *e, int err, bool reading)
 		sim_fail(s, "end %u: error %d", e->guest, err);
 	if (!reading || e->sock->reset)
 		return;
-	if (p->cut)
-		sim_count(s, SIM_C_RESET_REPLAY);
-	else if (!mapping_good(e))
-		sim_count(s, SIM_C_RESET_GONE);
+	if (!mapping_good(e))
+		sim_count(s, p->cut ? SIM_C_RESET_REPLAY : SIM_C_RESET_GONE);
 	else
 		sim_fail(s, "end %u: reset, though all bytes were there", e->guest);
 }

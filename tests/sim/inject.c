@@ -196,6 +196,24 @@ void sim_inject_weave(struct sim *s)
 
 /* ---- in the middle of a memcpy ---- */
 
+/* How many bytes may be copied before it strikes. Where a read will take two
+ * pieces of a ring, mostly in the second. */
+static size_t guard_offset(struct sim_end *e, enum sim_place place, size_t n)
+{
+	const struct recver_t *r = &e->c.rx.r;
+	size_t first, all;
+
+	if (place == SIM_AT_READ && e->c.rx.path == XVMC_PATH_RING && r->size &&
+	    e->peer->app.sent > r->cons && sim_chance(&e->sim->rng, 800)) {
+		first = r->size - (r->cons & (r->size - 1));
+		all = e->peer->app.sent - r->cons;
+		all = all < n ? all : n;
+		if (all > first + 1)
+			return sim_range(&e->sim->rng, first + 1, all - 1);
+	}
+	return sim_range(&e->sim->rng, 1, n - 1);
+}
+
 uint8_t *sim_inject_buffer(struct sim_end *e, enum sim_place place, size_t n)
 {
 	struct sim *s = e->sim;
@@ -207,9 +225,8 @@ uint8_t *sim_inject_buffer(struct sim_end *e, enum sim_place place, size_t n)
 			sim_fill(e->app.key, e->app.sent, buf, n);
 		return buf;
 	}
-	/* The boundary lies somewhere inside the buffer. */
 	s->guard = base + SIM_ARENA / 2;
-	buf = s->guard - sim_range(&s->rng, 1, n - 1);
+	buf = s->guard - guard_offset(e, place, n);
 	if (place == SIM_AT_WRITE)
 		sim_fill(e->app.key, e->app.sent, buf, n);
 	mprotect(s->guard, SIM_ARENA / 2, PROT_NONE);

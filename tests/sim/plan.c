@@ -28,35 +28,59 @@ static void draw_fault(struct sim_plan *p, struct sim_rng *rng,
 		f->when = (enum sim_moment)sim_below(rng, SIM_MOMENTS);
 	if (f->kind == SIM_F_MIGRATE)
 		f->place = (enum sim_place)sim_below(rng, SIM_PLACES);
+	if (f->place == SIM_AT_READ && sim_chance(rng, 700))
+		f->when = SIM_WHEN_READING;
+	if (f->place == SIM_AT_WRITE && sim_chance(rng, 700))
+		f->when = SIM_WHEN_RING;
 	if (f->kind == SIM_F_DEMOTE && p->hostile)
 		f->kind = SIM_F_MIGRATE;
 }
 
-/* Somebody is killed, often soon after one of the two has moved. */
+/* Somebody is killed, often soon after one of the two has moved, or left its
+ * ring. */
 static void draw_kill(struct sim_plan *p, struct sim_rng *rng)
 {
-	struct sim_fault *f = &p->fault[p->nfaults - 1];
+	struct sim_fault *f;
 
-	f->kind = SIM_F_KILL;
-	f->guest = (unsigned int)sim_below(rng, SIM_GUESTS);
-	f->place = (enum sim_place)sim_below(rng, SIM_PLACES);
-	if (p->nfaults < 2 || !sim_chance(rng, 600))
+	if (p->nfaults > 3)
+		p->nfaults = (unsigned int)sim_range(rng, 2, 3);
+	f = &p->fault[p->nfaults - 1];
+	*f = (struct sim_fault){
+		.kind = SIM_F_KILL,
+		.gap = sim_below(rng, 200),
+		.guest = (unsigned int)sim_below(rng, SIM_GUESTS),
+		.place = (enum sim_place)sim_below(rng, SIM_PLACES),
+		.when = (enum sim_moment)sim_below(rng, SIM_MOMENTS),
+	};
+	if (p->nfaults < 2 || sim_chance(rng, 300))
 		return;
-	f->gap = sim_below(rng, 40);
-	if (sim_chance(rng, 500))
-		f->when = SIM_WHEN_ANY;
-	f--;
-	f->kind = SIM_F_MIGRATE;
-	f->place = SIM_AT_STEP;
-	f->when = sim_chance(rng, 500) ? SIM_WHEN_RING :
-					 (enum sim_moment)sim_below(rng, SIM_MOMENTS);
+	if (sim_chance(rng, 500)) {
+		f->gap = sim_below(rng, 40);
+		f[-1] = (struct sim_fault){
+			.kind = SIM_F_MIGRATE,
+			.gap = f[-1].gap,
+			.guest = (unsigned int)sim_below(rng, SIM_GUESTS),
+			.when = sim_chance(rng, 500) ? SIM_WHEN_RING : SIM_WHEN_EXPECT,
+		};
+		if (sim_chance(rng, 500))
+			f->when = SIM_WHEN_ANY;
+	} else {
+		f->gap = sim_below(rng, 10);
+		f->when = sim_chance(rng, 700) ? SIM_WHEN_REPLAY : SIM_WHEN_HALF;
+		f[-1] = (struct sim_fault){ .kind = SIM_F_DEMOTE,
+					    .gap = f[-1].gap,
+					    .guest = f->guest,
+					    .when = SIM_WHEN_RING };
+		if (p->sndbuf > 2000)
+			p->sndbuf = sim_range(rng, 50, 2000);
+	}
 }
 
 static void draw_faults(struct sim_plan *p, struct sim_rng *rng)
 {
-	uint64_t mean = sim_range(rng, 20, 500);
+	uint64_t mean = sim_range(rng, 10, 250);
 
-	if (sim_chance(rng, 50))
+	if (p->brief || sim_chance(rng, 50))
 		return;
 	p->nfaults = (unsigned int)sim_range(rng, 1, SIM_FAULTS);
 	for (unsigned int i = 0; i < p->nfaults; i++)
@@ -79,6 +103,9 @@ static void draw_sizes(struct sim *s)
 	p->rcvbuf = sim_range(rng, 100, 20000);
 	if (sim_chance(rng, 200))
 		p->sndbuf = sim_range(rng, 1, 100);
+	p->brief = sim_chance(rng, 150);
+	if (p->brief)
+		p->sndbuf = sim_range(rng, 10, 100);
 	p->partial = (unsigned int)sim_below(rng, 500);
 	p->ack_old = sim_chance(rng, 500) ? 500 : 0;
 	p->untold = sim_chance(rng, 100);
@@ -86,6 +113,8 @@ static void draw_sizes(struct sim *s)
 	p->strict = sim_chance(rng, 300);
 	p->lose = sim_chance(rng, 150) ? 200 : 0;
 	p->lazy = sim_chance(rng, 500) ? (unsigned int)sim_below(rng, 200) : 0;
+	if (p->brief)
+		p->lazy = (unsigned int)sim_below(rng, 500);
 	p->sleepers = sim_chance(rng, 400) ? 300 : 0;
 	p->interleave = (unsigned int)sim_below(rng, 300);
 	p->announce_ns = sim_range(rng, 200000, 2000000);
@@ -112,6 +141,8 @@ static void draw_app(struct sim_end *e, unsigned int ping)
 	app->total = sim_chance(&s->rng, 100) ? 0 : sim_size(&s->rng, 12 * ring);
 	if (sim_chance(&s->rng, 300))
 		app->total = sim_range(&s->rng, ring, 20 * ring);
+	if (s->plan.brief) /* ends while TCP is still behind */
+		app->total = sim_range(&s->rng, ring / 2, 2 * ring);
 	if (app->total > 1000 * s->plan.sndbuf)
 		app->total = 1000 * s->plan.sndbuf;
 	app->window = UINT64_MAX / 4;

@@ -125,6 +125,9 @@ static void settle(struct sim_end *e)
 {
 	bool late = e->sim->now - e->c.tx.ann_ns >= e->c.announce_ns;
 
+	/* The answer may come between the look and the cancellation. */
+	if (late && !e->sim->nested && sim_chance(&e->sim->rng, 500))
+		e->sim->word_skip = (unsigned int)sim_range(&e->sim->rng, 1, 2);
 	if (xvmc_conn_tx_settle(&e->c, e->sim->now, false) == 0 && late)
 		sim_count(e->sim, SIM_C_CANCEL_LOST);
 	sim_trace(e->sim, "end %ld settles: path %ld announced %ld", e->guest,
@@ -246,11 +249,13 @@ static bool do_detach_tx(struct sim_end *e)
 	return true;
 }
 
-/* The mapping is kept until our own direction has left too: the byte that
- * the hypervisor clears in the peer's page must not say that we died. */
+/* A replay may yet be cut short by the sender's death: then its rest is in
+ * the ring. And our own direction goes first: the byte that the hypervisor
+ * clears with the mapping must not say that we died. */
 static bool do_detach_rx(struct sim_end *e)
 {
-	if (!e->svc.stale_rx || !xvmc_conn_rx_idle(&e->c) || !xvmc_conn_tx_idle(&e->c))
+	if (!e->svc.stale_rx || !xvmc_conn_rx_idle(&e->c) ||
+	    !xvmc_conn_tx_idle(&e->c) || e->c.rx.skip || e->c.rx.pull)
 		return false;
 	e->svc.stale_rx = false;
 	e->svc.unlink = true;

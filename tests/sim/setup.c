@@ -87,7 +87,8 @@ static void on_offer(struct sim_end *e, const struct sim_msg *msg)
 	svc->ask_at = e->sim->now + sim_range(&e->sim->rng, 1000000, 5000000);
 	if (svc->prepare || svc->no_more)
 		return;
-	if (e->c.rx.have_map_r && xvmc_conn_rx_idle(&e->c)) {
+	if (e->c.rx.have_map_r && xvmc_conn_rx_idle(&e->c) && !e->c.rx.skip &&
+	    !e->c.rx.pull) {
 		sim_count(e->sim, SIM_C_STALE_READY);
 		svc->stale_rx = false;
 		xvmc_conn_rx_detach(&e->c);

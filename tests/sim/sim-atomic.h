@@ -2,7 +2,7 @@
 /*
  * Included before everything else where lib/ is compiled for the simulation:
  * each access to a word that both guests see (lib/xfer/ring.h) becomes a
- * point at which something else may happen first: the other guest's step, a
+ * point at which something else may happen first (after a store also next): the other guest's step, a
  * migration, a kill. So two processes are interleaved access by access, in
  * one thread, from a seed. Orders weaker than program order are not played.
  */
@@ -18,7 +18,8 @@ void sim_word(void);
 #define atomic_load_explicit(p, order) (sim_word(), *(p))
 
 #undef atomic_store_explicit
-#define atomic_store_explicit(p, val, order) (sim_word(), (void)(*(p) = (val)))
+#define atomic_store_explicit(p, val, order) \
+	(sim_word(), (void)(*(p) = (val)), sim_word())
 
 #undef atomic_compare_exchange_strong_explicit
 #define atomic_compare_exchange_strong_explicit(p, want, to, order, fail)   \

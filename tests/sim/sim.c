@@ -12,7 +12,7 @@
 #include "sim.h"
 
 #define DEFAULT_SEED 20240000u
-#define DEFAULT_RUNS 4000u
+#define DEFAULT_RUNS 12000u
 
 static struct sim sim;
 

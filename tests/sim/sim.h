@@ -79,7 +79,7 @@ struct sim_plan {
 	unsigned int nconns, order[2];
 	size_t sndbuf, rcvbuf;
 	unsigned int partial, lose, ack_old;
-	bool no_counts, strict, hostile, write_first, untold;
+	bool no_counts, strict, hostile, write_first, untold, brief;
 	unsigned int grants_max, ports_max;
 	uint64_t announce_ns, stuck_ns, fail_at;
 	unsigned int lazy; /* permille of reads after which the reader rests */

@@ -70,6 +70,24 @@ void fresh_check(struct fresh_marks before)
 			 now.fds - before.fds, now.maps - before.maps);
 }
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define WATCHED true
+#endif
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define WATCHED true
+#endif
+#ifndef WATCHED
+#define WATCHED false
+#endif
+
+bool fresh_watched(void)
+{
+	const char *preload = getenv("LD_PRELOAD");
+
+	return WATCHED || (preload && strstr(preload, "vgpreload"));
+}
+
 uint64_t fresh_seed(void)
 {
 	static uint64_t seed;

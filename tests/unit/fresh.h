@@ -9,6 +9,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,6 +34,10 @@ struct fresh_marks {
 };
 struct fresh_marks fresh_mark(void);
 void fresh_check(struct fresh_marks before);
+
+/* Whether a sanitizer or valgrind needs memory and descriptors of its own:
+ * limits on those cannot be tested. */
+bool fresh_watched(void);
 
 /* The seed of this run: $XVMC_SEED or a new one; printed when first asked. */
 uint64_t fresh_seed(void);

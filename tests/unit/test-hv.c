@@ -457,7 +457,7 @@ static void test_out_of_fds(void **state)
 	struct fresh_marks before = fresh_mark();
 	struct xvmc_share all_pages;
 	xvmc_gref_t grefs[512];
-	bool all = false;
+	bool all = fresh_watched();
 
 	for (unsigned int room = 0; !all; room++) {
 		struct rlimit old, lim;
@@ -525,6 +525,8 @@ static void test_out_of_memory(void **state)
 	struct xvmc_share s, s2;
 	struct xvmc_map m;
 
+	if (fresh_watched())
+		return;
 	share(w, 1, true, &s, grefs);
 	assert_int_equal(setrlimit(RLIMIT_AS, &lim), 0);
 	assert_int_equal(xvmc_hv_share(w->hv[0], w->domid[1], 16, true, &s2, grefs + 1), -ENOSPC);
@@ -564,6 +566,106 @@ static void test_clear_byte_killed(void **state)
 	assert_int_equal(*byte, 0);
 }
 
+/* The new xvmcd makes itself known. */
+static void reach_again(struct xvmc_hv *hv)
+{
+	while (xvmc_hv_dispatch(hv) < 0)
+		assert_true(readable(xvmc_hv_event_fd(hv), 5000));
+}
+
+enum { ENDS, UNSHARES, MOVES, RESTARTS };
+
+/* A process shares a page whose owner byte is 1, something happens, then it
+ * is killed. Only where the pages still are its guest's is the byte cleared. */
+static void owner_dies(struct world *w, int what)
+{
+	int up[2], down[2], tool = agent_tool(&w->run), status;
+	xvmc_gref_t gref;
+	struct xvmc_map m;
+	struct xvmc_share s;
+	pid_t pid;
+	char c = 0;
+
+	assert_int_equal(pipe(up) | pipe(down), 0);
+	pid = fork();
+	if (pid == 0) {
+		struct xvmc_hv *hv = open_local(w, "vm4");
+		struct xvmc_hv_self self;
+
+		xvmc_hv_abandon(w->hv[0]);
+		xvmc_hv_abandon(w->hv[1]);
+		if (xvmc_hv_share(hv, w->domid[1], 1, true, &s, &gref) < 0 ||
+		    xvmc_hv_owner_clear(hv, &s, PAGE) != -EINVAL ||
+		    xvmc_hv_owner_clear(hv, &s, 2112) < 0)
+			_exit(1);
+		((volatile char *)s.addr)[2112] = 1;
+		xvmc_hv_self(hv, &self);
+		if (write(up[1], &gref, sizeof(gref)) < 0 || write(up[1], &self.domid, sizeof(self.domid)) < 0)
+			_exit(1);
+		if (read(down[0], &c, 1) != 1)
+			_exit(1);
+		if (what == UNSHARES)
+			xvmc_hv_unshare(hv, &s);
+		if (what == MOVES)
+			while (xvmc_hv_incarnation(hv) == 0)
+				xvmc_hv_dispatch(hv);
+		if (what == RESTARTS)
+			reach_again(hv);
+		if (write(up[1], &c, 1) < 0 || read(down[0], &c, 1) != 1)
+			_exit(1);
+		raise(SIGKILL);
+	}
+	assert_int_equal(read(up[0], &gref, sizeof(gref)), sizeof(gref));
+	assert_int_equal(read(up[0], &w->domid[0], sizeof(w->domid[0])), sizeof(w->domid[0]));
+	assert_int_equal(try_map(w, &gref, 1, true, &m), 0);
+	if (what == RESTARTS) {
+		xvmcd_kill(&w->run, SIGKILL);
+		xvmcd_restart(&w->run, NULL);
+		w->daemon_fds = fresh_count_fds(w->run.pid);
+		reach_again(w->hv[0]);
+		reach_again(w->hv[1]);
+	}
+	assert_int_equal(write(down[1], &c, 1), 1);
+	if (what == MOVES)
+		assert_int_equal(agent_domop(tool, XVMC_AG_MIGRATE, "vm4", "B", XVMC_MIGRATE_UNPREPARED, 0), 0);
+	assert_int_equal(read(up[0], &c, 1), 1);
+	assert_int_equal(((volatile char *)m.addr)[2112], 1);
+	assert_int_equal(write(down[1], &c, 1), 1);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	if (what == ENDS || what == RESTARTS)
+		for (int i = 0; i < 5000 && ((volatile char *)m.addr)[2112]; i++)
+			usleep(1000);
+	else
+		agent_sync(&w->run);
+	assert_int_equal(((volatile char *)m.addr)[2112], what == UNSHARES || what == MOVES);
+	for (int i = 0; i < 2; i++) {
+		close(up[i]);
+		close(down[i]);
+	}
+	close(tool);
+}
+
+static void test_owner_ends(void **state)
+{
+	owner_dies(*state, ENDS);
+}
+
+static void test_owner_unshares(void **state)
+{
+	owner_dies(*state, UNSHARES);
+}
+
+static void test_owner_moves(void **state)
+{
+	owner_dies(*state, MOVES);
+}
+
+static void test_owner_restarts(void **state)
+{
+	owner_dies(*state, RESTARTS);
+}
+
 /* What we had stays; nothing new; then a new xvmcd, and all is well. */
 static void test_xvmcd_dies(void **state)
 {
@@ -573,7 +675,7 @@ static void test_xvmcd_dies(void **state)
 	struct xvmc_map m, m2;
 	struct xvmc_chan a, b, c, d;
 	uint32_t old[2] = { w->domid[0], w->domid[1] };
-	int fd = xvmc_hv_event_fd(w->hv[0]), rc;
+	int fd = xvmc_hv_event_fd(w->hv[0]);
 
 	share(w, 1, true, &s, grefs);
 	assert_int_equal(try_map(w, grefs, 1, true, &m), 0);
@@ -582,7 +684,7 @@ static void test_xvmcd_dies(void **state)
 	xvmcd_kill(&w->run, SIGKILL);
 	assert_true(readable(fd, 1000));
 	assert_int_equal(xvmc_hv_dispatch(w->hv[0]), -EIO);
-	assert_false(readable(fd, 0)); /* said once: no busy loop */
+	assert_false(readable(fd, 50)); /* said once: no busy loop */
 	assert_int_equal(xvmc_hv_share(w->hv[0], w->domid[1], 1, true, &none, grefs + 1), -EIO);
 	assert_int_equal(xvmc_hv_chan_alloc(w->hv[1], w->domid[0], &c), -EIO);
 	strcpy(m.addr, "goes on");
@@ -591,12 +693,8 @@ static void test_xvmcd_dies(void **state)
 	assert_true(readable(b.wait_fd, 1000));
 	xvmcd_restart(&w->run, NULL);
 	w->daemon_fds = fresh_count_fds(w->run.pid);
-	for (int i = 0; i < 2; i++) {
-		do
-			rc = xvmc_hv_dispatch(w->hv[i]);
-		while (rc == -EIO && usleep(1000) == 0);
-		assert_int_equal(rc, 0);
-	}
+	reach_again(w->hv[0]);
+	reach_again(w->hv[1]);
 	look_who(w);
 	assert_int_equal(w->domid[0], old[0]);
 	assert_int_equal(w->domid[1], old[1]);
@@ -913,6 +1011,67 @@ static void test_migrate_older_page(void **state)
 	close(tool);
 }
 
+/* A process that does not listen is waited for, but not for ever; when it
+ * listens again it learns all that happened. */
+static void test_migrate_deaf(void **state)
+{
+	struct world *w = *state;
+	int tool = agent_tool(&w->run);
+	struct xvmc_hv_self self;
+	xvmc_gref_t gref;
+	struct xvmc_share s;
+	struct xvmc_map m;
+
+	assert_int_equal(xvmc_hv_share(w->hv[1], w->domid[0], 1, false, &s, &gref), 0);
+	assert_int_equal(xvmc_hv_map(w->hv[0], w->domid[1], &gref, 1, false, XVMC_HV_NO_CLEAR, &m), 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(agent_domop(tool, XVMC_AG_MIGRATE, "vm1", i % 2 ? "A" : "B", XVMC_MIGRATE_UNPREPARED, 0), 0);
+	assert_int_equal(xvmc_hv_incarnation(w->hv[0]), 3);
+	assert_int_equal(((volatile unsigned char *)m.addr)[0], 0);
+	/* a call finds the words before its answer */
+	assert_int_equal(xvmc_hv_share(w->hv[0], w->domid[1], 1, false, &s, &gref), -ENOENT);
+	assert_int_equal(((volatile unsigned char *)m.addr)[0], 0xff);
+	assert_int_equal(xvmc_hv_self(w->hv[0], &self), 0);
+	assert_int_equal(self.incarnation, 3);
+	close(tool);
+}
+
+/* xvmcd itself is out of descriptors: it says so, lives, and recovers. */
+static void test_daemon_out_of_fds(void **state)
+{
+	struct world *w = *state;
+	struct xvmc_chan chans[32];
+	struct xvmc_share shares[64];
+	xvmc_gref_t gref;
+	int rc, nshares = 0, nchans = 0;
+
+	xvmc_hv_close(w->hv[0]);
+	xvmc_hv_close(w->hv[1]);
+	xvmcd_kill(&w->run, SIGTERM);
+	w->run.nofile = 32;
+	xvmcd_restart(&w->run, NULL);
+	w->daemon_fds = fresh_count_fds(w->run.pid);
+	w->hv[0] = open_local(w, "vm1");
+	w->hv[1] = open_local(w, "vm2");
+	look_who(w);
+	for (;;) {
+		rc = xvmc_hv_share(w->hv[0], w->domid[1], 1, true, &shares[nshares], &gref);
+		if (rc < 0)
+			break;
+		nshares++;
+	}
+	assert_int_equal(rc, -EMFILE);
+	assert_true(nshares > 5);
+	rc = xvmc_hv_chan_alloc(w->hv[1], w->domid[0], &chans[0]);
+	assert_int_equal(rc, -EMFILE);
+	/* with room again, all works */
+	for (int i = 0; i < 4; i++)
+		xvmc_hv_unshare(w->hv[0], &shares[--nshares]);
+	while (xvmc_hv_chan_alloc(w->hv[0], w->domid[1], &chans[nchans]) == 0)
+		nchans++;
+	assert_true(nchans > 0);
+}
+
 /* A migration that happens while xvmcd is away is noticed on return. */
 static void test_migrate_unseen(void **state)
 {
@@ -922,7 +1081,6 @@ static void test_migrate_unseen(void **state)
 	struct xvmc_map m;
 	struct xvmc_chan a, b;
 	char path[96];
-	int rc;
 
 	share(w, 1, false, &s, &gref);
 	assert_int_equal(try_map(w, &gref, 1, false, &m), 0);
@@ -933,12 +1091,8 @@ static void test_migrate_unseen(void **state)
 	assert_int_equal(unlink(path), 0);
 	xvmcd_restart(&w->run, NULL);
 	w->daemon_fds = fresh_count_fds(w->run.pid);
-	for (int i = 1; i >= 0; i--) {
-		do
-			rc = xvmc_hv_dispatch(w->hv[i]);
-		while (rc == -EIO && usleep(1000) == 0);
-		assert_int_equal(rc, 0);
-	}
+	reach_again(w->hv[1]);
+	reach_again(w->hv[0]);
 	assert_int_equal(((unsigned char *)m.addr)[PAGE - 1], 0xff);
 	assert_int_equal(xvmc_hv_notify(w->hv[0], &a), 0);
 	assert_false(readable(b.wait_fd, 0));
@@ -1023,16 +1177,14 @@ static void test_destroy(void **state)
 	/* as if killed: its byte is cleared */
 	assert_int_equal(((volatile char *)sw.addr)[128], 0);
 	assert_string_equal(m.addr, "zombie");
+	assert_int_equal(xvmc_hv_self(w->hv[0], &self), -EIO);
 	do
 		assert_true(readable(xvmc_hv_event_fd(w->hv[0]), 5000));
-	while (xvmc_hv_dispatch(w->hv[0]) == 0);
+	while (xvmc_hv_dispatch(w->hv[0]) == 0 && xvmc_hv_self(w->hv[0], &self) < 0);
 	assert_int_equal(((unsigned char *)mw.addr)[0], 0xff);
-	assert_int_equal(xvmc_hv_self(w->hv[0], &self), -EIO);
 	strcpy(s.addr, "alone");
 	assert_string_equal(m.addr, "zombie");
-	/* a process that lives on may come back as a new guest */
-	while (xvmc_hv_dispatch(w->hv[0]) == -EIO)
-		usleep(1000);
+	/* a process that lives on comes back as a new guest */
 	assert_int_equal(xvmc_hv_self(w->hv[0], &self), 0);
 	assert_int_not_equal(self.domid, w->domid[0]);
 	close(tool);
@@ -1080,10 +1232,13 @@ int main(int argc, char **argv)
 		L(test_other_domain), L(test_grefs_of_one_share),
 		L(test_exhaustion), L(test_out_of_fds),
 		L(test_file_size_limit), L(test_out_of_memory),
-		L(test_clear_byte_killed), L(test_xvmcd_dies),
+		L(test_clear_byte_killed), L(test_owner_ends),
+		L(test_owner_unshares), L(test_owner_moves),
+		L(test_owner_restarts), L(test_xvmcd_dies),
 		L(test_xvmcd_hangs), L(test_migrate_identity),
 		L(test_migrate_channels), L(test_migrate_hole),
 		L(test_migrate_writer), L(test_migrate_older_page),
+		L(test_migrate_deaf), L(test_daemon_out_of_fds),
 		L(test_migrate_unseen), L(test_migrate_during_calls),
 		L(test_destroy),
 	};

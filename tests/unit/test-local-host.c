@@ -282,6 +282,37 @@ static void test_clear_byte(void **state)
 	close(look);
 }
 
+/* The owner's byte: cleared when the owner ends here, by nothing else. */
+static void test_owner_clear(void **state)
+{
+	struct world *w = *state;
+	uint32_t gref[3], ro = grant(w, 0, 1, 1, false);
+	int look[3];
+
+	for (int i = 0; i < 3; i++) {
+		int fd = memfd(2);
+
+		look[i] = dup(fd);
+		assert_int_equal(pwrite(fd, "abc", 3, 4999), 3);
+		assert_int_equal(xvmc_lh_grant(w->lh, &w->client[i % 2], w->dom[1]->domid, 2, true, fd, &gref[i]), 0);
+	}
+	assert_int_equal(xvmc_lh_owner_clear(w->lh, &w->client[0], ro, 0), -EINVAL);
+	assert_int_equal(xvmc_lh_owner_clear(w->lh, &w->client[1], gref[0], 5000), -ENOENT);
+	assert_int_equal(xvmc_lh_owner_clear(w->lh, &w->client[0], gref[0], 8192), -EINVAL);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(xvmc_lh_owner_clear(w->lh, &w->client[i % 2], gref[i], 5000), 0);
+	assert_int_equal(xvmc_lh_ungrant(w->lh, &w->client[0], gref[2]), 0);
+	xvmc_lh_dom_move(w->lh, w->dom[1], w->host_a);
+	xvmc_lh_client_end(w->lh, &w->client[0]);
+	xvmc_lh_client_end(w->lh, &w->client[1]);
+	assert_int_equal(byte_at(look[0], 5000), 0);   /* ended */
+	assert_int_equal(byte_at(look[0], 4999), 'a');
+	assert_int_equal(byte_at(look[1], 5000), 'b'); /* moved before */
+	assert_int_equal(byte_at(look[2], 5000), 'b'); /* unshared before */
+	for (int i = 0; i < 3; i++)
+		close(look[i]);
+}
+
 static void alloc_fds(int fds[2])
 {
 	fds[0] = memfd(1);
@@ -449,7 +480,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		T(test_names), T(test_domains), T(test_full_board),
 		T(test_recover), T(test_grant_and_map), T(test_may_not_map),
-		T(test_grants_run_out), T(test_clear_byte), T(test_channels),
+		T(test_grants_run_out), T(test_clear_byte), T(test_owner_clear), T(test_channels),
 		T(test_ports_run_out), T(test_move), T(test_random),
 	};
 

@@ -57,6 +57,20 @@ static int teardown(void **state)
 	return 0;
 }
 
+static struct xvmc_board *map_board(struct world *w)
+{
+	struct xvmc_board *board;
+	char path[96];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/board", w->run.dir);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	board = mmap(NULL, XVMC_BOARD_SIZE, PROT_READ, MAP_SHARED, fd, 0);
+	assert_ptr_not_equal(board, MAP_FAILED);
+	close(fd);
+	return board;
+}
+
 static uint64_t now_ms(void)
 {
 	struct timespec ts;
@@ -234,8 +248,8 @@ static void test_daemon(void **state)
 	assert_int_equal(answer.hdr.serial, 3);
 	agent_expect_end(tool);
 	close(tool);
-	/* closed last: by now nothing is left but the lock and the log */
-	assert_false(exists(&run, "agent.sock") || exists(&run, "hv.sock") || exists(&run, "board"));
+	/* closed last: by now nobody is to be found there */
+	assert_false(exists(&run, "agent.sock") || exists(&run, "hv.sock"));
 	assert_true(exists(&run, "xvmcd.log"));
 	xvmcd_stop(&run);
 }
@@ -253,7 +267,7 @@ static void test_idle_exit(void **state)
 	assert_int_equal(waitpid(run.pid, &status, 0), run.pid);
 	assert_int_equal(status, 0);
 	run.pid = 0;
-	assert_false(exists(&run, "board"));
+	assert_false(exists(&run, "agent.sock"));
 	xvmcd_stop(&run);
 }
 
@@ -264,20 +278,15 @@ static void test_hello(void **state)
 	struct world *w = *state;
 	union agent_msg m1, m2, m3;
 	struct xvmc_ag_hello hello = { .role = XVMC_ROLE_TOOL, .naddrs = 2 };
-	struct xvmc_board *board;
-	char path[96];
+	struct xvmc_board *board = map_board(w);
 	int s1 = agent_hello(&w->run, XVMC_ROLE_APP, "vm1", 1, &m1);
 	int s2 = agent_hello(&w->run, XVMC_ROLE_APP, "vm2", 1, &m2);
-	int s3 = agent_hello(&w->run, XVMC_ROLE_APP, "vm1", 1, &m3), tool, fd;
+	int s3 = agent_hello(&w->run, XVMC_ROLE_APP, "vm1", 1, &m3), tool;
 
 	assert_int_equal(m1.welcome.domid, 1);
 	assert_int_equal(m2.welcome.domid, 2);
 	assert_int_equal(m3.welcome.domid, 1);
 	assert_int_equal(m3.welcome.slot, m1.welcome.slot);
-	snprintf(path, sizeof(path), "%s/board", w->run.dir);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	board = mmap(NULL, XVMC_BOARD_SIZE, PROT_READ, MAP_SHARED, fd, 0);
-	assert_ptr_not_equal(board, MAP_FAILED);
 	assert_int_equal(board->magic, XVMC_BOARD_MAGIC);
 	assert_int_equal(board->xvmcd_pid, w->run.pid);
 	assert_int_equal(board->seq & 1, 0);
@@ -1141,6 +1150,18 @@ static void test_migrate_cancelled(void **state)
 	expect_end(tool, 0, 0);
 }
 
+static bool is_on(int tool, const char *domain, const char *host)
+{
+	union agent_msg msg;
+	bool yes = false;
+
+	ask(tool, XVMC_AG_DOMAINS, 0);
+	while (agent_recv(tool, &msg) > 0 && msg.hdr.type == XVMC_AG_DOM)
+		yes |= strcmp(msg.dom.name, domain) == 0 && strcmp(msg.dom.host, host) == 0;
+	assert_int_equal(msg.hdr.type, XVMC_AG_END);
+	return yes;
+}
+
 /* Whoever does not answer, ends, or stops listening: it goes on. */
 static void test_migrate_alone(void **state)
 {
@@ -1169,12 +1190,8 @@ static void test_migrate_alone(void **state)
 	close(tool);
 	tool = agent_tool(&w->run);
 	assert_int_equal(agent_domop(tool, XVMC_AG_MIGRATE, "vm1", "A", 0, 0), -EBUSY);
-	do {
-		ask(tool, XVMC_AG_DOMAINS, 0);
-		agent_expect(tool, XVMC_AG_DOM, &msg);
-		expect_end(tool, 0, 0 * (agent_recv(tool, &(union agent_msg){ 0 }) == 0));
-	} while (strcmp(msg.dom.host, "C") != 0);
-	/* a process that never handles its hypervisor's word */
+	while (!is_on(tool, "vm1", "C"))
+		;
 }
 
 /* Two at a time, of different domains. */
@@ -1232,18 +1249,13 @@ static void test_restart(void **state)
 {
 	struct world *w = *state;
 	struct couple c = couple(w);
-	int tool = agent_tool(&w->run), fd;
-	struct xvmc_board *board;
+	struct xvmc_board *board = map_board(w);
+	int tool = agent_tool(&w->run);
 	union agent_msg ma, mb;
-	char path[96];
 	uint64_t link;
 
 	assert_int_equal(agent_domop(tool, XVMC_AG_CREATE, "vm3", "Z", 0, 0), 0);
 	assert_int_equal(agent_domop(tool, XVMC_AG_MIGRATE, "vm3", "B", XVMC_MIGRATE_UNPREPARED, 0), 0);
-	snprintf(path, sizeof(path), "%s/board", w->run.dir);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	board = mmap(NULL, XVMC_BOARD_SIZE, PROT_READ, MAP_SHARED, fd, 0);
-	assert_ptr_not_equal(board, MAP_FAILED);
 	close(tool);
 	xvmcd_kill(&w->run, SIGKILL);
 	xvmcd_restart(&w->run, "--host", "Y", NULL);
@@ -1296,23 +1308,32 @@ static void test_restart(void **state)
 static void test_clean_end(void **state)
 {
 	struct world *w = *state;
+	struct xvmc_board *board = map_board(w);
 	union agent_msg msg;
-	int app;
+	int app, tool = agent_tool(&w->run);
 
 	close(agent_app(&w->run, "vm1"));
-	agent_sync(&w->run);
+	assert_int_equal(agent_domop(tool, XVMC_AG_CREATE, "vm2", "B", 0, 0), 0);
+	close(tool);
+	fresh_wait_fds(w->run.pid, w->daemon_fds); /* nobody is connected */
 	assert_int_equal(xvmcd_kill(&w->run, SIGTERM), 0);
-	assert_false(exists(&w->run, "board") || exists(&w->run, "agent.sock"));
+	assert_false(exists(&w->run, "agent.sock"));
+	/* an old mapping sees the end, and what the next one writes */
+	assert_int_equal(board->xvmcd_pid, 0);
+	assert_int_equal(board->dom[0].in_use + board->dom[1].in_use, 0);
 	xvmcd_restart(&w->run, NULL);
 	close(agent_app(&w->run, "vm0"));
 	app = agent_hello(&w->run, XVMC_ROLE_APP, "vm1", 1, &msg);
-	assert_int_equal(msg.welcome.domid, 2);
+	assert_int_equal(msg.welcome.domid, 4);
+	assert_int_equal(board->dom[msg.welcome.slot].domid, 4);
+	assert_string_equal(board->dom[msg.welcome.slot].name, "vm1");
 	assert_int_equal(xvmcd_kill(&w->run, SIGTERM), 0);
 	agent_expect_end(app);
-	assert_true(exists(&w->run, "board"));
+	assert_int_equal(board->dom[msg.welcome.slot].domid, 4);
 	xvmcd_restart(&w->run, NULL);
 	close(agent_hello(&w->run, XVMC_ROLE_APP, "vm1", 1, &msg));
-	assert_int_equal(msg.welcome.domid, 2);
+	assert_int_equal(msg.welcome.domid, 4);
+	munmap(board, XVMC_BOARD_SIZE);
 }
 
 /* A board that was half written, or is not one. */

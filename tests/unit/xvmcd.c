@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -56,6 +57,10 @@ static void start(struct xvmcd_run *run, va_list ap)
 	run->pid = fork();
 	assert_true(run->pid >= 0);
 	if (run->pid == 0) {
+		struct rlimit lim = { run->nofile, run->nofile };
+
+		if (run->nofile)
+			setrlimit(RLIMIT_NOFILE, &lim);
 		fcntl(ready[1], F_SETFD, 0);
 		exec_xvmcd(args);
 	}

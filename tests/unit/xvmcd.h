@@ -14,6 +14,7 @@
 struct xvmcd_run {
 	char dir[64];
 	pid_t pid;
+	unsigned int nofile; /* its RLIMIT_NOFILE from the next start on; 0: ours */
 };
 
 /* Makes a directory and starts xvmcd in it, with up to 8 more options, NULL

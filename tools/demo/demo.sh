@@ -86,6 +86,13 @@ trouble() {
 	status=1
 }
 
+# The same, and all that may explain it is kept.
+unwell() {
+	trouble "$1"
+	[ -n "${keep:-}" ] || echo "$name: what happened is kept in $out/failed" >&2
+	keep=$out/failed
+}
+
 steps=9
 step=0
 next_step() {
@@ -109,7 +116,7 @@ ring_end() { # plain|ring WHAT
 
 # shellcheck disable=SC2317 # called by wait_for
 listening() { # FILE
-	grep -qi 'listening' "$1"
+	grep -qsi 'listening' "$1"
 }
 
 run_iperf() { # plain|ring
@@ -227,9 +234,9 @@ run_stream() {
 		step=$((step - 1))
 		if [ -t 2 ]; then sleep 0.3; else sleep 5; fi
 	done
-	wait $client || trouble "the checked stream failed (seed $(sed -n 's/^seed //p' "$work/stream.err")): $(sed '/^seed/d' "$work/stream.err" | head -n 1)"
+	wait $client || unwell "the checked stream failed (seed $(sed -n 's/^seed //p' "$work/stream.err")): $(sed '/^seed/d' "$work/stream.err" | head -n 1)"
 	await $shuttle 30 || trouble "the migrations failed: $(tail -n 1 "$work/shuttle.err")"
-	await $server 10 || trouble "xvmc-stream serve failed: $(tail -n 1 "$work/stream-server.err")"
+	await $server 10 || unwell "xvmc-stream serve failed: $(tail -n 1 "$work/stream-server.err")"
 }
 
 # ---- what came of it ----

@@ -183,7 +183,7 @@ report() { # true|false
 }
 
 listening() {
-	grep -q '^listening' "$work/stream-server"
+	grep -qs '^listening' "$work/stream-server"
 }
 
 session_begin

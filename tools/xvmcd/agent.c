@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,6 +14,8 @@
 #include "base/reason.h"
 #include "match.h"
 #include "xvmcd.h"
+
+#define PRECOPY_MAX_MS 3600000u
 
 union msg {
 	struct xvmc_agent_hdr hdr;
@@ -169,6 +172,19 @@ static int enter(struct agent *agent, const struct xvmc_ag_hello *msg,
 	return 0;
 }
 
+/* The namespace a process says it is in decides what it is matched with. Who
+ * is not our own user is not asked: the kernel is. 0: unknown. */
+static uint64_t netns_of(const struct agent *agent, uint64_t said)
+{
+	char path[40];
+	struct stat st;
+
+	if (agent->conn.uid == geteuid())
+		return said;
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)agent->conn.pid);
+	return stat(path, &st) == 0 ? st.st_ino : 0;
+}
+
 /* A process belongs to its domain; a tool that names one only prepares it
  * for processes to come. */
 static int greet(struct agent *agent, const struct xvmc_ag_hello *msg)
@@ -191,7 +207,7 @@ static int greet(struct agent *agent, const struct xvmc_ag_hello *msg)
 		welcome.slot = dom->slot;
 	}
 	agent->role = msg->role;
-	agent->netns = msg->netns;
+	agent->netns = netns_of(agent, msg->netns);
 	memcpy(agent->comm, msg->comm, sizeof(agent->comm) - 1);
 	if (msg->role == XVMC_ROLE_APP) {
 		agent->dom = dom;
@@ -268,7 +284,8 @@ static bool domop_ok(const struct xvmc_ag_domop *op)
 {
 	return xvmc_lh_name_ok(op->domain) &&
 	       (op->hdr.type == XVMC_AG_DESTROY || xvmc_lh_name_ok(op->host)) &&
-	       (op->hdr.type != XVMC_AG_MIGRATE || op->how <= XVMC_MIGRATE_CANCELLED);
+	       (op->hdr.type != XVMC_AG_MIGRATE ||
+		(op->how <= XVMC_MIGRATE_CANCELLED && op->precopy_ms <= PRECOPY_MAX_MS));
 }
 
 static int check(const struct agent *agent, const union msg *m, size_t len)

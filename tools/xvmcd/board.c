@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -19,16 +20,25 @@ static void store(uint32_t *word, uint32_t value)
 	__atomic_store_n(word, value, __ATOMIC_RELEASE);
 }
 
-/* seq is odd from here to write_end; pairs with the readers' two looks. */
+/* Each word a release of its own: none can be seen before the odd seq, nor
+ * after the even one. Pairs with the readers' two looks at seq. */
+static void store_all(void *to, const void *from, size_t n)
+{
+	const uint32_t *word = from;
+	uint32_t *at = to;
+
+	for (size_t i = 0; i < n / sizeof(*at); i++)
+		store(&at[i], word[i]);
+}
+
+/* seq is odd from here to write_end. */
 static void write_begin(struct xvmc_board *board)
 {
 	store(&board->seq, board->seq + 1);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
 static void write_end(struct xvmc_board *board)
 {
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	store(&board->seq, board->seq + 1);
 }
 
@@ -39,12 +49,7 @@ void board_put(struct xvmcd *d, const struct xvmc_lh_dom *dom)
 	xvmc_lh_dom_entry(d->lh, dom, &entry);
 	write_begin(d->board);
 	store(&d->board->next_domid, xvmc_lh_next_domid(d->lh));
-	to->host = entry.host;
-	to->naddrs = entry.naddrs;
-	to->flags = entry.flags;
-	memcpy(to->name, entry.name, sizeof(to->name));
-	memcpy(to->host_name, entry.host_name, sizeof(to->host_name));
-	memcpy(to->addr, entry.addr, sizeof(to->addr));
+	store_all(&to->host, &entry.host, sizeof(entry) - offsetof(struct xvmc_board_dom, host));
 	/* These two are read alone: a domid nobody knows means look at the
 	 * incarnation, so it comes last. */
 	store(&to->incarnation, entry.incarnation);
@@ -60,7 +65,7 @@ void board_clear(struct xvmcd *d, uint32_t slot)
 	write_begin(d->board);
 	store(&to->domid, 0);
 	store(&to->in_use, 0);
-	to->naddrs = 0;
+	store(&to->naddrs, 0);
 	write_end(d->board);
 }
 
@@ -144,14 +149,14 @@ int board_open(struct xvmcd *d)
 
 void board_close(struct xvmcd *d, bool keep)
 {
-	char path[128];
-
 	if (!d->board)
 		return;
+	/* The file itself stays: a process may have it mapped without being
+	 * connected, and shall see what the next xvmcd writes. */
+	for (uint32_t i = 0; i < XVMC_BOARD_DOMS && !keep; i++)
+		if (d->board->dom[i].in_use)
+			board_clear(d, i);
 	store(&d->board->xvmcd_pid, 0);
 	munmap(d->board, XVMC_BOARD_SIZE);
 	close(d->board_fd);
-	snprintf(path, sizeof(path), "%s/board", d->dir);
-	if (!keep)
-		unlink(path);
 }

@@ -11,7 +11,10 @@
 
 #include "xvmcd.h"
 
+#define LOG_MAX (64l << 20)
+
 static FILE *out; /* NULL: nowhere */
+static long written;
 
 int log_open(const char *path)
 {
@@ -39,9 +42,15 @@ void log_line(const char *fmt, ...)
 		return;
 	clock_gettime(CLOCK_REALTIME, &ts);
 	strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", localtime_r(&ts.tv_sec, &tm));
-	fprintf(out, "%s.%03ld ", when, ts.tv_nsec / 1000000);
+	written += fprintf(out, "%s.%03ld ", when, ts.tv_nsec / 1000000);
 	va_start(ap, fmt);
-	vfprintf(out, fmt, ap);
+	written += vfprintf(out, fmt, ap);
 	va_end(ap);
 	fputc('\n', out);
+	/* A soak of migrations must not fill a disk. */
+	if (written > LOG_MAX && out != stderr) {
+		fputs("the log is full\n", out);
+		fclose(out);
+		out = NULL;
+	}
 }

@@ -99,7 +99,7 @@ int board_open(struct xvmcd *d);
 void board_put(struct xvmcd *d, const struct xvmc_lh_dom *dom);
 void board_clear(struct xvmcd *d, uint32_t slot);
 
-/* xvmcd ends; the board stays if somebody still needs it. */
+/* xvmcd ends; keep: living processes still need what the board says. */
 void board_close(struct xvmcd *d, bool keep);
 
 /* ---- agent.c ---- */
