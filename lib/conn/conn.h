@@ -134,7 +134,8 @@ int xvmc_conn_offer(struct conn_t *c, struct xvmc_hv *hv, unsigned int order,
 		    struct xvmc_setup_offer *ret_offer);
 
 /* Step 5: checks the peer's offer, binds and maps. rx.lock held.
- * -EPROTO: it makes no sense; -EBUSY: the old ring is still in use. */
+ * -EPROTO: it makes no sense; -ENOENT: it is from another domain than the
+ * one we were matched with (which may have migrated since); -EBUSY: the old ring is still in use. */
 int xvmc_conn_accept_offer(struct conn_t *c, struct xvmc_hv *hv,
 			   const struct xvmc_setup_offer *offer, size_t len);
 

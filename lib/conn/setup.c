@@ -68,16 +68,14 @@ int xvmc_conn_offer(struct conn_t *c, struct xvmc_hv *hv, unsigned int order,
 	return 0;
 }
 
-static bool offer_makes_sense(const struct conn_t *c,
-			      const struct xvmc_setup_offer *offer, size_t len)
+static bool offer_makes_sense(const struct xvmc_setup_offer *offer, size_t len)
 {
 	return len >= offsetof(struct xvmc_setup_offer, gref) &&
 	       offer->hdr.version == XVMC_ABI_VERSION &&
 	       offer->hdr.len == len && offer->order <= XVMC_RING_ORDER_MAX &&
 	       offer->ngrefs == 2 + (1u << offer->order) &&
 	       len == offsetof(struct xvmc_setup_offer, gref) +
-			      sizeof(uint32_t) * offer->ngrefs &&
-	       offer->domid == c->peer_domid;
+			      sizeof(uint32_t) * offer->ngrefs;
 }
 
 int xvmc_conn_accept_offer(struct conn_t *c, struct xvmc_hv *hv,
@@ -88,8 +86,10 @@ int xvmc_conn_accept_offer(struct conn_t *c, struct xvmc_hv *hv,
 	uint8_t *sd;
 	int r;
 
-	if (!offer_makes_sense(c, offer, len))
+	if (!offer_makes_sense(offer, len))
 		return -EPROTO;
+	if (offer->domid != c->peer_domid)
+		return -ENOENT;
 	if (!xvmc_conn_rx_idle(c) || rx->have_map_r || rx->have_chan)
 		return -EBUSY;
 	c->hv = hv;

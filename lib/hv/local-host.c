@@ -291,7 +291,7 @@ int xvmc_lh_dom_create(struct xvmc_lh *lh, const char *name, uint32_t host,
 int xvmc_lh_dom_recover(struct xvmc_lh *lh, uint32_t slot,
 			const struct xvmc_board_dom *entry)
 {
-	struct xvmc_lh_dom *dom;
+	struct xvmc_lh_dom *dom = NULL;
 	uint32_t host;
 	int rc;
 

@@ -37,7 +37,7 @@ static void *map_memory(size_t len, int prot, int fd, size_t offset)
  * at once, which to a race detector must not look like a write of ours. */
 static int replace_memory(void *addr, size_t len, int prot, int fd)
 {
-	long rc = OS6(SYS_mmap, addr, len, prot, MAP_PRIVATE | MAP_FIXED, fd, 0);
+	long rc = OS6(SYS_mmap, addr, len, prot, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, fd, 0);
 
 	if (rc < 0 && rc > -4096)
 		return (int)rc;

@@ -134,6 +134,9 @@ static enum xvmc_reason why_not(int err)
 		return XVMC_R_BAD_OFFER;
 	case -ESTALE:
 		return XVMC_R_BAD_NONCE;
+	case -ENOENT:
+	case -EACCES:
+		return XVMC_R_MIGRATE_PEER; /* it moved while we set up */
 	default:
 		return XVMC_R_NO_XVMCD;
 	}
@@ -241,8 +244,9 @@ static void on_ask(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 	unsigned int order = sv->ctx->opt.order;
 	int r = -EPROTO;
 
-	if (len == sizeof(*ask) && ask->domid == ep->conn.peer_domid &&
-	    !ep->conn.tx.have_share && ep->svc.asked) {
+	if (len == sizeof(*ask) && ask->domid != ep->conn.peer_domid) {
+		r = -ENOENT;
+	} else if (len == sizeof(*ask) && !ep->conn.tx.have_share) {
 		if (order > ask->order_max)
 			order = ask->order_max;
 		pthread_mutex_lock(&ep->conn.tx.lock);

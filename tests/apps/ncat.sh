@@ -20,11 +20,11 @@ ncat_case() {
 	result $? "$ncat_text: the server ends well" "$dir/server"
 	cat "$dir/client.got" "$dir/server.got" >"$dir/got"
 	check "$ncat_text: what was sent has come" same "$dir/file" "$dir/got"
-	by_ring 50000000
+	by_ring 200000000
 }
 
 app_run() {
-	random_file "$dir/file" 50000000
+	random_file "$dir/file" 200000000
 	ncat_case "to the client" --send-only --recv-only
 	ncat_case "to the server" --recv-only --send-only
 }

@@ -221,7 +221,7 @@ run_app() {
 		alive "$switching"
 		result $? "connections were switched all the time"
 		end "$switching"
-		[ "$ring_sum" -gt 100000 ] && [ "$switched_sum" -gt 10 ]
+		[ "$ring_sum" -gt 100000 ] && [ "$switched_sum" -gt 3 ]
 		result $? "$ring_sum bytes by ring, $switched_sum times to TCP"
 	fi
 	alive "$xvmcd_pid"

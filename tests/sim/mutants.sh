@@ -139,7 +139,7 @@ mutant "uses the ring before the record is out" $tx \
 mutant "shuts down before the replay" $tx \
 	'/^int xvmc_conn_tx_flush/,/^}/s/while (tx->head_off < tx->head_len) {/if (tx->fin_owed) c->tcp->shutdown_wr(c->tcp_arg);\n&/'
 mutant "drops a replay when the peer closes" $tx \
-	'/^void xvmc_conn_tx_abandon/,/^}/s/if (tx->path != XVMC_PATH_RING)/tx->replay_pos = tx->replay_end; &/'
+	'/^void xvmc_conn_tx_abandon/,/^}/s/if (tx->path != XVMC_PATH_RING)/tx->head_off = tx->head_len = 0; tx->replay_pos = tx->replay_end; &/'
 mutant "a record that went out in part went out" $tx \
 	's/tx->head_off = (uint8_t)(tx->head_off + r);/tx->head_off = tx->head_len;/'
 mutant "rings nobody for bytes" $tx \

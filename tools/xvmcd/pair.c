@@ -13,8 +13,8 @@
 #include "base/reason.h"
 
 #define BACKOFF_MIN (10ull * MS)
-#define BACKOFF_MAX (5000ull * MS)
-#define LIVED (1000ull * MS) /* a link that long was worth it */
+#define BACKOFF_MAX (1000ull * MS)
+#define LIVED (100ull * MS) /* a link that long was worth it */
 
 /* ---- tables ---- */
 
