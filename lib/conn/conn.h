@@ -223,6 +223,23 @@ bool xvmc_conn_rx_ended(struct conn_t *c);
  * queue; >0, 0, or -errno (then a read reports it). */
 ssize_t xvmc_conn_rx_ready(struct conn_t *c);
 
+/*
+ * Arms the bell of a direction for want bytes (of data, of room) and looks
+ * again; lock of the direction held, path RING, attached. True: no need to
+ * sleep. What rang before is taken first, so that the next ring can come.
+ */
+static inline bool xvmc_conn_rx_arm(struct conn_t *c, size_t want)
+{
+	xvmc_hv_chan_ack(c->hv, &c->rx.chan);
+	return xvmc_recver_arm(&c->rx.r, want);
+}
+
+static inline bool xvmc_conn_tx_arm(struct conn_t *c, size_t want)
+{
+	xvmc_hv_chan_ack(c->hv, &c->tx.chan);
+	return xvmc_sender_arm(&c->tx.s, want);
+}
+
 /* ---- records (record.c) ---- */
 
 void xvmc_record_make(struct xvmc_record *rec, const uint8_t nonce[XVMC_NONCE_LEN],

@@ -75,7 +75,9 @@ static bool offer_makes_sense(const struct xvmc_setup_offer *offer, size_t len)
 	       offer->hdr.len == len && offer->order <= XVMC_RING_ORDER_MAX &&
 	       offer->ngrefs == 2 + (1u << offer->order) &&
 	       len == offsetof(struct xvmc_setup_offer, gref) +
-			      sizeof(uint32_t) * offer->ngrefs;
+			      sizeof(uint32_t) * offer->ngrefs &&
+	       /* all-ones would match a lost mapping */
+	       !(offer->nonce[XVMC_NONCE_LEN - 1] & 0x80);
 }
 
 int xvmc_conn_accept_offer(struct conn_t *c, struct xvmc_hv *hv,

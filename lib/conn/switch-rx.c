@@ -248,8 +248,10 @@ static void read_record(struct conn_t *c)
 		}
 		return;
 	}
+	/* No more than a ring's worth: that much memory is what we owe. */
 	if (!xvmc_record_check(&rec, rx->nonce) ||
 	    rec.target != XVMC_PATH_TCP || rec.epoch <= rx->epoch ||
+	    rec.len > XVMC_PAGE_SIZE << XVMC_RING_ORDER_MAX ||
 	    rec.pos > rx->rcvd || rx->rcvd - rec.pos > rec.len) {
 		rx_reset(c, XVMC_R_BAD_RECORD);
 		return;
@@ -505,11 +507,12 @@ ssize_t xvmc_conn_rx_took(struct conn_t *c, const struct iovec *vec, size_t cnt,
 	uint8_t *p;
 
 	/* What is not the application's: records, and what follows them. */
-	if (rx->path == XVMC_PATH_RING)
+	if (rx->path == XVMC_PATH_RING || rx->skip || rx->pull || rx->in.len)
 		keep = 0;
 	else if (rx->expect != XVMC_POS_NONE && n > rx->expect - rx->rcvd)
 		keep = rx->expect - rx->rcvd;
 	rx->rcvd += keep;
+	rx->pull -= rx->pull < n ? rx->pull : n;
 	xvmc_stat_add(c->stats, XVMC_S_TCP_RX_BYTES, keep);
 	over = n - keep;
 	if (over) {

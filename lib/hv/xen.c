@@ -130,6 +130,7 @@ static const struct xvmc_hv_ops xen_ops = {
 	.notify = xen_chan_notify,
 	.event_fd = xen_event_fd,
 	.dispatch = xen_dispatch,
+	.chan_ack = xen_chan_ack,
 };
 
 static bool is_pv(void)

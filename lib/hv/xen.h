@@ -78,13 +78,9 @@ int xen_chan_notify(struct xvmc_hv *hv, struct xvmc_chan *chan);
 void xen_chan_close_all(struct xen_hv *xh);
 void xen_chan_abandon_all(struct xen_hv *xh);
 
-/*
- * Takes what the peer notified off chan->wait_fd and lets the next
- * notification through: an event channel stays masked after each one until
- * then, and wait_fd readable. Call it before looking at the ring. Any
- * thread; of several that call it at once all return, one has done it.
- */
-int xvmc_hv_xen_chan_ack(struct xvmc_chan *chan);
+/* Takes what is pending and unmasks the port: until then the kernel delivers
+ * nothing more. */
+void xen_chan_ack(struct xvmc_hv *hv, struct xvmc_chan *chan);
 
 /* How many descriptors a migration made untouchable. */
 uint32_t xvmc_hv_xen_kept(const struct xvmc_hv *hv);

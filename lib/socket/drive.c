@@ -53,6 +53,7 @@ static void drive_tx(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t
 	int r;
 
 	if (c->tx.announced) {
+		xvmc_hv_chan_ack(c->hv, &c->tx.chan);
 		r = xvmc_conn_tx_settle(c, now, false);
 		if (r == -ECANCELED)
 			back_off(ep, now);
@@ -133,6 +134,8 @@ static void drive_rx(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 	 * managed shall find the record itself: it is what wakes it. */
 	if (c->rx.path == XVMC_PATH_RING || !sleepers)
 		xvmc_conn_rx_pump(c);
+	if (ep->svc.watch_rx)
+		xvmc_hv_chan_ack(c->hv, &c->rx.chan);
 	if (!ep->svc.leaving) {
 		r = try_ack(ep);
 		if (r == -EBADMSG)

@@ -38,7 +38,7 @@ static bool arm_more(struct xvmc_endpoint *ep, uint64_t rx_seen)
 	    !rx->gone) {
 		n = xvmc_conn_rx_ready(&ep->conn);
 		more = n >= 0 && (rx->rcvd + (uint64_t)n > rx_seen ||
-				  xvmc_recver_arm(&rx->r, (size_t)n + 1));
+				  xvmc_conn_rx_arm(&ep->conn, (size_t)n + 1));
 	}
 	pthread_mutex_unlock(&rx->lock);
 	return more;

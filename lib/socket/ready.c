@@ -43,7 +43,7 @@ static short poll_rx(struct xvmc_endpoint *ep, bool arm, uint64_t *ret_pos)
 	int inq = 0;
 
 	if (n == 0 && ring && arm && rx->attached && !rx->gone &&
-	    xvmc_recver_arm(&rx->r, 1))
+	    xvmc_conn_rx_arm(c, 1))
 		n = xvmc_conn_rx_ready(c);
 	if (ring && n == 0 && c->hv && !rx->gone &&
 	    xvmc_hv_incarnation(c->hv) != c->incarnation)
@@ -89,7 +89,7 @@ static short poll_tx(struct xvmc_endpoint *ep, bool arm, uint64_t *ret_pos)
 		ssize_t room = xvmc_sender_room(&tx->s, want);
 
 		if (room >= 0 && (size_t)room < want && arm &&
-		    xvmc_sender_arm(&tx->s, want))
+		    xvmc_conn_tx_arm(c, want))
 			room = xvmc_sender_room(&tx->s, want);
 		if (room < 0 || (size_t)room >= want)
 			ev |= POLLOUT;

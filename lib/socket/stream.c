@@ -136,6 +136,12 @@ static void sleep_end(void *arg)
 	xvmc_ep_wait_end(s->ep, s->event);
 }
 
+static bool bell_is_eventfd(struct xvmc_endpoint *ep, short event)
+{
+	return event == POLLIN ? ep->conn.rx.chan.self_ring :
+				 ep->conn.tx.chan.self_ring;
+}
+
 /*
  * Sleeps on a direction's bell; no lock held, wait_begin done, bell armed.
  * 0: woken; -EINTR; -EAGAIN: deadline. Without a deadline and where the bell
@@ -171,7 +177,7 @@ static int sleep_on_bell(struct xvmc_endpoint *ep, short event, uint64_t deadlin
 	if (r < 0)
 		return errno == EINTR ? -EINTR : 0;
 	for (int i = 0; i < n; i++)
-		if (pfd[i].revents)
+		if (pfd[i].revents && (i > 0 || bell_is_eventfd(ep, event)))
 			os_eventfd_drain(fds[i]);
 	return r == 0 ? -EAGAIN : 0;
 }
@@ -225,7 +231,7 @@ static ssize_t recv_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it,
 	if (r == -EAGAIN && may_sleep && xvmc_ep_wait_begin(ep, POLLIN)) {
 		*ret_sleep = true;
 		if (c->rx.path == XVMC_PATH_RING && c->rx.attached &&
-		    !c->rx.gone && xvmc_recver_arm(&c->rx.r, 1)) {
+		    !c->rx.gone && xvmc_conn_rx_arm(c, 1)) {
 			*ret_sleep = false;
 			xvmc_ep_wait_end(ep, POLLIN);
 		}
@@ -234,7 +240,7 @@ static ssize_t recv_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it,
 		 * we may have taken the ring for what is left. */
 		if (xvmc_conn_rx_ready(c) != 0 ||
 		    (c->rx.path == XVMC_PATH_RING && c->rx.attached &&
-		     xvmc_recver_arm(&c->rx.r, 1)))
+		     xvmc_conn_rx_arm(c, 1)))
 			endpoint_poke_rx(ep);
 	}
 	pthread_mutex_unlock(&c->rx.lock);
@@ -394,7 +400,7 @@ static ssize_t send_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it,
 	if ((r == -EBUSY || (r == -EAGAIN && may_sleep)) &&
 	    xvmc_ep_wait_begin(ep, POLLOUT)) {
 		*ret_sleep = true;
-		if (full && xvmc_sender_arm(&c->tx.s, room_wanted(c, it->left))) {
+		if (full && xvmc_conn_tx_arm(c, room_wanted(c, it->left))) {
 			*ret_sleep = false;
 			xvmc_ep_wait_end(ep, POLLOUT);
 		}
