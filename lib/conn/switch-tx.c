@@ -243,8 +243,8 @@ ssize_t xvmc_conn_write(struct conn_t *c, struct xvmc_iov *it, int flags)
 	struct conn_tx *tx = &c->tx;
 	ssize_t r;
 
-	if (tx->err)
-		return tx->err;
+	if (tx->err || tx->shut)
+		return tx->err ? tx->err : -EPIPE;
 	if (tx->announced && xvmc_conn_tx_settle(c, os_now_ns(), false) == -EBUSY)
 		return -EBUSY;
 	/* Records and replays first, whichever way is next: who finds the ring

@@ -23,22 +23,45 @@ static uint32_t epoll_bits(short bits)
 	return ev;
 }
 
+/* Bytes that are in the ring already, while the application has yet to read
+ * what lies before them in TCP, and the record between. rx.lock held. */
+static uint64_t ahead(const struct conn_rx *rx, uint64_t prod)
+{
+	if (rx->expect == XVMC_POS_NONE || prod <= rx->expect ||
+	    prod - rx->expect > rx->r.size)
+		return 0;
+	return prod - rx->expect;
+}
+
 /*
  * An edge-triggered reader need not have drained the connection: it waits
- * for more than there is now. True if more has come meanwhile.
+ * for more than there is now. True if more has come meanwhile; then or not,
+ * *rx_seen is where the stream has got to.
  */
-static bool arm_more(struct xvmc_endpoint *ep, uint64_t rx_seen)
+static bool see_more(struct xvmc_endpoint *ep, bool arm, uint64_t *rx_seen)
 {
 	struct conn_rx *rx = &ep->conn.rx;
 	bool more = false;
 	ssize_t n;
 
 	pthread_mutex_lock(&rx->lock);
-	if (xvmc_ep_managed(ep) && rx->path == XVMC_PATH_RING && rx->attached &&
-	    !rx->gone) {
+	if (!xvmc_ep_managed(ep) || !rx->attached || rx->gone) {
+		/* TCP, whose every edge the service thread passes on */
+	} else if (rx->path == XVMC_PATH_RING && arm) {
 		n = xvmc_conn_rx_ready(&ep->conn);
-		more = n >= 0 && (rx->rcvd + (uint64_t)n > rx_seen ||
+		more = n >= 0 && (rx->rcvd + (uint64_t)n > *rx_seen ||
 				  xvmc_conn_rx_arm(&ep->conn, (size_t)n + 1));
+	} else if (rx->path == XVMC_PATH_TCP && rx->expect != XVMC_POS_NONE) {
+		uint64_t prod = ring_see_prod(rx->r.s);
+		uint64_t had = ahead(rx, prod);
+
+		if (arm) {
+			xvmc_hv_chan_ack(ep->conn.hv, &rx->chan);
+			ring_arm_data(rx->r.r, rx->expect + had + 1);
+			prod = ring_see_prod(rx->r.s);
+			more = ahead(rx, prod) > had;
+		}
+		*rx_seen += had;
 	}
 	pthread_mutex_unlock(&rx->lock);
 	return more;
@@ -65,6 +88,7 @@ uint32_t epreg_look(struct xvmc_epreg *reg, bool arm, bool tell)
 	uint64_t rx, tx;
 	uint32_t now;
 	short bits;
+	bool more;
 
 again:
 	bits = xvmc_ep_poll(reg->ep, arm ? want : 0, &rx, &tx);
@@ -74,6 +98,7 @@ again:
 		reg->last_bits = bits;
 		return now;
 	}
+	more = see_more(reg->ep, arm && (want & bits & POLLIN), &rx);
 	if (now && edge(reg, bits, rx, tx)) {
 		if (tell) {
 			reg->last_rx = rx;
@@ -84,7 +109,7 @@ again:
 	}
 	/* A bit that has gone may come back as an edge. */
 	reg->last_bits &= bits;
-	if (arm && (want & bits & POLLIN) && arm_more(reg->ep, rx))
+	if (more)
 		goto again;
 	return 0;
 }

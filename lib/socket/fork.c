@@ -179,6 +179,9 @@ int xvmc_sock_inherited_use(struct xvmc_endpoint *ep)
 	    !atomic_compare_exchange_strong(ep->fork_word, &word, WORD_SHARED) &&
 	    word == WORD_OWNER) {
 		r = adopt(ep);
+		/* It may have left, and closed, before xvmcd could ask. */
+		if (r < 0 && atomic_load(ep->fork_word) != WORD_OWNER)
+			r = 0;
 		if (r < 0) {
 			/* Whatever the ring holds is out of our reach. */
 			os_shutdown(ep->fd, SHUT_RDWR);

@@ -80,14 +80,14 @@ bool xvmc_sock_close(struct xvmc_ctx *ctx, int fd)
 		return false;
 	}
 	ep = (struct xvmc_endpoint *)obj;
+	/* A child may hold the socket as well: then the stream goes on without
+	 * us, and all of it must be in the kernel. While this number counts. */
+	if (ep->forked && !ep->inherited && ep->nfds == 1 && xvmc_ep_managed(ep))
+		xvmc_sock_escape(ep, XVMC_R_FORK);
 	xvmc_epoll_fd_closed(ctx, ep, fd);
 	if (atomic_fetch_sub(&ep->nfds, 1) > 1) {
 		pick_other_fd(ctx, ep, fd);
 	} else if (!ep->inherited) {
-		/* A child may hold the socket as well: then the stream goes on
-		 * without us, and all of it must be in the kernel. */
-		if (ep->forked && xvmc_ep_managed(ep))
-			xvmc_sock_escape(ep, XVMC_R_FORK);
 		if (xvmc_ep_managed(ep))
 			close_managed(ep);
 		if (ep->state != XVMC_EP_TRACKED)
@@ -116,9 +116,9 @@ int xvmc_sock_shutdown(struct xvmc_endpoint *ep, int fd, int how)
 		ep->svc.want_ring = false;
 		xvmc_conn_tx_leave(c, XVMC_R_SHUTDOWN, false);
 		c->tx.fin_owed = true;
-		r = xvmc_conn_tx_flush(c) == -EAGAIN || !c->tx.err ? 0 : c->tx.err;
-		if (!c->tx.err && !c->tx.fin_owed)
-			c->tx.err = -EPIPE; /* for every later write */
+		r = c->tx.shut ? os_shutdown(ep->io_fd, SHUT_WR) : 0;
+		c->tx.shut = true;
+		xvmc_conn_tx_flush(c);
 		pthread_mutex_unlock(&c->tx.lock);
 		endpoint_events(ep);
 		return r;

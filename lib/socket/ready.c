@@ -84,6 +84,8 @@ static short poll_tx(struct xvmc_endpoint *ep, bool arm, uint64_t *ret_pos)
 
 	if (tx->err)
 		return POLLOUT | POLLERR;
+	if (tx->shut && !tx->fin_owed)
+		return POLLOUT; /* a write would not wait */
 	if (tx->path == XVMC_PATH_RING) {
 		size_t want = writable_room(&tx->s);
 		ssize_t room = xvmc_sender_room(&tx->s, want);

@@ -328,43 +328,46 @@ static ssize_t recv_plain(struct xvmc_endpoint *ep, int fd, struct msghdr *msg,
 	return r;
 }
 
-/* Under MSG_WAITALL a blocking call goes on until the buffer is full. */
-static ssize_t recv_all(struct xvmc_endpoint *ep, struct xvmc_iov *it, int flags)
+/* Under MSG_WAITALL a blocking call goes on until the buffer is full, however
+ * often the stream changes its way meanwhile. */
+static bool goes_on(struct xvmc_endpoint *ep, const struct xvmc_iov *it, int flags)
 {
-	ssize_t sum = 0, r;
-
-	do {
-		r = recv_managed(ep, it, flags);
-		if (r > 0)
-			sum += r;
-	} while (r > 0 && it->left && (flags & MSG_WAITALL) &&
-		 !(flags & (MSG_PEEK | MSG_DONTWAIT)) && !ep->nonblock);
-	return sum ? sum : r;
+	return it->left && (flags & MSG_WAITALL) &&
+	       !(flags & (MSG_PEEK | MSG_DONTWAIT)) && xvmc_ep_managed(ep) &&
+	       !ep->nonblock;
 }
 
 ssize_t xvmc_sock_recv(struct xvmc_endpoint *ep, int fd, const struct iovec *vec,
 		       size_t cnt, int flags, int *ret_msg_flags)
 {
 	struct xvmc_iov it = xvmc_iov_make(vec, cnt);
+	struct iovec rest[64];
 	struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)vec,
 			      .msg_iovlen = cnt };
+	ssize_t sum = 0, r;
 	bool again;
-	ssize_t r;
 
 	*ret_msg_flags = 0;
-	for (;;) {
+	do {
+		again = false;
 		if (xvmc_ep_gate_enter(&ep->rx_gate)) {
+			if (sum) { /* it became PLAIN in the middle */
+				msg.msg_iovlen = xvmc_iov_slice(&it, it.left, rest, 64);
+				msg.msg_iov = rest;
+			}
 			r = recv_plain(ep, fd, &msg, flags, &again);
-			if (!again)
-				return r;
-			continue;
+			if (r > 0)
+				xvmc_iov_advance(&it, (size_t)r);
+		} else if (!it.left) {
+			r = 0;
+		} else {
+			r = recv_managed(ep, &it, flags);
+			again = r == -ESTALE;
 		}
-		if (!it.left)
-			return 0;
-		r = recv_all(ep, &it, flags);
-		if (r != -ESTALE)
-			return r;
-	}
+		if (r > 0)
+			sum += r;
+	} while (again || (r > 0 && goes_on(ep, &it, flags)));
+	return sum ? sum : r;
 }
 
 /* ---- sending ---- */
@@ -482,6 +485,18 @@ static ssize_t send_plain(struct xvmc_endpoint *ep, int fd, struct msghdr *msg,
 	return r;
 }
 
+/* A write of no bytes still hears of a broken connection. */
+static ssize_t send_nothing(struct xvmc_endpoint *ep)
+{
+	struct conn_t *c = &ep->conn;
+	ssize_t r;
+
+	pthread_mutex_lock(&c->tx.lock);
+	r = c->tx.err ? c->tx.err : c->tx.shut ? -EPIPE : 0;
+	pthread_mutex_unlock(&c->tx.lock);
+	return r;
+}
+
 ssize_t xvmc_sock_send(struct xvmc_endpoint *ep, int fd, const struct iovec *vec,
 		       size_t cnt, int flags)
 {
@@ -507,8 +522,10 @@ ssize_t xvmc_sock_send(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 				xvmc_iov_advance(&it, (size_t)r);
 			break;
 		}
-		if (!it.left)
-			return 0;
+		if (!it.left) {
+			r = send_nothing(ep);
+			break;
+		}
 		r = send_managed(ep, &it, flags);
 		if (r != -ESTALE)
 			break;
