@@ -226,7 +226,7 @@ struct xvmc_ag_row {
 	uint32_t switches;
 	uint64_t ring_tx, ring_rx, tcp_tx, tcp_rx; /* bytes */
 	char comm[16];
-	char domain[XVMC_NAME_MAX]; /* filled in by xvmcd */
+	char domain[XVMC_NAME_MAX]; /* this, host and pid: set by xvmcd */
 	char host[XVMC_NAME_MAX];
 };
 

@@ -162,8 +162,9 @@ static inline void xvmc_hv_unshare(struct xvmc_hv *hv, struct xvmc_share *share)
 }
 
 /*
- * Maps pages domain peer granted to us. writable may be asked only where it
- * was granted. clear_byte: offset in the mapping of a byte the hypervisor
+ * Maps pages domain peer granted to us: grefs are pages of one share call, in
+ * its order, not necessarily all. writable may be asked only where it was
+ * granted. clear_byte: offset in the mapping of a byte the hypervisor
  * shall set to 0 when the mapping goes, however it goes (only with writable;
  * local: best effort, by xvmcd on exit), or XVMC_HV_NO_CLEAR. [S 3 step 5]
  */
@@ -238,7 +239,8 @@ static inline int xvmc_hv_event_fd(struct xvmc_hv *hv)
 
 /* Does the backend's own work (local: plays a migration's instant on this
  * process's mappings). -EIO: the hypervisor is gone; what is shared and
- * mapped stays in use, nothing new can be had. */
+ * mapped stays in use, nothing new can be had. The event descriptor becomes
+ * readable when it is back, and this finds it. */
 static inline int xvmc_hv_dispatch(struct xvmc_hv *hv)
 {
 	return hv->ops->dispatch(hv);

@@ -11,16 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 
 #include "base/os.h"
 
 #define HALF (XVMC_PAGE_SIZE / 2)
-
-static int memory_error(int rc)
-{
-	return rc == -ENFILE ? -EMFILE : rc == -ENOMEM ? -ENOSPC : rc;
-}
 
 /* A child has no use for these mappings, and would keep the peer of a dead
  * parent waiting. */
@@ -45,36 +39,6 @@ static int replace_memory(void *addr, size_t len, int prot, int fd)
 	return 0;
 }
 
-/* A memfd of its own, with memory behind every page. */
-static int new_memfd(size_t len)
-{
-	struct rlimit lim;
-	int fd, rc;
-
-	/* Beyond this limit the kernel would not only refuse: it would send
-	 * the application SIGXFSZ. */
-	if (OS4(SYS_prlimit64, 0, RLIMIT_FSIZE, NULL, &lim) == 0 &&
-	    lim.rlim_cur != RLIM_INFINITY && lim.rlim_cur < len)
-		return -ENOSPC;
-	fd = os_memfd("xvmc", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd >= 0)
-		fd = xvmc_os_high_fd(fd);
-	if (fd < 0)
-		return memory_error(fd);
-	rc = (int)OS2(SYS_ftruncate, fd, len);
-	while (rc == 0) {
-		rc = (int)OS4(SYS_fallocate, fd, 0, 0, len);
-		if (rc != -EINTR)
-			break;
-		rc = 0;
-	}
-	if (rc < 0) {
-		os_close(fd);
-		return memory_error(rc);
-	}
-	return fd;
-}
-
 int local_share_new(size_t npages, bool writable,
 		    struct local_share **ret_share)
 {
@@ -91,7 +55,9 @@ int local_share_new(size_t npages, bool writable,
 	share->addr = MAP_FAILED;
 	share->npages = npages;
 	share->writable = writable;
-	share->fd = new_memfd(len);
+	share->fd = xvmc_lw_memfd("xvmc", len);
+	if (share->fd >= 0)
+		share->fd = xvmc_os_high_fd(share->fd);
 	if (share->fd < 0) {
 		rc = share->fd;
 		goto fail;

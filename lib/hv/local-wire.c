@@ -6,6 +6,8 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "base/os.h"
@@ -94,6 +96,46 @@ ssize_t xvmc_lw_recv(int sock, void *ret_buf, size_t size, int *ret_fds,
 	memcpy(ret_fds, fds, nfds * sizeof(int));
 	*ret_nfds = nfds;
 	return n;
+}
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U /* Linux 6.3 */
+#endif
+
+static int reserve(int fd, size_t len)
+{
+	int rc = (int)OS2(SYS_ftruncate, fd, len);
+
+	while (rc == 0) {
+		rc = (int)OS4(SYS_fallocate, fd, 0, 0, len);
+		if (rc != -EINTR)
+			break;
+		rc = 0;
+	}
+	return rc;
+}
+
+int xvmc_lw_memfd(const char *name, size_t len)
+{
+	struct rlimit lim;
+	int fd, rc;
+
+	/* Beyond this limit the kernel would not only refuse: it would send
+	 * the application SIGXFSZ. */
+	if (OS4(SYS_prlimit64, 0, RLIMIT_FSIZE, NULL, &lim) == 0 &&
+	    lim.rlim_cur != RLIM_INFINITY && lim.rlim_cur < len)
+		return -ENOSPC;
+	fd = os_memfd(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+	if (fd == -EINVAL)
+		fd = os_memfd(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	rc = fd < 0 ? fd : reserve(fd, len);
+	if (rc < 0 && fd >= 0)
+		os_close(fd);
+	if (rc == -ENFILE)
+		return -EMFILE;
+	if (rc == -ENOMEM)
+		return -ENOSPC;
+	return rc < 0 ? rc : fd;
 }
 
 int xvmc_lw_check_memfd(int fd, size_t offset, size_t npages)

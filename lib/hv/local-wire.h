@@ -124,6 +124,12 @@ ssize_t xvmc_lw_recv(int sock, void *ret_buf, size_t size, int *ret_fds,
 		     unsigned int *ret_nfds);
 
 /*
+ * A memfd of len bytes that can be sealed, with memory behind every page:
+ * touching it cannot fail. -ENOSPC, -EMFILE.
+ */
+int xvmc_lw_memfd(const char *name, size_t len);
+
+/*
  * Whether a peer's memfd may be mapped without ever faulting: it can neither
  * shrink nor grow, holds npages from page offset on, and they have memory.
  * 0 or -EACCES.

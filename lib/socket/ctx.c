@@ -88,6 +88,13 @@ void xvmc_ctx_deinit(struct xvmc_ctx *ctx)
 {
 	ctx->ended = true;
 	service_stop(ctx);
+	xvmc_epoll_deinit(ctx);
+	while (ctx->free_eps) {
+		struct xvmc_obj *obj = ctx->free_eps;
+
+		ctx->free_eps = obj->free_next;
+		free(obj);
+	}
 	if (ctx->stats_memfd >= 0)
 		os_close(ctx->stats_memfd);
 	fdtab_deinit(ctx);

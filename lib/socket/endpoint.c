@@ -273,7 +273,12 @@ int endpoint_manage(struct xvmc_endpoint *ep)
 	ep->snd_timeo_ns = timeo_ns(ep->io_fd, SO_SNDTIMEO);
 	atomic_fetch_or(&ep->rx_gate, XVMC_GATE_MANAGED);
 	atomic_fetch_or(&ep->tx_gate, XVMC_GATE_MANAGED);
-	xvmc_epoll_ep_managed(ep);
+	if (xvmc_epoll_ep_managed(ep) < 0) {
+		/* A set that holds it could not wait for it. */
+		atomic_fetch_and(&ep->rx_gate, ~XVMC_GATE_MANAGED);
+		atomic_fetch_and(&ep->tx_gate, ~XVMC_GATE_MANAGED);
+		return -EMFILE;
+	}
 	return 0;
 }
 

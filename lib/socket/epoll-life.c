@@ -119,7 +119,7 @@ static void sever(struct xvmc_epset *set)
 		struct xvmc_epreg *reg =
 			xvmc_list_entry(it, struct xvmc_epreg, set_link);
 
-		if (!reg->severed && reg->ep->inherited) {
+		if (!reg->severed && !reg->parked && reg->ep->inherited) {
 			reg->severed = true;
 			atomic_fetch_add(&set->nsevered, 1);
 		}

@@ -53,6 +53,7 @@ static void give_words(struct xvmc_ctx *ctx)
 void xvmc_ctx_fork_prepare(struct xvmc_ctx *ctx)
 {
 	pthread_mutex_lock(&ctx->epoll_lock);
+	xvmc_epoll_fork_prepare(ctx);
 	pthread_mutex_lock(&ctx->service_lock);
 	pthread_mutex_lock(&ctx->lock);
 	give_words(ctx);
@@ -66,6 +67,7 @@ void xvmc_ctx_fork_parent(struct xvmc_ctx *ctx)
 		xvmc_list_entry(it, struct xvmc_endpoint, all_link)->forked = true;
 	pthread_mutex_unlock(&ctx->lock);
 	pthread_mutex_unlock(&ctx->service_lock);
+	xvmc_epoll_fork_parent(ctx);
 	pthread_mutex_unlock(&ctx->epoll_lock);
 }
 
@@ -110,6 +112,7 @@ void xvmc_ctx_fork_child(struct xvmc_ctx *ctx)
 	pthread_mutex_init(&ctx->epoll_lock, NULL);
 	xvmc_list_each(it, tmp, &ctx->eps)
 		disown(xvmc_list_entry(it, struct xvmc_endpoint, all_link));
+	xvmc_epoll_fork_child(ctx);
 	service_forget(ctx);
 	if (ctx->stats_memfd >= 0)
 		os_close(ctx->stats_memfd);

@@ -162,6 +162,7 @@ static int sleep_on_bell(struct xvmc_endpoint *ep, short event, uint64_t deadlin
 	if (n == 1 && !deadline) {
 		ssize_t got = libc->read(fds[0], &count, sizeof(count));
 
+		xvmc_epoll_bell_taken(ep);
 		return got < 0 && errno == EINTR ? -EINTR : 0;
 	}
 	if (deadline) {
@@ -179,6 +180,7 @@ static int sleep_on_bell(struct xvmc_endpoint *ep, short event, uint64_t deadlin
 	for (int i = 0; i < n; i++)
 		if (pfd[i].revents && (i > 0 || bell_is_eventfd(ep, event)))
 			os_eventfd_drain(fds[i]);
+	xvmc_epoll_bell_taken(ep);
 	return r == 0 ? -EAGAIN : 0;
 }
 
@@ -527,8 +529,12 @@ ssize_t xvmc_sock_send(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 			break;
 		}
 		r = send_managed(ep, &it, flags);
-		if (r != -ESTALE)
+		if (r != -ESTALE) {
+			/* Who waits for room by edges has one coming now. */
+			if (it.left && ep->bell_holds)
+				xvmc_epoll_ep_blocked(ep);
 			break;
+		}
 	}
 	if (it.left < total)
 		return (ssize_t)(total - it.left);

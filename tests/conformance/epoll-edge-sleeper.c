@@ -22,7 +22,7 @@ static void client(int fd)
 		conf_step();
 		conf_epoll(ep, 5000);
 	}
-	conf_res("recv", recv(fd, buf, sizeof(buf), 0));
+	conf_res("recv", recv(fd, buf, 15, MSG_WAITALL));
 	conf_step();
 }
 

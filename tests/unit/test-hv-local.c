@@ -173,8 +173,10 @@ static void test_daemon_out_of_fds(void **state)
 	struct xvmc_chan chans[32];
 	struct xvmc_share shares[64];
 	xvmc_gref_t gref;
-	int rc, nshares = 0, nchans = 0;
+	int rc = 0, nshares = 0, nchans = 0;
 
+	if (fresh_watched())
+		return;
 	xvmc_hv_close(w->hv[0]);
 	xvmc_hv_close(w->hv[1]);
 	xvmcd_kill(&w->run, SIGTERM);
@@ -184,7 +186,7 @@ static void test_daemon_out_of_fds(void **state)
 	w->hv[0] = open_local(w, "vm1");
 	w->hv[1] = open_local(w, "vm2");
 	look_who(w);
-	for (;;) {
+	while (nshares < 64) {
 		rc = xvmc_hv_share(w->hv[0], w->domid[1], 1, true, &shares[nshares], &gref);
 		if (rc < 0)
 			break;
@@ -197,7 +199,7 @@ static void test_daemon_out_of_fds(void **state)
 	/* with room again, all works */
 	for (int i = 0; i < 4; i++)
 		xvmc_hv_unshare(w->hv[0], &shares[--nshares]);
-	while (xvmc_hv_chan_alloc(w->hv[0], w->domid[1], &chans[nchans]) == 0)
+	while (nchans < 32 && xvmc_hv_chan_alloc(w->hv[0], w->domid[1], &chans[nchans]) == 0)
 		nchans++;
 	assert_true(nchans > 0);
 }

@@ -358,6 +358,18 @@ static void test_adopt(void **state)
 	agent_expect(c.a, XVMC_AG_YIELD, &msg);
 	close(c.a);
 	expect_adopted(child, 9, -ESRCH);
+	expect_unlinked(c.b, 21, c.link, XVMC_R_PEER_DIED);
+	/* both ends have that number: the child's domain tells which is meant */
+	c.a = agent_app(&w->run, "vm1");
+	reg(c.a, 30, 3, true);
+	reg(c.b, 30, 3, false);
+	c.link = expect_match(c.a, 30, &msg);
+	expect_match(c.b, 30, &msg);
+	adopt(child, 12, 0, 30, c.link);
+	agent_expect(c.a, XVMC_AG_YIELD, &msg);
+	close(c.a);
+	expect_adopted(child, 12, -ESRCH);
+	expect_unlinked(c.b, 30, c.link, XVMC_R_PEER_DIED);
 	/* the owner does not answer */
 	c.a = agent_app(&w->run, "vm1");
 	reg(c.a, 12, 2, true);

@@ -51,6 +51,7 @@ static void test_list(void **state)
 		agent_expect(tool, XVMC_AG_ROW, &msg);
 		assert_int_equal(msg.row.epid, epid);
 		assert_int_equal(msg.hdr.serial, 1);
+		assert_int_equal(msg.row.pid, getpid()); /* not what it said */
 		assert_string_equal(msg.row.domain, epid < 3 ? "vm1" : "vm2");
 		assert_string_equal(msg.row.host, "A");
 		assert_int_equal(strlen(msg.row.comm), 15);

@@ -74,6 +74,7 @@ void xvmcd_start(struct xvmcd_run *run, ...)
 {
 	va_list ap;
 
+	run->nofile = 0;
 	strcpy(run->dir, "/tmp/xvmc-test-XXXXXX");
 	assert_non_null(mkdtemp(run->dir));
 	va_start(ap, run);

@@ -33,12 +33,9 @@ int hv_make_ff(int *ret_fd)
 	void *addr;
 	int fd, rc;
 
-	fd = memfd_create("xvmc-ff", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	fd = xvmc_lw_memfd("xvmc-ff", len);
 	if (fd < 0)
-		return -errno;
-	rc = -posix_fallocate(fd, 0, (off_t)len);
-	if (rc < 0)
-		goto fail;
+		return fd;
 	addr = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (addr == MAP_FAILED) {
 		rc = -errno;

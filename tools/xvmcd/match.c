@@ -77,16 +77,25 @@ static void adopts_done(struct matcher *m, uint64_t link, int status)
 	}
 }
 
-/* The owner's end: epid says which, and the pid where both have that epid. */
-static struct reg *owner(struct link *link, const struct xvmc_ag_adopt *msg)
+/* How surely an end is the one that the child's parent has. */
+static int likeness(const struct reg *reg, const struct agent *child,
+		    const struct xvmc_ag_adopt *msg)
 {
-	struct reg *x = link->end[0], *y = link->end[1];
+	if (reg->epid != msg->epid)
+		return 0;
+	return 1 + 2 * (reg->agent->dom == child->dom) +
+	       ((uint32_t)reg->agent->conn.pid == msg->pid);
+}
 
-	if (x->epid != msg->epid && y->epid != msg->epid)
-		return NULL;
-	if (x->epid == y->epid)
-		return (uint32_t)x->agent->conn.pid == msg->pid ? x : y;
-	return x->epid == msg->epid ? x : y;
+/* The owner's end: epid says which; where both have that number, the domain,
+ * and then the pid, which may be another one in a container. */
+static struct reg *owner(struct link *link, const struct agent *child,
+			 const struct xvmc_ag_adopt *msg)
+{
+	int x = likeness(link->end[0], child, msg);
+	int y = likeness(link->end[1], child, msg);
+
+	return x == 0 && y == 0 ? NULL : link->end[y > x];
 }
 
 static bool pid_lives(struct xvmcd *d, uint32_t pid)
@@ -107,7 +116,7 @@ void match_adopt(struct agent *agent, const struct xvmc_ag_adopt *msg)
 {
 	struct matcher *m = agent->conn.d->matcher;
 	struct link *link = link_find(m, msg->link);
-	struct reg *reg = link ? owner(link, msg) : NULL;
+	struct reg *reg = link ? owner(link, agent, msg) : NULL;
 	struct xvmc_ag_word yield = {
 		.hdr = { .version = XVMC_AGENT_VERSION, .type = XVMC_AG_YIELD, .len = sizeof(yield) },
 		.epid = msg->epid,

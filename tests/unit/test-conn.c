@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * conn_t step by step: set-up, the way to the ring and back, records, readers
+ * that come back from the kernel late. What the simulation does at random is
+ * done here on purpose, one thing at a time. How streams end: test-conn-end.c.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "conn-pair.h"
+
+#define A 0u
+#define B 1u
+
+/* ---- records ---- */
+
+static void test_record_bits(void **state)
+{
+	uint8_t nonce[XVMC_NONCE_LEN] = { 1, 2, 3, 4, 5, 6, 7, 8, 9 };
+	struct xvmc_record rec, bad;
+
+	xvmc_record_make(&rec, nonce, 5, XVMC_PATH_TCP, XVMC_R_LRU, XVMC_REC_BOTH, 1000, 77);
+	assert_true(xvmc_record_check(&rec, nonce));
+	for (size_t bit = 0; bit < 8 * sizeof(rec); bit++) {
+		bad = rec;
+		((uint8_t *)&bad)[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		assert_false(xvmc_record_check(&bad, nonce));
+	}
+	nonce[3] ^= 1;
+	assert_false(xvmc_record_check(&rec, nonce));
+}
+
+static void test_record_sense(void **state)
+{
+	uint8_t nonce[XVMC_NONCE_LEN] = { 9 };
+	struct xvmc_record rec;
+
+	xvmc_record_make(&rec, nonce, 1, XVMC_PATH_RING, 0, 0, 10, 0);
+	assert_true(xvmc_record_check(&rec, nonce));
+	xvmc_record_make(&rec, nonce, 1, XVMC_PATH_RING, 0, 0, 10, 1);
+	assert_false(xvmc_record_check(&rec, nonce));
+	xvmc_record_make(&rec, nonce, 1, (enum xvmc_path)2, 0, 0, 10, 0);
+	assert_false(xvmc_record_check(&rec, nonce));
+	xvmc_record_make(&rec, nonce, 1, XVMC_PATH_TCP, 0, 0, UINT64_MAX - 5, 5);
+	assert_true(xvmc_record_check(&rec, nonce));
+	xvmc_record_make(&rec, nonce, 1, XVMC_PATH_TCP, 0, 0, UINT64_MAX - 5, 6);
+	assert_false(xvmc_record_check(&rec, nonce));
+}
+
+/* ---- there and back ---- */
+
+static void test_there_and_back(void **state)
+{
+	struct pair *p = *state;
+
+	for (unsigned int order = 0; order <= SIM_ORDER_MAX; order++) {
+		pair_attach(p, A, order);
+		pair_attach(p, B, order);
+		for (int i = 0; i < 5; i++) {
+			assert_int_equal(pair_write(p, A, 1000), 1000);
+			pair_to_ring(p, B);
+			pair_read_all(p, B, 1000);
+			pair_to_ring(p, A);
+			assert_int_equal(pair_write(p, A, 3000), 3000);
+			assert_int_equal(pair_write(p, B, 4000), 4000);
+			pair_read_all(p, B, 1234);
+			assert_int_equal(pair_read(p, A, 10, true), 10);
+			xvmc_conn_tx_leave(&p->c[A], XVMC_R_DEMOTED, true);
+			pair_validate(p);
+			/* the sender knows what was consumed, unless it moved */
+			assert_int_equal(p->c[A].tx.replay_pos, p->c[A].tx.sent);
+			assert_int_equal(pair_write(p, A, 50), 50);
+			pair_read_all(p, B, 3000 - 1234 + 50);
+			assert_true(pair_events(p, B) & XVMC_EV_FOLLOW);
+			xvmc_conn_tx_leave(&p->c[B], XVMC_R_PEER_LEFT, false);
+			pair_read_all(p, A, 4000);
+			assert_false(pair_events(p, A) & XVMC_EV_FOLLOW);
+		}
+		for (unsigned int i = 0; i < 2; i++) {
+			assert_true(xvmc_conn_tx_idle(&p->c[i]));
+			assert_true(xvmc_conn_rx_idle(&p->c[i]));
+			xvmc_conn_tx_detach(&p->c[i]);
+			xvmc_conn_rx_detach(&p->c[i]);
+		}
+	}
+	assert_int_equal(p->stats[A].value[XVMC_S_TO_RING], 15);
+	assert_int_equal(p->stats[A].value[XVMC_S_TO_TCP], 15);
+	assert_int_equal(p->stats[B].value[XVMC_S_RING_RX_BYTES], p->c[A].tx.ring_bytes -
+			 p->stats[A].value[XVMC_S_REPLAY_BYTES]);
+	assert_int_equal(p->stats[A].value[XVMC_S_RESETS], 0);
+}
+
+/* What the peer consumed without our knowing comes again, and is discarded. */
+static void test_old_cons(void **state)
+{
+	struct pair *p = *state;
+
+	pair_attach(p, A, 0);
+	pair_to_ring(p, A);
+	pair_write(p, A, 2000);
+	sim_hv_snapshot(&p->hv, A);
+	pair_read_all(p, B, 1500);
+	sim_hv_migrate(&p->hv, A, 1);
+	xvmc_conn_tx_leave(&p->c[A], XVMC_R_MIGRATE_SELF, true);
+	assert_true(p->stats[A].value[XVMC_S_REPLAY_BYTES] >= 500);
+	pair_write(p, A, 100);
+	pair_read_all(p, B, 600);
+	assert_int_equal(pair_read(p, B, 1, false), -EAGAIN);
+}
+
+static void test_no_answer(void **state)
+{
+	struct pair *p = *state;
+	struct conn_t *a = &p->c[A];
+
+	pair_attach(p, A, 0);
+	a->announce_ns = 1000;
+	assert_int_equal(xvmc_conn_tx_announce(a, 5000), 0);
+	assert_int_equal(xvmc_conn_tx_announce(a, 5000), -EAGAIN);
+	assert_int_equal(xvmc_conn_tx_settle(a, 5999, false), -EBUSY);
+	assert_false(xvmc_conn_tx_idle(a));
+	assert_int_equal(xvmc_conn_tx_settle(a, 6000, false), -ECANCELED);
+	assert_true(xvmc_conn_tx_idle(a));
+	/* Too late: nothing to acknowledge any more. */
+	assert_int_equal(xvmc_conn_rx_ack(&p->c[B], 0, 0), 0);
+	assert_int_equal(pair_write(p, A, 10), 10);
+	pair_read_all(p, B, 10);
+	/* The next one has nothing to do with it. */
+	pair_to_ring(p, A);
+	/* Before the time is over, but nobody wants to wait. */
+	xvmc_conn_tx_leave(a, XVMC_R_LRU, false);
+	pair_read_all(p, B, 0);
+	xvmc_conn_rx_pump(&p->c[B]);
+	assert_int_equal(xvmc_conn_tx_announce(a, 0), 0);
+	assert_int_equal(xvmc_conn_tx_settle(a, 0, true), -ECANCELED);
+}
+
+/* The answer came after all: then the ring it is, for a moment. */
+static void test_leave_acked(void **state)
+{
+	struct pair *p = *state;
+
+	pair_attach(p, A, 0);
+	pair_write(p, A, 100);
+	pair_agree(p, A);
+	xvmc_conn_tx_leave(&p->c[A], XVMC_R_CLOSE, false);
+	pair_validate(p);
+	assert_int_equal(p->c[A].tx.path, XVMC_PATH_TCP);
+	assert_int_equal(p->c[A].tx.extra, 2 * sizeof(struct xvmc_record));
+	pair_write(p, A, 100);
+	pair_read_all(p, B, 200);
+	assert_int_equal(p->c[B].rx.path, XVMC_PATH_TCP);
+	assert_int_equal(p->c[B].rx.extra, 2 * sizeof(struct xvmc_record));
+}
+
+static void test_counts_differ(void **state)
+{
+	struct pair *p = *state;
+	uint8_t sink[100];
+
+	pair_attach(p, A, 0);
+	/* Bytes that bypassed us, at the sender, then at the receiver. */
+	sim_tcp_send(&p->tcp.sock[A], "x", 1);
+	assert_int_equal(xvmc_conn_tx_announce(&p->c[A], 0), -EBADMSG);
+	p->c[A].tx.sent++;
+	pair_write(p, A, 9);
+	pair_deliver(p);
+	sim_tcp_recv(&p->tcp.sock[B], sink, 5, false);
+	assert_int_equal(xvmc_conn_tx_announce(&p->c[A], 0), 0);
+	/* Once may be an old page; the second one is believed. */
+	assert_int_equal(xvmc_conn_rx_ack(&p->c[B], 0, 0), 0);
+	assert_int_equal(xvmc_conn_rx_ack(&p->c[B], 0, 0), 0);
+	xvmc_conn_tx_settle(&p->c[A], 0, true);
+	assert_int_equal(xvmc_conn_tx_announce(&p->c[A], 0), 0);
+	assert_int_equal(xvmc_conn_rx_ack(&p->c[B], 0, 0), -EBADMSG);
+	assert_int_equal(p->c[B].rx.reason, XVMC_R_COUNT_MISMATCH);
+	xvmc_conn_tx_settle(&p->c[A], 0, true);
+}
+
+/* A guest that migrates while it asks leaves a page that asks for ever. */
+static void test_asks_for_ever(void **state)
+{
+	struct pair *p = *state;
+
+	pair_attach(p, A, 0);
+	assert_int_equal(xvmc_conn_tx_announce(&p->c[A], 0), 0);
+	sim_hv_migrate(&p->hv, A, 1);
+	xvmc_conn_tx_settle(&p->c[A], 0, true);
+	pair_write(p, A, 500);
+	pair_read_all(p, B, 500);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(xvmc_conn_rx_ack(&p->c[B], 0, 0), 0);
+	assert_int_not_equal(p->c[B].rx.reason, XVMC_R_COUNT_MISMATCH);
+}
+
+static void test_strict(void **state)
+{
+	struct pair *p = *state;
+
+	pair_attach(p, A, 0);
+	p->c[B].strict = true;
+	pair_write(p, A, 100);
+	assert_int_equal(xvmc_conn_tx_announce(&p->c[A], 0), 0);
+	assert_int_equal(xvmc_conn_rx_ack(&p->c[B], 0, 0), 0); /* not all there */
+	pair_deliver(p);
+	assert_int_equal(xvmc_conn_rx_ack(&p->c[B], 0, 0), 1);
+	xvmc_conn_tx_settle(&p->c[A], 0, false);
+	pair_write(p, A, 100);
+	pair_read_all(p, B, 200);
+}
+
+static void test_many_waiters(void **state)
+{
+	struct pair *p = *state;
+
+	pair_attach(p, A, 0);
+	assert_int_equal(xvmc_conn_tx_announce(&p->c[A], 0), 0);
+	assert_int_equal(xvmc_conn_rx_ack(&p->c[B], 0, 2), 0);
+	assert_int_equal(p->c[B].rx.reason, XVMC_R_MANY_WAITERS);
+	assert_int_equal(xvmc_conn_rx_ack(&p->c[B], 0, 1), 1);
+	xvmc_conn_tx_settle(&p->c[A], 0, false);
+}
+
+/* ---- doubts: application bytes at the expected position ---- */
+
+static ssize_t read_raw(struct pair *p, uint8_t *buf, size_t n)
+{
+	struct iovec vec = { .iov_base = buf, .iov_len = n };
+	struct xvmc_iov it = xvmc_iov_make(&vec, 1);
+	ssize_t r = xvmc_conn_read(&p->c[B], &it, false);
+
+	pair_validate(p);
+	return r;
+}
+
+/* Bytes that begin like the nonce are the application's, once they differ. */
+static void test_nonce_like_bytes(void **state)
+{
+	struct pair *p = *state;
+	uint8_t app[XVMC_NONCE_LEN + 4], back[64];
+
+	for (size_t same = 0; same < XVMC_NONCE_LEN; same++) {
+		struct conn_t *a = &p->c[A], *b = &p->c[B];
+
+		pair_attach(p, A, 0);
+		pair_agree(p, A);
+		assert_int_not_equal(b->rx.expect, XVMC_POS_NONE);
+		/* The answer is lost with the guest's memory. */
+		p->hv.ack_old = 1000;
+		sim_hv_migrate(&p->hv, A, 0);
+		assert_int_equal(xvmc_conn_tx_settle(a, 0, true), -ECANCELED);
+		memcpy(app, b->rx.nonce, XVMC_NONCE_LEN);
+		app[same] ^= 0x55;
+		for (size_t i = 0; i <= same; i++) {
+			struct iovec vec = { .iov_base = app + i, .iov_len = 1 };
+			struct xvmc_iov it = xvmc_iov_make(&vec, 1);
+
+			assert_int_equal(read_raw(p, back, 64), -EAGAIN);
+			assert_int_equal(xvmc_conn_write(a, &it, 0), 1);
+			pair_deliver(p);
+		}
+		assert_int_equal(read_raw(p, back, 64), same + 1);
+		assert_memory_equal(back, app, same + 1);
+		assert_true(xvmc_conn_rx_idle(b));
+		xvmc_conn_tx_detach(a);
+		xvmc_conn_rx_detach(b);
+	}
+}
+
+/* ---- readers that were in the kernel ---- */
+
+static ssize_t took(struct pair *p, size_t n)
+{
+	uint8_t buf[4096];
+	struct iovec vec[2] = { { buf, 3 }, { buf + 3, sizeof(buf) - 3 } };
+	uint64_t pos = p->c[B].rx.rcvd;
+	ssize_t r;
+
+	pair_deliver(p);
+	r = sim_tcp_recv(&p->tcp.sock[B], buf, n, false);
+	assert_int_equal(r, n);
+	r = xvmc_conn_rx_took(&p->c[B], vec, 2, n);
+	pair_validate(p);
+	for (ssize_t i = 0; i < r; i++)
+		assert_int_equal(buf[i], pair_byte(A, pos + (uint64_t)i));
+	return r;
+}
+
+static void test_took(void **state)
+{
+	struct pair *p = *state;
+	const size_t rec = sizeof(struct xvmc_record);
+
+	for (size_t more = 0; more <= 2 * rec + 700; more += 13) {
+		pair_attach(p, A, 0);
+		pair_write(p, A, 20);
+		pair_agree(p, A);
+		assert_int_equal(xvmc_conn_tx_settle(&p->c[A], 0, false), 0);
+		pair_write(p, A, 300);
+		xvmc_conn_tx_leave(&p->c[A], XVMC_R_LRU, false);
+		pair_write(p, A, 400);
+		/* 20 bytes, record, record, 300 again, 400 */
+		assert_int_equal(took(p, 20 + more), 20);
+		pair_read_all(p, B, 700);
+		assert_int_equal(pair_read(p, B, 1, false), -EAGAIN);
+		xvmc_conn_tx_detach(&p->c[A]);
+		xvmc_conn_rx_detach(&p->c[B]);
+	}
+}
+
+/* It missed the record that took the direction into the ring: what it finds
+ * is the way back, or a part of it, or the replay. */
+static void test_took_late(void **state)
+{
+	struct pair *p = *state;
+
+	for (size_t n = 1; n < sizeof(struct xvmc_record) + 500; n += 7) {
+		pair_attach(p, A, 0);
+		pair_to_ring(p, A);
+		pair_write(p, A, 500);
+		pair_read_all(p, B, 100);
+		xvmc_conn_tx_leave(&p->c[A], XVMC_R_LRU, false);
+		pair_write(p, A, 200);
+		assert_int_equal(took(p, n), -EAGAIN);
+		pair_read_all(p, B, 600);
+		assert_int_equal(pair_read(p, B, 1, false), -EAGAIN);
+		assert_int_equal(p->c[B].rx.pull, 0);
+		xvmc_conn_tx_detach(&p->c[A]);
+		xvmc_conn_rx_detach(&p->c[B]);
+	}
+}
+
+/* ---- fork and exec: replayed bytes stay the kernel's ---- */
+
+static void test_hand_over(void **state)
+{
+	struct pair *p = *state;
+
+	pair_attach(p, A, 0);
+	pair_to_ring(p, A);
+	pair_write(p, A, 900);
+	p->c[B].rx.hand_over = true;
+	xvmc_conn_tx_leave(&p->c[A], XVMC_R_FORK, true);
+	pair_deliver(p);
+	xvmc_conn_rx_pump(&p->c[B]);
+	pair_validate(p);
+	assert_int_equal(p->c[B].rx.path, XVMC_PATH_TCP);
+	assert_true(p->c[B].rx.in.len == 0 && p->c[B].rx.pull == 0);
+	assert_true(xvmc_conn_rx_idle(&p->c[B]));
+	pair_read_all(p, B, 900);
+}
+
+static void test_ready(void **state)
+{
+	struct pair *p = *state;
+
+	pair_attach(p, A, 0);
+	pair_write(p, A, 10);
+	pair_deliver(p);
+	assert_int_equal(xvmc_conn_rx_ready(&p->c[B]), 0); /* the kernel's queue */
+	pair_read_all(p, B, 10);
+	pair_to_ring(p, A);
+	assert_int_equal(xvmc_conn_rx_ready(&p->c[B]), 0);
+	pair_write(p, A, 30);
+	assert_int_equal(xvmc_conn_rx_ready(&p->c[B]), 30);
+	pair_read_all(p, B, 10);
+	assert_int_equal(xvmc_conn_rx_ready(&p->c[B]), 20);
+	xvmc_conn_tx_leave(&p->c[A], XVMC_R_LRU, false);
+	pair_deliver(p);
+	assert_int_equal(xvmc_conn_rx_ready(&p->c[B]), 20);
+	xvmc_conn_rx_pump(&p->c[B]);
+	assert_int_equal(xvmc_conn_rx_ready(&p->c[B]), 20); /* now the residual */
+	assert_int_equal(p->c[B].rx.in.len, 20);
+	pair_read_all(p, B, 20);
+	assert_int_equal(xvmc_conn_rx_ready(&p->c[B]), 0);
+	assert_int_equal(xvmc_conn_rx_ready(&p->c[A]), 0);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, pair_setup, pair_teardown)
+
+int main(int argc, char **argv)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_record_bits),
+		cmocka_unit_test(test_record_sense),
+		TEST(test_there_and_back),
+		TEST(test_old_cons),
+		TEST(test_no_answer),
+		TEST(test_leave_acked),
+		TEST(test_counts_differ),
+		TEST(test_asks_for_ever),
+		TEST(test_strict),
+		TEST(test_many_waiters),
+		TEST(test_nonce_like_bytes),
+		TEST(test_took),
+		TEST(test_took_late),
+		TEST(test_hand_over),
+		TEST(test_ready),
+	};
+
+	return fresh_run("conn", tests, sizeof(tests) / sizeof(tests[0]), argc, argv);
+}
