@@ -137,6 +137,28 @@ void fork_release(struct xvmc_endpoint *ep, bool shared)
 		atomic_store(ep->fork_word, shared ? WORD_SHARED : WORD_FREE);
 }
 
+/* Other messages may come first: this is a process like any other. */
+static int await_end(struct xvmc_agent *agent, uint64_t end)
+{
+	union xvmc_agent_msg msg;
+
+	for (;;) {
+		struct pollfd pfd = { .fd = agent->fd, .events = POLLIN };
+		uint64_t now = os_now_ns(), left = end > now ? end - now : 0;
+		struct timespec ts = { .tv_sec = (time_t)(left / 1000000000u),
+				       .tv_nsec = (long)(left % 1000000000u) };
+		int r;
+
+		if (os_ppoll(&pfd, 1, &ts, NULL) != 1)
+			return -ETIMEDOUT;
+		r = xvmc_agent_recv(agent, &msg);
+		if (r == 1 && msg.hdr.type == XVMC_AG_END)
+			return msg.hdr.status;
+		if (r < 0 && r != -EAGAIN)
+			return r;
+	}
+}
+
 /* The parent has rings: xvmcd asks it to leave them and answers when it has. */
 static int adopt(struct xvmc_endpoint *ep)
 {
@@ -148,24 +170,14 @@ static int adopt(struct xvmc_endpoint *ep)
 		.epid = ep->epid,
 		.link = ep->conn.link,
 	};
-	union xvmc_agent_msg answer;
-	struct pollfd pfd;
-	struct timespec ts = { .tv_sec = ctx->opt.escape_ms / 1000,
-			       .tv_nsec = ctx->opt.escape_ms % 1000 * 1000000 };
 	int r;
 
 	r = xvmc_agent_open(&agent, ctx->opt.dir, ctx->opt.domain, -1);
 	if (r == 0)
 		r = xvmc_agent_send(&agent, &msg.hdr);
-	if (r == 0) {
-		pfd = (struct pollfd){ .fd = agent.fd, .events = POLLIN };
-		r = os_ppoll(&pfd, 1, &ts, NULL) == 1 ? 0 : -ETIMEDOUT;
-	}
-	if (r == 0) {
-		r = xvmc_agent_recv(&agent, &answer);
-		r = r == 1 && answer.hdr.type == XVMC_AG_END ? answer.hdr.status :
-							       -EIO;
-	}
+	if (r == 0)
+		r = await_end(&agent, os_now_ns() +
+					      (uint64_t)ctx->opt.escape_ms * 1000000u);
 	xvmc_agent_close(&agent);
 	return r;
 }
