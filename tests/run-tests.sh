@@ -130,19 +130,19 @@ suite_unit() {
 		set -- "$@" -t 5
 		;;
 	tsan)
-		TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+		TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=$root/tests/unit/tsan.supp
 		export TSAN_OPTIONS
 		set -- "$@" -t 10
 		;;
 	valgrind)
 		set -- "$@" -t 30 --wrapper \
-			"valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite"
+			"valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite"
 		;;
 	esac
-	rm -f "$build/meson-logs/testlog.junit.xml"
+	rm -f "$build"/meson-logs/testlog*.junit.xml
 	meson test "$@" 2>&1 | sed 's/^/# /'
 	# One element per line; attributes may contain anything but '<'.
-	tr '\n' ' ' <"$build/meson-logs/testlog.junit.xml" 2>/dev/null | sed 's/</\n</g' | awk '
+	cat "$build"/meson-logs/testlog*.junit.xml 2>/dev/null | tr '\n' ' ' | sed 's/</\n</g' | awk '
 		function flush() {
 			if (name != "")
 				print (bad ? "not ok " : "ok ") ++n " - " name (skip ? " # SKIP" : "")

@@ -46,8 +46,11 @@ static inline uint8_t *xvmc_bytes_room(struct xvmc_bytes *b, size_t n)
 
 static inline int xvmc_bytes_add(struct xvmc_bytes *b, const void *src, size_t n)
 {
-	uint8_t *p = xvmc_bytes_room(b, n);
+	uint8_t *p;
 
+	if (!n)
+		return 0;
+	p = xvmc_bytes_room(b, n);
 	if (!p)
 		return -ENOMEM;
 	memcpy(p, src, n);

@@ -13,6 +13,8 @@
 #define MS 1000000u
 /* A sender that died here is reported dead within this time. */
 #define PROOF_NS (1000u * MS)
+/* A closed socket is kept so long for records that are under way. */
+#define CLOSE_NS (100u * MS)
 #define BACKOFF_MIN (2 * MS)
 #define BACKOFF_MAX (1000u * MS)
 
@@ -136,7 +138,7 @@ static void drive_rx(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 		xvmc_conn_rx_pump(c);
 	if (ep->svc.watch_rx)
 		xvmc_hv_chan_ack(c->hv, &c->rx.chan);
-	if (!ep->svc.leaving) {
+	if (!ep->svc.leaving && !ep->svc.closing) {
 		r = try_ack(ep);
 		if (r == -EBADMSG)
 			drive_leave(sv, ep, XVMC_R_COUNT_MISMATCH, true);
@@ -184,8 +186,18 @@ static void watches(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 static bool try_plain(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 {
 	struct conn_t *c = &ep->conn;
+	uint64_t now = os_now_ns();
 	bool done;
 
+	if (ep->svc.closing && ep->svc.lingers && !c->rx.err && !c->rx.eof &&
+	    !c->rx.in.len) {
+		if (!ep->svc.close_ns)
+			ep->svc.close_ns = now + CLOSE_NS;
+		if (now < ep->svc.close_ns) {
+			due(ep, now + MS);
+			return false;
+		}
+	}
 	if (ep->svc.closing ? xvmc_conn_tx_pending(c) && !c->tx.err :
 			      !xvmc_conn_tx_idle(c) || !xvmc_conn_rx_idle(c))
 		return false;
@@ -201,6 +213,8 @@ static bool try_plain(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 	service_watch(sv, ep, c->rx.chan.wait_fd, TAG_RX_BELL, &ep->svc.watch_rx, false);
 	service_watch(sv, ep, c->tx.chan.wait_fd, TAG_TX_BELL, &ep->svc.watch_tx, false);
 	service_watch(sv, ep, ep->io_fd, TAG_TCP, &ep->svc.watch_tcp, false);
+	if (ep->svc.lingers && ep->io_fd >= 0 && c->rx.in.len)
+		endpoint_reset_on_close(ep); /* nobody will read these */
 	done = endpoint_unmanage(ep);
 	if (!done)
 		due(ep, os_now_ns() + MS);
@@ -296,7 +310,8 @@ static void drive_managed(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 	if (!plain) {
 		watches(sv, ep);
 		/* What came before the watch was on. */
-		if (ep->svc.watch_rx && !ep->svc.leaving && try_ack(ep) > 0)
+		if (ep->svc.watch_rx && !ep->svc.leaving && !ep->svc.closing &&
+		    try_ack(ep) > 0)
 			watches(sv, ep);
 		if (ev & (XVMC_EV_RX_CHANGED | XVMC_EV_CLOSED))
 			endpoint_poke_rx(ep);

@@ -310,6 +310,13 @@ bool endpoint_unmanage(struct xvmc_endpoint *ep)
 	return true;
 }
 
+void endpoint_reset_on_close(struct xvmc_endpoint *ep)
+{
+	static const struct linger reset = { .l_onoff = 1 };
+
+	os_setsockopt(ep->io_fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+}
+
 /* ---- bells ---- */
 
 static void poke(const struct xvmc_chan *chan, int poke_fd)

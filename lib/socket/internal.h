@@ -26,6 +26,9 @@ void endpoint_poke_tx(struct xvmc_endpoint *ep);
 /* Passes what a conn_t call reported on to whom it concerns; call it after
  * the locks are released. */
 void endpoint_events(struct xvmc_endpoint *ep);
+/* Has the kernel's close send a reset, as it does by itself for whom bytes are
+ * left unread. */
+void endpoint_reset_on_close(struct xvmc_endpoint *ep);
 /* The kernel's own counts; see struct xvmc_tcp_ops. */
 int tcp_counts(int fd, bool active, uint64_t *ret_sent, uint64_t *ret_taken,
 	       uint64_t *ret_arrived);

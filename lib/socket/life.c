@@ -42,7 +42,6 @@ static void pick_other_fd(struct xvmc_ctx *ctx, struct xvmc_endpoint *ep, int cl
 
 static void close_managed(struct xvmc_endpoint *ep)
 {
-	static const struct linger reset = { .l_onoff = 1 };
 	struct conn_t *c = &ep->conn;
 
 	pthread_mutex_lock(&c->tx.lock);
@@ -50,13 +49,27 @@ static void close_managed(struct xvmc_endpoint *ep)
 	if (xvmc_ep_managed(ep)) {
 		/* As the kernel does: whoever closes with unread bytes resets
 		 * the connection. */
-		bool unread = xvmc_conn_rx_ready(c) > 0;
+		bool unread;
 
+		/* Our own records that nobody has read count for the kernel
+		 * as unread, too: take them off first. */
+		if (!(ep->rx_gate & ~XVMC_GATE_MANAGED))
+			xvmc_conn_rx_pump(c);
+		unread = xvmc_conn_rx_ready(c) > 0;
 		xvmc_conn_tx_leave(c, XVMC_R_CLOSE, false);
 		if (unread)
-			os_setsockopt(ep->io_fd, SOL_SOCKET, SO_LINGER, &reset,
-				      sizeof(reset));
-		if (!xvmc_conn_tx_pending(c)) {
+			endpoint_reset_on_close(ep);
+		/* A record of the peer's, or a replay, that meets a closed
+		 * socket would reset what shall end in peace: the service
+		 * thread keeps the socket for a moment, to take them off. */
+		if (!unread && !c->tx.err && !c->rx.eof &&
+		    (c->rx.path == XVMC_PATH_RING || c->rx.skip || c->rx.pull ||
+		     c->rx.expect != XVMC_POS_NONE)) {
+			c->tx.shut = true;
+			c->tx.fin_owed = true;
+			xvmc_conn_tx_flush(c);
+			ep->svc.lingers = true;
+		} else if (!xvmc_conn_tx_pending(c)) {
 			/* Ours must not keep the connection open. */
 			os_close(ep->io_fd);
 			ep->io_fd = -1;

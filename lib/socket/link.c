@@ -302,6 +302,8 @@ static void on_relayed(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		drive_leave(sv, ep, XVMC_R_BAD_VERSION, true);
 		return;
 	}
+	if (ep->svc.leaving)
+		return; /* what is being set up will not be used */
 	switch (m.hdr.type) {
 	case XVMC_SETUP_ASK:
 		on_ask(sv, ep, &m.ask, len);

@@ -330,6 +330,31 @@ static void test_took_late(void **state)
 	}
 }
 
+/* Or the middle of a replay, the service thread having begun to take it. */
+static void test_took_in_replay(void **state)
+{
+	struct pair *p = *state;
+
+	for (size_t n = 1; n < 700; n += 31) {
+		pair_attach(p, A, 0);
+		pair_to_ring(p, A);
+		pair_write(p, A, 500);
+		p->tcp.pipe[A].sndbuf = sizeof(struct xvmc_record) + 100;
+		xvmc_conn_tx_leave(&p->c[A], XVMC_R_LRU, false);
+		pair_deliver(p);
+		xvmc_conn_rx_pump(&p->c[B]);
+		assert_int_equal(p->c[B].rx.in.len, 100);
+		p->tcp.pipe[A].sndbuf = 30000;
+		pair_write(p, A, 300);
+		assert_int_equal(took(p, n), -EAGAIN);
+		pair_read_all(p, B, 800);
+		assert_int_equal(pair_read(p, B, 1, false), -EAGAIN);
+		assert_int_equal(p->c[B].rx.pull, 0);
+		xvmc_conn_tx_detach(&p->c[A]);
+		xvmc_conn_rx_detach(&p->c[B]);
+	}
+}
+
 /* ---- fork and exec: replayed bytes stay the kernel's ---- */
 
 static void test_hand_over(void **state)
@@ -394,6 +419,7 @@ int main(int argc, char **argv)
 		TEST(test_nonce_like_bytes),
 		TEST(test_took),
 		TEST(test_took_late),
+		TEST(test_took_in_replay),
 		TEST(test_hand_over),
 		TEST(test_ready),
 	};

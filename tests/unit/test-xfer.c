@@ -403,7 +403,8 @@ static void test_init_checks(void **state)
 
 static void test_announcement(void **state)
 {
-	struct ring_announcement ann = { .pos = 77, .rcvd = 5, .epoch = 3 }, seen;
+	struct ring_announcement ann = { .pos = 77, .rcvd = 5, .epoch = 3 };
+	struct ring_announcement seen = { 0 };
 	struct ring ring;
 
 	ring_make(&ring, 0);

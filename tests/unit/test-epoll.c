@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * poll, select and epoll over a connection that is on rings, called as the
+ * wrappers call them: one context, both ends in it, a real xvmcd. Asks what
+ * the conformance programs cannot ask from outside: that a wait looks only at
+ * active members, that a late event of a reused registration is nobody's, and
+ * that the waiting calls agree with each other at every step.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fresh.h"
+#include "socket/epoll.h"
+#include "xvmcd.h"
+
+static const struct xvmc_libc libc_now = {
+	.read = read,
+	.recvmsg = recvmsg,
+	.sendmsg = sendmsg,
+	.recv = recv,
+	.send = send,
+	.ppoll = ppoll,
+	.epoll_pwait = epoll_pwait,
+};
+
+static const struct timespec zero, second = { .tv_sec = 1 };
+
+static struct xvmcd_run daemon_run;
+static struct xvmc_ctx ctx;
+
+struct pair {
+	int fd[2];
+	struct xvmc_endpoint *ep[2];
+};
+
+static int setup(void **state)
+{
+	(void)state;
+	xvmcd_start(&daemon_run, NULL);
+	setenv("XVMC_DIR", daemon_run.dir, 1);
+	assert_int_equal(xvmc_ctx_init(&ctx, &libc_now), 0);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	xvmc_ctx_deinit(&ctx);
+	xvmcd_stop(&daemon_run);
+	return 0;
+}
+
+static void put(struct pair *p, int i, const void *buf, size_t n)
+{
+	struct iovec vec = { .iov_base = (void *)(uintptr_t)buf, .iov_len = n };
+
+	assert_int_equal(xvmc_sock_send(p->ep[i], p->fd[i], &vec, 1, 0), n);
+}
+
+static ssize_t get(struct pair *p, int i, size_t n)
+{
+	char buf[256];
+	struct iovec vec = { .iov_base = buf, .iov_len = n };
+	int flags;
+
+	return xvmc_sock_recv(p->ep[i], p->fd[i], &vec, 1, MSG_DONTWAIT, &flags);
+}
+
+static bool on_rings(const struct pair *p)
+{
+	return p->ep[0]->conn.tx.path == XVMC_PATH_RING &&
+	       p->ep[1]->conn.tx.path == XVMC_PATH_RING &&
+	       p->ep[0]->conn.rx.path == XVMC_PATH_RING &&
+	       p->ep[1]->conn.rx.path == XVMC_PATH_RING;
+}
+
+/* Until n bytes have come; poll is what waits for them. */
+static void get_all(struct pair *p, int i, size_t n)
+{
+	while (n) {
+		struct pollfd pfd = { .fd = p->fd[i], .events = POLLIN };
+		ssize_t r;
+
+		assert_int_equal(xvmc_poll(&ctx, &pfd, 1, &second, NULL), 1);
+		r = get(p, i, n);
+		if (r == -EAGAIN)
+			continue;
+		assert_true(r > 0);
+		n -= (size_t)r;
+	}
+}
+
+static void make(struct pair *p)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in from;
+	socklen_t len = sizeof(sa);
+	int l = socket(AF_INET, SOCK_STREAM, 0);
+
+	assert_int_equal(bind(l, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(listen(l, 1), 0);
+	assert_int_equal(getsockname(l, (struct sockaddr *)&sa, &len), 0);
+	p->fd[0] = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(connect(p->fd[0], (struct sockaddr *)&sa, sizeof(sa)), 0);
+	len = sizeof(from);
+	p->fd[1] = accept(l, (struct sockaddr *)&from, &len);
+	assert_true(p->fd[1] >= 0);
+	close(l);
+	xvmc_sock_connected(&ctx, p->fd[0], (struct sockaddr *)&sa, sizeof(sa), false);
+	xvmc_sock_accepted(&ctx, p->fd[1], (struct sockaddr *)&from, sizeof(from));
+	for (int i = 0; i < 2; i++) {
+		p->ep[i] = xvmc_ep_get(&ctx, p->fd[i]);
+		assert_non_null(p->ep[i]);
+	}
+}
+
+static void warm(struct pair *p)
+{
+	for (int i = 0; i < 5000 && !on_rings(p); i++) {
+		put(p, 0, "ping", 4);
+		get_all(p, 1, 4);
+		put(p, 1, "pong", 4);
+		get_all(p, 0, 4);
+		if (i > 50)
+			usleep(1000);
+	}
+	assert_true(on_rings(p));
+}
+
+static void end(struct pair *p)
+{
+	for (int i = 0; i < 2; i++) {
+		xvmc_sock_close(&ctx, p->fd[i]);
+		close(p->fd[i]);
+		xvmc_ep_put(p->ep[i]);
+	}
+}
+
+static int new_set(void)
+{
+	int epfd = epoll_create1(EPOLL_CLOEXEC);
+
+	assert_true(epfd >= 0);
+	xvmc_epoll_created(&ctx, epfd);
+	return epfd;
+}
+
+static void end_set(int epfd)
+{
+	xvmc_sock_close(&ctx, epfd);
+	close(epfd);
+}
+
+static int ctl(int epfd, int op, int fd, uint32_t events, uint64_t data)
+{
+	struct epoll_event ev = { .events = events, .data.u64 = data };
+
+	return xvmc_epoll_ctl(&ctx, epfd, op, fd, &ev);
+}
+
+/* One event at most, within a second where wait is set: its data, 0 for none. */
+static uint64_t one(int epfd, bool wait, uint32_t *ret_events)
+{
+	struct epoll_event ev = { 0 };
+	int r = xvmc_epoll_pwait(&ctx, epfd, &ev, 1, wait ? &second : &zero, NULL);
+
+	assert_in_range(r, 0, 1);
+	*ret_events = ev.events;
+	return r ? ev.data.u64 : 0;
+}
+
+static void test_level(void **state)
+{
+	struct pair p;
+	int epfd = new_set();
+	uint32_t ev;
+
+	(void)state;
+	make(&p);
+	assert_int_equal(ctl(epfd, EPOLL_CTL_ADD, p.fd[1], EPOLLIN, 7), 0);
+	warm(&p);
+	assert_int_equal(one(epfd, false, &ev), 0);
+	put(&p, 0, "abcd", 4);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(one(epfd, true, &ev), 7);
+		assert_int_equal(ev, EPOLLIN);
+	}
+	assert_int_equal(get(&p, 1, 4), 4);
+	assert_int_equal(one(epfd, false, &ev), 0);
+	assert_int_equal(ctl(epfd, EPOLL_CTL_ADD, p.fd[1], EPOLLIN, 8), -EEXIST);
+	assert_int_equal(ctl(epfd, EPOLL_CTL_DEL, p.fd[1], 0, 0), 0);
+	assert_int_equal(ctl(epfd, EPOLL_CTL_DEL, p.fd[1], 0, 0), -ENOENT);
+	assert_int_equal(ctl(epfd, EPOLL_CTL_MOD, p.fd[1], EPOLLIN, 9), -ENOENT);
+	put(&p, 0, "abcd", 4);
+	assert_int_equal(one(epfd, false, &ev), 0);
+	end_set(epfd);
+	end(&p);
+}
+
+static void test_edge(void **state)
+{
+	struct pair p;
+	int epfd = new_set();
+	uint32_t ev;
+
+	(void)state;
+	make(&p);
+	warm(&p);
+	assert_int_equal(ctl(epfd, EPOLL_CTL_ADD, p.fd[1], EPOLLIN | EPOLLET, 7), 0);
+	/* Undrained all the time: each arrival is an edge, and only that. */
+	for (int i = 0; i < 20; i++) {
+		put(&p, 0, "abc", 3);
+		assert_int_equal(one(epfd, true, &ev), 7);
+		assert_int_equal(one(epfd, false, &ev), 0);
+	}
+	assert_int_equal(get(&p, 1, 60), 60);
+	assert_int_equal(one(epfd, false, &ev), 0);
+	assert_int_equal(ctl(epfd, EPOLL_CTL_MOD, p.fd[1],
+			     EPOLLIN | EPOLLOUT | EPOLLET, 8), 0);
+	assert_int_equal(one(epfd, true, &ev), 8);
+	assert_int_equal(ev, EPOLLOUT);
+	assert_int_equal(one(epfd, false, &ev), 0);
+	end_set(epfd);
+	end(&p);
+}
+
+static void test_oneshot(void **state)
+{
+	struct pair p;
+	int epfd = new_set();
+	uint32_t ev;
+
+	(void)state;
+	make(&p);
+	warm(&p);
+	assert_int_equal(ctl(epfd, EPOLL_CTL_ADD, p.fd[1], EPOLLIN | EPOLLONESHOT, 7), 0);
+	for (uint64_t data = 8; data < 20; data++) {
+		put(&p, 0, "abc", 3);
+		assert_int_equal(one(epfd, true, &ev), data - 1);
+		assert_int_equal(one(epfd, false, &ev), 0);
+		assert_int_equal(get(&p, 1, 3), 3);
+		assert_int_equal(ctl(epfd, EPOLL_CTL_MOD, p.fd[1],
+				     EPOLLIN | EPOLLONESHOT, data), 0);
+		assert_int_equal(one(epfd, false, &ev), 0);
+	}
+	end_set(epfd);
+	end(&p);
+}
+
+/* A slot that was freed has another generation: its late events are dropped. */
+static void test_reuse(void **state)
+{
+	struct xvmc_epolls *e;
+	struct xvmc_epreg *reg;
+	uint64_t tag;
+
+	(void)state;
+	end_set(new_set()); /* the arena is there */
+	assert_int_equal(epolls_get(&ctx, &e), 0);
+	reg = epreg_new(e, EPREG_ENDPOINT);
+	tag = epreg_tag(reg);
+	assert_true(epreg_is_ours(e, tag));
+	assert_ptr_equal(epreg_of(tag), reg);
+	epreg_free(e, reg);
+	assert_null(epreg_of(tag));
+	assert_ptr_equal(epreg_new(e, EPREG_ENDPOINT), reg);
+	assert_null(epreg_of(tag));
+	epreg_free(e, reg);
+	assert_false(epreg_is_ours(e, 0));
+	assert_false(epreg_is_ours(e, 5));
+	assert_false(epreg_is_ours(e, UINT64_MAX));
+}
+
+#define IDLE 40
+
+/* Members that nobody writes to leave the hot list and cost nothing. */
+static void test_idle_leave(void **state)
+{
+	static struct pair p[IDLE];
+	struct xvmc_epset *set;
+	int epfd = new_set();
+	uint32_t ev;
+
+	(void)state;
+	for (int i = 0; i < IDLE; i++) {
+		make(&p[i]);
+		warm(&p[i]);
+		assert_int_equal(ctl(epfd, EPOLL_CTL_ADD, p[i].fd[1], EPOLLIN,
+				     (uint64_t)i + 1), 0);
+	}
+	set = (struct xvmc_epset *)(void *)xvmc_fd_get(&ctx, epfd);
+	assert_int_equal(set->nmanaged, IDLE);
+	for (int n = 0; n < 200; n++) {
+		put(&p[3], 0, "x", 1);
+		assert_int_equal(one(epfd, true, &ev), 4);
+		assert_int_equal(get(&p[3], 1, 1), 1);
+	}
+	assert_in_range(set->nhot, 0, 2);
+	/* and none of them is forgotten */
+	for (int i = 0; i < IDLE; i++) {
+		put(&p[i], 0, "x", 1);
+		assert_int_equal(one(epfd, true, &ev), i + 1);
+		assert_int_equal(get(&p[i], 1, 1), 1);
+	}
+	xvmc_obj_put(&ctx, &set->obj);
+	end_set(epfd);
+	for (int i = 0; i < IDLE; i++)
+		end(&p[i]);
+}
+
+/* poll, select, epoll and a nested epoll say the same of the same moment. */
+static void test_agree(void **state)
+{
+	uint64_t seed = fresh_seed();
+	int in = new_set(), out = new_set();
+	size_t there = 0;
+	struct pair p;
+
+	(void)state;
+	make(&p);
+	warm(&p);
+	assert_int_equal(ctl(in, EPOLL_CTL_ADD, p.fd[1], EPOLLIN, 1), 0);
+	assert_int_equal(ctl(out, EPOLL_CTL_ADD, in, EPOLLIN, 2), 0);
+	for (int n = 0; n < 2000; n++) {
+		struct timespec none = { 0 };
+		struct pollfd pfd[2] = { { .fd = p.fd[1], .events = POLLIN },
+					 { .fd = in, .events = POLLIN } };
+		uint32_t ev;
+		fd_set rd;
+
+		if (fresh_random(&seed, 2) && there < 100) {
+			put(&p, 0, "abcdefgh", 8);
+			there += 8;
+		} else if (there) {
+			size_t k = fresh_random(&seed, (uint32_t)there) + 1;
+
+			assert_int_equal(get(&p, 1, k), k);
+			there -= k;
+		}
+		assert_int_equal(xvmc_poll(&ctx, pfd, 2, &zero, NULL), there ? 2 : 0);
+		FD_ZERO(&rd);
+		FD_SET(p.fd[1], &rd);
+		assert_int_equal(xvmc_select(&ctx, p.fd[1] + 1, &rd, NULL, NULL,
+					     &none, NULL), there ? 1 : 0);
+		assert_int_equal(one(in, false, &ev), there ? 1 : 0);
+		assert_int_equal(one(out, false, &ev), there ? 2 : 0);
+	}
+	end_set(out);
+	end_set(in);
+	end(&p);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_level, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_edge, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_oneshot, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_reuse, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_idle_leave, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_agree, setup, teardown),
+	};
+
+	return fresh_run("epoll", tests, sizeof(tests) / sizeof(tests[0]), argc, argv);
+}
