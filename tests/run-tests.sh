@@ -11,6 +11,7 @@ root=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 build=$root/build
 under=
 soak_seconds=20
+suite_limit_s=900
 
 suites() {
 	cat <<'END'
@@ -32,7 +33,8 @@ help() {
 	cat <<'END'
 usage: run-tests.sh [--build DIR] [--under asan|tsan|valgrind] [SUITE...]
 
-  --list   the suites, and what they are about
+  --list       the suites, and what they are about
+  --tap SUITE  only this one, and its TAP
 Standard output ends with 'N passed, N failed'. Logs: DIR/logs/test-SUITE.log
 END
 }
@@ -43,13 +45,15 @@ die() {
 }
 
 chosen=
+tap=
 while [ $# -gt 0 ]; do
 	case $1 in
-	--build | --under)
+	--build | --under | --tap)
 		[ $# -ge 2 ] || die "$1 wants a value" 2
 		case $1 in
 		--build) build=$2 ;;
 		--under) under=$2 ;;
+		--tap) tap=$2 ;;
 		esac
 		shift
 		;;
@@ -254,6 +258,14 @@ count() { # LOG STATUS
 		}' "$1"
 }
 
+if [ -n "$tap" ]; then
+	tests=0
+	suites | awk -v name="$tap" '$1 == name { found = 1 } END { exit !found }' ||
+		die "no such suite: '$tap'; see --list" 2
+	"suite_$tap"
+	exit
+fi
+
 passed=0
 failed=0
 skipped=0
@@ -261,14 +273,13 @@ for suite in $chosen; do
 	log=$logs/test-$suite.log
 	begun=$(date +%s)
 	[ ! -t 2 ] || printf '\r\033[K%s ...' "$suite" >&2
-	(
-		tests=0
-		"suite_$suite"
-	) >"$log" 2>&1 </dev/null &
+	timeout -k 10 $suite_limit_s "$0" --build "$build" --under "$under" --tap "$suite" \
+		>"$log" 2>&1 </dev/null &
 	runner=$!
 	wait $runner
 	status=$?
 	runner=
+	[ $status -ne 124 ] || echo "Bail out! not done after $suite_limit_s s" >>"$log"
 	[ ! -t 2 ] || printf '\r\033[K' >&2
 	counts=$(count "$log" $status)
 	# shellcheck disable=SC2086 # three numbers

@@ -113,6 +113,7 @@ struct conn_t {
 	struct xvmc_stats_page *stats;
 	_Atomic uint32_t events; /* XVMC_EV_* */
 	_Atomic int untold; /* -errno of the socket that only we were told, or 0 */
+	_Atomic bool untold_pipe; /* EPIPE likewise: poll shows it, no read does */
 	uint64_t announce_ns;    /* how long an announcement waits */
 	uint32_t switches;       /* in both directions, for `xvmc ss` */
 	struct conn_tx tx;

@@ -44,6 +44,8 @@ static int tx_broken(struct conn_t *c, int err)
 	tx->err = err;
 	if (err != -EPIPE) /* which comes after the end, and spoils nothing */
 		c->untold = err;
+	else
+		c->untold_pipe = true;
 	tx->path = XVMC_PATH_TCP;
 	tx->head_off = tx->head_len = 0;
 	tx->replay_pos = tx->replay_end;
@@ -243,8 +245,10 @@ ssize_t xvmc_conn_write(struct conn_t *c, struct xvmc_iov *it, int flags)
 	struct conn_tx *tx = &c->tx;
 	ssize_t r;
 
-	if (tx->err || tx->shut)
+	if (tx->err || tx->shut) {
+		c->untold_pipe = false;
 		return tx->err ? tx->err : -EPIPE;
+	}
 	if (tx->announced && xvmc_conn_tx_settle(c, os_now_ns(), false) == -EBUSY)
 		return -EBUSY;
 	/* Records and replays first, whichever way is next: who finds the ring

@@ -203,7 +203,8 @@ static bool try_plain(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 		return false;
 	/* An error stays with us: the kernel would call it end of stream. */
 	if (!ep->svc.closing &&
-	    (c->rx.in.len || c->rx.skip || c->rx.pull || c->rx.err))
+	    (c->rx.in.len || c->rx.skip || c->rx.pull || c->rx.err || c->untold ||
+	     c->untold_pipe))
 		return false;
 	pthread_mutex_unlock(&c->rx.lock);
 	pthread_mutex_unlock(&c->tx.lock);

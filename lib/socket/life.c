@@ -40,42 +40,68 @@ static void pick_other_fd(struct xvmc_ctx *ctx, struct xvmc_endpoint *ep, int cl
 		}
 }
 
+/* Both locks held. Bytes of the application's that it has not read, wherever
+ * they are; what is only ours (records, bytes that come twice) is no such. */
+static bool left_unread(struct xvmc_endpoint *ep)
+{
+	struct conn_rx *rx = &ep->conn.rx;
+
+	/* Our own records that nobody has read would count for the kernel as
+	 * unread, too: take them off first. */
+	if (!(ep->rx_gate & ~XVMC_GATE_MANAGED))
+		xvmc_conn_rx_pump(&ep->conn);
+	if (xvmc_conn_rx_ready(&ep->conn) > 0)
+		return true;
+	return rx->path == XVMC_PATH_TCP &&
+	       (rx->pull > rx->skip ||
+		(rx->expect != XVMC_POS_NONE && rx->expect > rx->rcvd));
+}
+
+/* SO_LINGER with no time: the program wants a reset. */
+static bool wants_reset(struct xvmc_endpoint *ep)
+{
+	struct linger how = { 0 };
+	socklen_t len = sizeof(how);
+
+	os_getsockopt(ep->io_fd, SOL_SOCKET, SO_LINGER, &how, &len);
+	return how.l_onoff && how.l_linger == 0;
+}
+
 static void close_managed(struct xvmc_endpoint *ep)
 {
 	struct conn_t *c = &ep->conn;
+	bool reset, ours;
 
 	pthread_mutex_lock(&c->tx.lock);
 	pthread_mutex_lock(&c->rx.lock);
-	if (xvmc_ep_managed(ep)) {
-		/* As the kernel does: whoever closes with unread bytes resets
-		 * the connection. */
-		bool unread;
-
-		/* Our own records that nobody has read count for the kernel
-		 * as unread, too: take them off first. */
-		if (!(ep->rx_gate & ~XVMC_GATE_MANAGED))
-			xvmc_conn_rx_pump(c);
-		unread = xvmc_conn_rx_ready(c) > 0;
+	if (!xvmc_ep_managed(ep))
+		goto out;
+	/* As the kernel does: whoever closes with unread bytes resets. */
+	reset = left_unread(ep);
+	if (wants_reset(ep)) {
+		reset = true;
+		xvmc_conn_tx_abandon(c, XVMC_R_CLOSE);
+	} else {
 		xvmc_conn_tx_leave(c, XVMC_R_CLOSE, false);
-		if (unread)
+		if (reset)
 			endpoint_reset_on_close(ep);
-		/* A record of the peer's, or a replay, that meets a closed
-		 * socket would reset what shall end in peace: the service
-		 * thread keeps the socket for a moment, to take them off. */
-		if (!unread && !c->tx.err && !c->rx.eof &&
-		    (c->rx.path == XVMC_PATH_RING || c->rx.skip || c->rx.pull ||
-		     c->rx.expect != XVMC_POS_NONE)) {
-			c->tx.shut = true;
-			c->tx.fin_owed = true;
-			xvmc_conn_tx_flush(c);
-			ep->svc.lingers = true;
-		} else if (!xvmc_conn_tx_pending(c)) {
-			/* Ours must not keep the connection open. */
-			os_close(ep->io_fd);
-			ep->io_fd = -1;
-			ep->svc.watch_tcp = false; /* went with it */
-		}
 	}
+	/* A record of the peer's, or a replay, that meets a closed socket would
+	 * reset what shall end in peace: then the service thread keeps the
+	 * socket for a moment, to take them off. */
+	ours = c->rx.path == XVMC_PATH_RING || c->rx.skip ||
+	       c->rx.expect != XVMC_POS_NONE;
+	if (!reset && ours && !c->tx.err && !c->rx.err && !c->rx.eof) {
+		c->tx.shut = c->tx.fin_owed = true;
+		xvmc_conn_tx_flush(c);
+		ep->svc.lingers = true;
+	} else if (!xvmc_conn_tx_pending(c)) {
+		/* Ours must not keep the connection open. */
+		os_close(ep->io_fd);
+		ep->io_fd = -1;
+		ep->svc.watch_tcp = false; /* went with it */
+	}
+out:
 	pthread_mutex_unlock(&c->rx.lock);
 	pthread_mutex_unlock(&c->tx.lock);
 }

@@ -83,7 +83,8 @@ static short poll_tx(struct xvmc_endpoint *ep, bool arm, uint64_t *ret_pos)
 	int outq = 0;
 
 	if (tx->err)
-		return POLLOUT | POLLERR;
+		return (short)(POLLOUT | (c->untold || c->untold_pipe ?
+					    POLLERR | POLLHUP : 0));
 	if (tx->shut && !tx->fin_owed)
 		return POLLOUT; /* a write would not wait */
 	if (tx->path == XVMC_PATH_RING) {

@@ -20,7 +20,7 @@
 #include "sim-tcp.h"
 
 #define DEFAULT_SEED 77000000u
-#define DEFAULT_RUNS 30000u
+#define DEFAULT_RUNS 20000u
 #define RESIDUAL_MAX (4u << 20)
 
 /* Guest 0 is the victim. */
@@ -88,8 +88,11 @@ static void damage(void *p, size_t n)
 {
 	uint8_t *at = p;
 
-	for (uint32_t i = below(4); i; i--)
-		at[below((uint32_t)n)] ^= (uint8_t)(1u << below(8));
+	for (uint32_t i = below(4); i; i--) {
+		uint32_t where = below((uint32_t)n);
+
+		at[where] ^= (uint8_t)(1u << below(8));
+	}
 }
 
 /* ---- set-up ---- */
@@ -319,8 +322,10 @@ static void their_bytes(void)
 	uint8_t buf[3000];
 	size_t n = 1 + below(sizeof(buf));
 	const struct conn_rx *rx = &f.c.rx;
-	struct xvmc_record rec;
 	bool ring = rx->path == XVMC_PATH_TCP;
+	struct xvmc_record rec;
+	uint64_t pos, len;
+	uint32_t epoch;
 
 	if (below(3) == 0 && !(rx->expect == rx->rcvd)) {
 		for (size_t i = 0; i < n; i++)
@@ -332,12 +337,15 @@ static void their_bytes(void)
 		return;
 	if (below(8) == 0)
 		ring = !ring;
-	xvmc_record_make(&rec, rx->nonce,
-			 below(10) ? (ring ? rx->expect_epoch : rx->epoch + 1) :
-				     (uint32_t)near(rx->epoch),
-			 ring ? XVMC_PATH_RING : XVMC_PATH_TCP, below(256),
-			 below(256), below(10) ? rx->rcvd : near(rx->rcvd),
-			 ring ? 0 : below(8) ? below(3000) : near(0));
+	epoch = ring ? rx->expect_epoch : rx->epoch + 1;
+	if (below(10) == 0)
+		epoch = (uint32_t)near(epoch);
+	pos = below(10) ? rx->rcvd : near(rx->rcvd);
+	len = ring ? 0 : below(3000);
+	if (below(8) == 0)
+		len = near(len);
+	xvmc_record_make(&rec, rx->nonce, epoch, ring ? XVMC_PATH_RING : XVMC_PATH_TCP,
+			 XVMC_R_CLOSE, below(256), pos, len);
 	if (below(15) == 0)
 		damage(&rec, sizeof(rec));
 	sim_tcp_send(&f.tcp.sock[1], &rec, below(15) ? sizeof(rec) : below(sizeof(rec)));
@@ -345,6 +353,7 @@ static void their_bytes(void)
 
 static void network(void)
 {
+	uint32_t side = below(2), how = below(2);
 	uint8_t sink[4096];
 
 	switch (below(60)) {
@@ -352,11 +361,11 @@ static void network(void)
 		sim_tcp_close(&f.tcp.sock[1]);
 		break;
 	case 1:
-		sim_hv_migrate(&f.hv, below(2), below(2));
+		sim_hv_migrate(&f.hv, side, how);
 		f.c.peer_domid = f.hv.dom[1].domid;
 		break;
 	default:
-		sim_tcp_deliver(&f.tcp, below(2), below(2));
+		sim_tcp_deliver(&f.tcp, side, how);
 		sim_tcp_recv(&f.tcp.sock[1], sink, sizeof(sink), false);
 	}
 	sim_hv_settle(&f.hv);
@@ -373,11 +382,15 @@ static void (*const acts[])(void) = {
 
 static void run(uint64_t seed)
 {
+	size_t sndbuf, rcvbuf;
+
 	f.seed = seed;
 	f.rng.state = sim_mix(seed);
 	f.now = 1000;
 	sim_hv_reset(&f.hv, &f.rng);
-	sim_tcp_init(&f.tcp, &f.rng, 1 + below(20000), 1 + below(20000));
+	sndbuf = 1 + below(20000);
+	rcvbuf = 1 + below(20000);
+	sim_tcp_init(&f.tcp, &f.rng, sndbuf, rcvbuf);
 	f.tcp.partial = below(300);
 	f.tcp.no_counts = below(3) == 0;
 	f.shared = false;

@@ -191,6 +191,7 @@ static void fall_asleep(struct sim_end *e)
 static void got(struct sim_end *e, const uint8_t *buf, size_t n, bool peek)
 {
 	struct sim *s = e->sim;
+	uint64_t rest;
 
 	sim_compare(e, buf, n, peek ? "peek" : "read");
 	if (peek)
@@ -199,8 +200,8 @@ static void got(struct sim_end *e, const uint8_t *buf, size_t n, bool peek)
 	if (!sim_chance(&s->rng, s->plan.lazy))
 		return;
 	/* A reader that has other things to do, at times for long. */
-	e->app.rd_until = s->now + sim_below(&s->rng, sim_chance(&s->rng, 100) ?
-							      40000000 : 500000);
+	rest = sim_chance(&s->rng, 100) ? 40000000 : 500000;
+	e->app.rd_until = s->now + sim_below(&s->rng, rest);
 }
 
 static void read_once(struct sim_end *e)

@@ -40,6 +40,15 @@ static uint64_t odd_number(struct sim_rng *rng, uint64_t near)
 	}
 }
 
+/* One byte of n becomes any other. (In two steps: the order in which a
+ * compiler evaluates the halves of an assignment is its own business.) */
+static void spoil(struct sim_rng *rng, void *p, size_t n)
+{
+	size_t i = sim_below(rng, n);
+
+	((uint8_t *)p)[i] ^= (uint8_t)sim_range(rng, 1, 255);
+}
+
 /* ---- set-up ---- */
 
 static void let_go(struct sim_end *e)
@@ -100,9 +109,9 @@ static void send_offer(struct sim_end *e)
 	offer.port = v->tx_chan.port;
 	offer.hdr.len = (uint16_t)len;
 	if (sim_chance(rng, 200)) /* a lie in the message */
-		((uint8_t *)&offer)[sim_below(rng, len)] = (uint8_t)sim_rand(rng);
+		spoil(rng, &offer, len);
 	if (sim_chance(rng, 100)) /* or in the page */
-		sd[sim_below(rng, 32)] ^= (uint8_t)(1u << sim_below(rng, 8));
+		spoil(rng, sd, 32);
 	sim_relay_send(e, &offer, sim_chance(rng, 50) ? sim_below(rng, sizeof(offer)) :
 						       len);
 }
@@ -147,14 +156,15 @@ static void say_something(struct sim_end *e)
 					  XVMC_SETUP_ASK, XVMC_SETUP_REFUSE,
 					  XVMC_SETUP_LEAVE, 0xffff };
 	struct sim_rng *rng = &e->sim->rng;
+	uint16_t type = types[sim_below(rng, 6)];
 	struct xvmc_setup_ask msg = {
-		.hdr = { XVMC_ABI_VERSION, types[sim_below(rng, 6)], sizeof(msg) },
+		.hdr = { XVMC_ABI_VERSION, type, sizeof(msg) },
 		.domid = sim_dom(e)->domid,
 		.order_max = (uint32_t)sim_below(rng, 4),
 	};
 
 	if (sim_chance(rng, 100))
-		((uint8_t *)&msg)[sim_below(rng, sizeof(msg))] = (uint8_t)sim_rand(rng);
+		spoil(rng, &msg, sizeof(msg));
 	sim_relay_send(e, &msg, sizeof(msg));
 }
 
@@ -197,7 +207,7 @@ static void write_own_pages(struct sim_end *e)
 		break;
 	case 2: /* anything, anywhere; but rarely: it ends the play */
 		if (sim_chance(rng, 100))
-			at[sim_below(rng, 256)] = (uint8_t)sim_rand(rng);
+			spoil(rng, at, 256);
 		break;
 	case 3:
 		at[sim_below(rng, v->share_sd.npages * XVMC_PAGE_SIZE)] = 0xff;
@@ -251,6 +261,7 @@ static void send_record(struct sim_end *e)
 	uint64_t len = ring ? 0 : sim_below(rng, 5000);
 	uint64_t back = sim_below(rng, len + 1);
 	uint64_t pos = ring ? rx->expect : rx->rcvd - (back < rx->rcvd ? back : 0);
+	unsigned int cause, flags;
 	struct xvmc_record rec;
 
 	if (sim_chance(rng, 100))
@@ -259,12 +270,12 @@ static void send_record(struct sim_end *e)
 		len = odd_number(rng, len);
 	if (sim_chance(rng, 50))
 		ring = !ring;
+	cause = (unsigned int)sim_below(rng, XVMC_R_COUNT + 2);
+	flags = (unsigned int)sim_below(rng, 2);
 	xvmc_record_make(&rec, v->nonce, ring ? rx->expect_epoch : rx->epoch + 1,
-			 ring ? XVMC_PATH_RING : XVMC_PATH_TCP,
-			 (unsigned int)sim_below(rng, XVMC_R_COUNT + 2),
-			 (unsigned int)sim_below(rng, 2), pos, len);
+			 ring ? XVMC_PATH_RING : XVMC_PATH_TCP, cause, flags, pos, len);
 	if (sim_chance(rng, 50))
-		((uint8_t *)&rec)[sim_below(rng, sizeof(rec))] ^= 1;
+		spoil(rng, &rec, sizeof(rec));
 	sim_tcp_send(e->sock, &rec, sim_chance(rng, 50) ? sim_below(rng, sizeof(rec)) :
 							 sizeof(rec));
 }

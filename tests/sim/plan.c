@@ -45,23 +45,19 @@ static void draw_kill(struct sim_plan *p, struct sim_rng *rng)
 	if (p->nfaults > 3)
 		p->nfaults = (unsigned int)sim_range(rng, 2, 3);
 	f = &p->fault[p->nfaults - 1];
-	*f = (struct sim_fault){
-		.kind = SIM_F_KILL,
-		.gap = sim_below(rng, 200),
-		.guest = (unsigned int)sim_below(rng, SIM_GUESTS),
-		.place = (enum sim_place)sim_below(rng, SIM_PLACES),
-		.when = (enum sim_moment)sim_below(rng, SIM_MOMENTS),
-	};
+	f->kind = SIM_F_KILL;
+	f->gap = sim_below(rng, 200);
+	f->guest = (unsigned int)sim_below(rng, SIM_GUESTS);
+	f->place = (enum sim_place)sim_below(rng, SIM_PLACES);
+	f->when = (enum sim_moment)sim_below(rng, SIM_MOMENTS);
 	if (p->nfaults < 2 || sim_chance(rng, 300))
 		return;
 	if (sim_chance(rng, 500)) {
 		f->gap = sim_below(rng, 40);
-		f[-1] = (struct sim_fault){
-			.kind = SIM_F_MIGRATE,
-			.gap = f[-1].gap,
-			.guest = (unsigned int)sim_below(rng, SIM_GUESTS),
-			.when = sim_chance(rng, 500) ? SIM_WHEN_RING : SIM_WHEN_EXPECT,
-		};
+		f[-1].kind = SIM_F_MIGRATE;
+		f[-1].place = SIM_AT_STEP;
+		f[-1].guest = (unsigned int)sim_below(rng, SIM_GUESTS);
+		f[-1].when = sim_chance(rng, 500) ? SIM_WHEN_RING : SIM_WHEN_EXPECT;
 		if (sim_chance(rng, 500))
 			f->when = SIM_WHEN_ANY;
 	} else {

@@ -2,9 +2,10 @@
 /*
  * Included before everything else where lib/ is compiled for the simulation:
  * each access to a word that both guests see (lib/xfer/ring.h) becomes a
- * point at which something else may happen first (after a store also next): the other guest's step, a
- * migration, a kill. So two processes are interleaved access by access, in
- * one thread, from a seed. Orders weaker than program order are not played.
+ * point at which something else may happen first, and after a store also next:
+ * the other guest's step, a migration, a kill. So two processes are interleaved
+ * access by access, in one thread, from a seed. Orders weaker than program
+ * order are not played.
  */
 #ifndef SIM_ATOMIC_H
 #define SIM_ATOMIC_H
