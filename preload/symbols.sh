@@ -56,6 +56,8 @@ PAGE
 	done
 	echo '## Other names'
 	echo
+	# The backquotes are for the page, not for the shell.
+	# shellcheck disable=SC2016
 	sed -n 's/^XVMC_ALIAS(\([A-Za-z0-9_]*\), \([a-z0-9]*\))$/`\1` is `\2`./p' "$def"
 }
 
