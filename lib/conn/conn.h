@@ -239,6 +239,10 @@ static inline bool xvmc_conn_rx_arm(struct conn_t *c, size_t want)
 static inline bool xvmc_conn_tx_arm(struct conn_t *c, size_t want)
 {
 	xvmc_hv_chan_ack(c->hv, &c->tx.chan);
+	/* A record that waits for room in TCP goes first, however much there
+	 * is in the ring; XVMC_EV_TX_CHANGED says when it is out. */
+	if (xvmc_conn_tx_pending(c))
+		return false;
 	return xvmc_sender_arm(&c->tx.s, want);
 }
 

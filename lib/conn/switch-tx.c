@@ -67,6 +67,7 @@ static ssize_t flush_piece(struct conn_t *c, const uint8_t *p, size_t n)
 int xvmc_conn_tx_flush(struct conn_t *c)
 {
 	struct conn_tx *tx = &c->tx;
+	bool waited = xvmc_conn_tx_pending(c);
 	ssize_t r;
 
 	while (tx->head_off < tx->head_len) {
@@ -96,6 +97,8 @@ int xvmc_conn_tx_flush(struct conn_t *c)
 		tx->fin_owed = false;
 		c->tcp->shutdown_wr(c->tcp_arg);
 	}
+	if (waited)
+		want(c, XVMC_EV_TX_CHANGED);
 	return 0;
 later:
 	want(c, XVMC_EV_PENDING);

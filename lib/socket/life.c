@@ -81,6 +81,7 @@ static void close_managed(struct xvmc_endpoint *ep)
 	if (wants_reset(ep)) {
 		reset = true;
 		xvmc_conn_tx_abandon(c, XVMC_R_CLOSE);
+		c->tx.fin_owed = false;
 	} else {
 		xvmc_conn_tx_leave(c, XVMC_R_CLOSE, false);
 		if (reset)

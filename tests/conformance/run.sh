@@ -38,7 +38,8 @@ failed=0
 mover=
 
 finish() {
-	[ -z "$mover" ] || kill "$mover" 2>/dev/null
+	: >"$work/stop"
+	[ -z "$mover" ] || wait "$mover" 2>/dev/null
 	"$tools/xvmc" shutdown >/dev/null 2>&1
 	if [ -n "$keep" ]; then
 		echo "# kept: $work"
@@ -65,9 +66,10 @@ verdict() { # STATUS NAME FILE-OF-COMMENT
 	fi
 }
 
-# Moves everything to TCP and back until killed.
+# Moves everything to TCP and back until told to stop: by a file, since a
+# signal to a shell that has just been forked may be lost.
 move() {
-	while :; do
+	while [ ! -e "$work/stop" ]; do
 		"$tools/xvmc" demote
 		sleep 0.004
 		"$tools/xvmc" promote
@@ -93,9 +95,10 @@ run() { # NAME MODE
 		CONF_SWITCH=1 timeout "$limit" "$tools/xvmc-run" -- "$prog" \
 			>"$out" 2>"$out.err" </dev/null
 		rc=$?
-		kill "$mover"
+		: >"$work/stop"
 		wait "$mover" 2>/dev/null
 		mover=
+		rm -f "$work/stop"
 		"$tools/xvmc" promote >/dev/null 2>&1
 		return $rc
 		;;

@@ -58,7 +58,9 @@ static void check_wr_sleep(const struct sim_end *e)
 	if (!bells_work(e) || tx->path != XVMC_PATH_RING ||
 	    sh->life != sim_dom(e)->life || in_hole(e->peer))
 		return;
-	if (tx->s.s->room_at && tx->s.r->cons >= tx->s.s->room_at)
+	if (xvmc_conn_tx_pending(&e->c))
+		return; /* its record goes first */
+	if (tx->s.r->cons + tx->s.size >= tx->s.prod + e->app.wr_want)
 		sim_fail(e->sim, "end %u: a writer sleeps over its room", e->guest);
 }
 
@@ -179,7 +181,7 @@ static void fall_asleep(struct sim_end *e)
 	app->rd = SIM_ON_TCP;
 	if (rx->path != XVMC_PATH_RING || !rx->attached || rx->gone)
 		return;
-	if (xvmc_recver_arm(&rx->r, 1)) {
+	if (xvmc_conn_rx_arm(&e->c, 1)) {
 		sim_count(e->sim, SIM_C_ARMED_LATE);
 		app->rd = SIM_AWAKE;
 		app->rd_until = 0;
@@ -315,12 +317,12 @@ static void wait_for_room(struct sim_end *e)
 	struct conn_tx *tx = &e->c.tx;
 	uint64_t want = sim_chance(&s->rng, 500) ? 1 : tx->s.size;
 
+	app->wr_want = want < tx->s.size / 2 ? want : tx->s.size / 2;
 	app->wr_bell = wr_bell(e);
 	app->wr_changed = e->tx_changed;
 	app->wr_until = UINT64_MAX;
 	app->wr = SIM_ON_TCP;
-	/* Records go first: then there is no room in TCP. */
-	if (tx->path != XVMC_PATH_RING || xvmc_conn_tx_pending(&e->c))
+	if (tx->path != XVMC_PATH_RING)
 		return;
 	if (!app->full_since)
 		app->full_since = s->now;
@@ -332,7 +334,7 @@ static void wait_for_room(struct sim_end *e)
 		sim_check_end(e, "leaving a stuck ring");
 		return;
 	}
-	if (xvmc_sender_arm(&tx->s, want)) {
+	if (xvmc_conn_tx_arm(&e->c, want)) {
 		sim_count(s, SIM_C_ARMED_LATE);
 		app->wr = SIM_AWAKE;
 		return;
@@ -388,7 +390,7 @@ static void finish_writing(struct sim_end *e)
 		sim_count(e->sim, SIM_C_SHUTDOWN);
 	if (e->c.tx.announced)
 		sim_count(e->sim, SIM_C_LEAVE_ANNOUNCED);
-	e->c.tx.fin_owed = true;
+	e->c.tx.shut = e->c.tx.fin_owed = true;
 	xvmc_conn_tx_leave(&e->c, XVMC_R_SHUTDOWN, false);
 	xvmc_conn_tx_flush(&e->c);
 	sim_check_end(e, "shutdown");

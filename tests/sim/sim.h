@@ -112,6 +112,7 @@ struct sim_app {
 	uint64_t rd_bell, wr_bell, rd_changed, wr_changed; /* as seen */
 	uint64_t rd_until, wr_until, full_since;
 	size_t held;
+	uint64_t wr_want; /* room it sleeps for */
 };
 
 struct sim_svc {

@@ -153,6 +153,34 @@ static void test_leave_acked(void **state)
 	assert_int_equal(p->c[B].rx.extra, 2 * sizeof(struct xvmc_record));
 }
 
+/* A record that TCP has no room for goes first: the ring's room is of no use
+ * until then, and a sleeper is told when it is out. */
+static void test_record_waits(void **state)
+{
+	struct pair *p = *state;
+
+	p->tcp.pipe[A].sndbuf = 1000;
+	pair_attach(p, A, 0);
+	pair_agree(p, A);
+	p->tcp.pipe[A].sndbuf = 20;
+	assert_int_equal(xvmc_conn_tx_settle(&p->c[A], 0, false), 0);
+	assert_int_equal(p->c[A].tx.path, XVMC_PATH_RING);
+	assert_int_equal(pair_write(p, A, 10), -EAGAIN);
+	assert_true(pair_events(p, A) & XVMC_EV_PENDING);
+	assert_false(xvmc_conn_tx_arm(&p->c[A], 1));
+	pair_deliver(p);
+	assert_int_equal(xvmc_conn_tx_flush(&p->c[A]), -EAGAIN);
+	assert_false(pair_events(p, A) & XVMC_EV_TX_CHANGED);
+	pair_deliver(p);
+	assert_int_equal(xvmc_conn_tx_flush(&p->c[A]), 0);
+	assert_true(pair_events(p, A) & XVMC_EV_TX_CHANGED);
+	assert_true(xvmc_conn_tx_arm(&p->c[A], 1));
+	assert_int_equal(pair_write(p, A, 10), 10);
+	pair_read_all(p, B, 10);
+	assert_int_equal(xvmc_conn_tx_flush(&p->c[A]), 0);
+	assert_false(pair_events(p, A) & XVMC_EV_TX_CHANGED); /* nothing waited */
+}
+
 static void test_counts_differ(void **state)
 {
 	struct pair *p = *state;
@@ -412,6 +440,7 @@ int main(int argc, char **argv)
 		TEST(test_old_cons),
 		TEST(test_no_answer),
 		TEST(test_leave_acked),
+		TEST(test_record_waits),
 		TEST(test_counts_differ),
 		TEST(test_asks_for_ever),
 		TEST(test_strict),
