@@ -19,11 +19,11 @@ iperf_case() { # TEXT OPTIONS...
 	client 20 iperf3 --client 127.0.0.1 --port "$port" --time 1 --json "$@" >"$dir/iperf" 2>&1
 	result $? "$iperf_text" "$dir/iperf"
 	check "$iperf_text: what was sent was received" iperf_agrees "$dir/iperf" ''
-	by_ring "$iperf_sent"
+	by_ring "${iperf_sent:-0}"
 }
 
 app_run() {
-	port=$(free_port)
+	port=$(free_port) || exit 1
 	serve server iperf3 --server --bind 127.0.0.1 --port "$port"
 	wait_listening "$port" server
 	iperf_case "one stream"

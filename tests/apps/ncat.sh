@@ -8,7 +8,7 @@ app_programs='ncat cmp'
 # (Without these options ncat may end before it has sent all, on plain TCP.)
 ncat_case() {
 	ncat_text=$1
-	port=$(free_port)
+	port=$(free_port) || exit 1
 	in_domain vm1 "$(how)" timeout -k 2 40 ncat --listen 127.0.0.1 "$port" "$2" <"$dir/file" \
 		>"$dir/server.got" 2>"$dir/server" &
 	server=$!

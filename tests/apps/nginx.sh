@@ -78,8 +78,8 @@ reload() {
 }
 
 app_run() {
-	port=$(free_port)
-	port_sendfile=$(free_port)
+	port=$(free_port) || exit 1
+	port_sendfile=$(free_port) || exit 1
 	mkdir "$dir/www"
 	random_file "$dir/www/big" 50000000
 	random_file "$dir/www/small" 1000

@@ -15,7 +15,7 @@ app_run() {
 	by_ring 1000000
 	end_server server
 
-	port=$(free_port)
+	port=$(free_port) || exit 1
 	mkdir "$dir/www"
 	random_file "$dir/www/big" 50000000
 	serve http python3 -u -m http.server "$port" --bind 127.0.0.1 --directory "$dir/www"

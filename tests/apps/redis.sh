@@ -61,7 +61,7 @@ saves_while_busy() {
 }
 
 app_run() {
-	port=$(free_port)
+	port=$(free_port) || exit 1
 	serve server redis-server --port "$port" --bind 127.0.0.1 --save '' --appendonly no \
 		--dir "$dir" --daemonize no
 	wait_for 15 redis_answers

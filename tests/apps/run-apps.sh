@@ -166,7 +166,7 @@ by_ring() { # BYTES
 		count_ring
 		case $mode in
 		plain) ring_ok=$((ring_part == 0)) ;;
-		accelerated) ring_ok=$((ring_part >= $1 / 2)) ;;
+		accelerated) ring_ok=$((ring_part > 0 && ring_part >= $1 / 2)) ;;
 		switched) ring_ok=1 ;;
 		esac
 		[ "$ring_ok" -eq 0 ] || break

@@ -164,6 +164,7 @@ in_domain() { # DOMAIN plain|ring PROGRAM...
 
 # A port nobody listens on: the kernel gives one to a program that asks.
 free_port() {
+	rm -f "$work/port"
 	"$tools/bench/xvmc-bench" serve >"$work/port" 2>/dev/null &
 	port_pid=$!
 	wait_for 10 grep -qs '^listening' "$work/port" || die "no free port"

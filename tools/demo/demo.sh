@@ -120,7 +120,7 @@ listening() { # FILE
 }
 
 run_iperf() { # plain|ring
-	port=$(free_port)
+	port=$(free_port) || exit 1
 	in_domain vm1 "$1" iperf3 --server --one-off --forceflush --bind 127.0.0.1 --port "$port" \
 		>"$work/iperf-server.$1" 2>&1 &
 	server=$!
@@ -171,7 +171,7 @@ redis_rate() { # plain|ring CONNECTIONS REQUESTS
 }
 
 run_redis() { # plain|ring
-	port=$(free_port)
+	port=$(free_port) || exit 1
 	in_domain vm1 "$1" redis-server --port "$port" --bind 127.0.0.1 --save '' --appendonly no \
 		--dir "$work" --daemonize no >"$work/redis.$1" 2>&1 &
 	server=$!
