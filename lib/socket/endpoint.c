@@ -137,6 +137,8 @@ static void endpoint_reset(struct xvmc_endpoint *ep, struct xvmc_ctx *ctx, int f
 	ep->nfds = 1;
 	ep->active = ep->nonblock = ep->forked = ep->inherited = false;
 	ep->connecting = false;
+	ep->fork_word = NULL;
+	ep->pin_wanted = ep->steer_wanted = 0;
 	ep->rcv_timeo_ns = ep->snd_timeo_ns = 0;
 	atomic_fetch_and(&ep->rx_gate, ~XVMC_GATE_MANAGED);
 	atomic_fetch_and(&ep->tx_gate, ~XVMC_GATE_MANAGED);

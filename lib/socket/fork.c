@@ -190,13 +190,24 @@ int xvmc_sock_inherited_use(struct xvmc_endpoint *ep)
 	pthread_mutex_lock(&ep->conn.tx.lock);
 	if (!ep->inherited)
 		goto out;
-	if (ep->fork_word &&
-	    !atomic_compare_exchange_strong(ep->fork_word, &word, WORD_SHARED) &&
-	    word == WORD_OWNER) {
-		r = adopt(ep);
-		/* It may have left, and closed, before xvmcd could ask. */
-		if (r < 0 && atomic_load(ep->fork_word) != WORD_OWNER)
+	if (ep->fork_word) {
+		static const struct timespec ms = { .tv_nsec = 1000000 };
+		uint64_t end = os_now_ns() +
+			       (uint64_t)ep->ctx->opt.escape_ms * 1000000u;
+
+		/* The owner may be leaving its rings, or making new ones,
+		 * while we ask: then xvmcd knows of no such link. The word
+		 * must be SHARED before we go on, or it may claim it again. */
+		while (!atomic_compare_exchange_strong(ep->fork_word, &word,
+						       WORD_SHARED) &&
+		       word == WORD_OWNER) {
+			r = adopt(ep);
+			if (r == 0 || os_now_ns() >= end)
+				break;
+			OS4(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &ms, NULL);
+			word = WORD_FREE;
 			r = 0;
+		}
 		if (r < 0) {
 			/* Whatever the ring holds is out of our reach. */
 			os_shutdown(ep->fd, SHUT_RDWR);
