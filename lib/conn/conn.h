@@ -35,7 +35,8 @@ struct xvmc_tcp_ops {
 	ssize_t (*recv)(void *tcp, const struct iovec *vec, size_t cnt, bool peek);
 	/* What the kernel itself counted: bytes written to the socket, bytes
 	 * read from it, bytes that arrived. -EOPNOTSUPP: it does not say;
-	 * -EAGAIN: too busy to say, try again. */
+	 * -EAGAIN: too busy to say, try again; -EPIPE: it does not say, and
+	 * nothing can be written to it any more. */
 	int (*counts)(void *tcp, uint64_t *ret_sent, uint64_t *ret_taken,
 		      uint64_t *ret_arrived);
 	void (*shutdown_wr)(void *tcp);
@@ -84,7 +85,7 @@ struct conn_rx {
 	struct xvmc_chan chan;
 	bool attached; /* mapped */
 	bool have_map_r, have_map_sd, have_chan;
-	bool gone;    /* the mapping reads 0xFF: do not look at it again */
+	_Atomic bool gone; /* the mapping reads 0xFF: do not look at it again */
 	uint64_t expect; /* a record is due at this position, or XVMC_POS_NONE */
 	uint32_t expect_epoch, epoch;
 	uint32_t odd_epoch; /* of an announcement whose counts were wrong, or 0 */
@@ -163,21 +164,32 @@ void xvmc_conn_rx_detach(struct conn_t *c);
  */
 ssize_t xvmc_conn_write(struct conn_t *c, struct xvmc_iov *it, int flags);
 
-/* TCP -> RING, first half: announces our position. 0; -EAGAIN: not now. */
+/* TCP -> RING, first half: announces our position. 0; -EAGAIN: not now;
+ * -EPIPE: never, TCP is shut down for writing; -EBADMSG: count mismatch. */
 int xvmc_conn_tx_announce(struct conn_t *c, uint64_t now_ns);
 
 /* Second half: 0: entered the ring; -EBUSY: no answer yet;
  * -ECANCELED: given up (time is over, or give_up). */
 int xvmc_conn_tx_settle(struct conn_t *c, uint64_t now_ns, bool give_up);
 
-/* RING -> TCP, for whatever reason: record and replay are put before all that
- * follows. both: ask the peer to do the same. Never fails, never blocks. */
+/*
+ * RING -> TCP, for whatever reason: record and replay are put before all that
+ * follows. both: ask the peer to do the same. Never fails, never blocks.
+ * Where the receiver is gone and has read everything there is no record: it
+ * would meet a closed socket, and the reset would take with it what the peer
+ * still had on its way to us. Where it has not read everything, the reset is
+ * what TCP would have done.
+ */
 void xvmc_conn_tx_leave(struct conn_t *c, enum xvmc_reason why, bool both);
 
 /* The peer has closed or died: nobody will ever read the ring. Goes to TCP
  * without a record, so that the kernel answers the next write as it always
  * does, and a peer's end of stream stays one. */
 void xvmc_conn_tx_abandon(struct conn_t *c, enum xvmc_reason why);
+
+/* The receiver of our ring is known to read it no more: its process has ended,
+ * or its program has closed the connection. tx.lock held. */
+bool xvmc_conn_reader_gone(const struct conn_t *c);
 
 /* Pushes pending records and replay into TCP. 0: all out; -EAGAIN. */
 int xvmc_conn_tx_flush(struct conn_t *c);
@@ -195,6 +207,10 @@ static inline bool xvmc_conn_tx_pending(const struct conn_t *c)
  * 0 at end of stream, -EAGAIN, or another -errno.
  */
 ssize_t xvmc_conn_read(struct conn_t *c, struct xvmc_iov *it, bool peek);
+
+/* The program has closed: says in the R-page that nobody reads the ring any
+ * more, so that the peer writes no record to a closed socket. */
+void xvmc_conn_rx_stop(struct conn_t *c);
 
 /* Reads whatever records TCP holds and pulls replayed bytes. Sets events. */
 void xvmc_conn_rx_pump(struct conn_t *c);

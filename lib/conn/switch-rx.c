@@ -198,6 +198,8 @@ static int at_expected(struct conn_t *c)
 		drain_ring(c);
 		return 1;
 	}
+	if (n == 0) /* the end, which is the application's like its bytes */
+		rx->expect = XVMC_POS_NONE;
 	if (n <= 0)
 		return (int)n;
 	cmp = (size_t)n < XVMC_NONCE_LEN ? (size_t)n : XVMC_NONCE_LEN;
@@ -217,6 +219,7 @@ static int at_expected(struct conn_t *c)
 			return 1;
 		}
 		xvmc_bytes_free(&rx->in);
+		rx->expect = XVMC_POS_NONE;
 		return 0;
 	}
 	if (!xvmc_record_check(&rec, rx->nonce) ||
@@ -350,6 +353,14 @@ static void pull(struct conn_t *c)
 		rx->in.len += (size_t)r;
 		want(c, XVMC_EV_RX_CHANGED);
 	}
+}
+
+void xvmc_conn_rx_stop(struct conn_t *c)
+{
+	struct conn_rx *rx = &c->rx;
+
+	if (rx->attached && !rx->gone)
+		ring_stop_reading(rx->r.r);
 }
 
 void xvmc_conn_rx_pump(struct conn_t *c)
@@ -493,8 +504,6 @@ ssize_t xvmc_conn_read(struct conn_t *c, struct xvmc_iov *it, bool peek)
 		r = at_expected(c);
 		if (r < 0)
 			return r;
-		if (r == 0)
-			rx->expect = XVMC_POS_NONE; /* or the end of TCP */
 	}
 }
 

@@ -112,12 +112,15 @@ int xvmc_conn_tx_announce(struct conn_t *c, uint64_t now_ns)
 	uint64_t ksent, ktaken, karrived;
 	int r;
 
+	if (tx->shut)
+		return -EPIPE;
 	if (tx->path != XVMC_PATH_TCP || !tx->attached || tx->announced ||
 	    xvmc_conn_tx_pending(c) || tx->err)
 		return -EAGAIN;
-	/* Bytes that bypassed us would shift every later position. */
+	/* Bytes that bypassed us would shift every later position. And who has
+	 * shut TCP down for writing can write no record. */
 	r = c->tcp->counts(c->tcp_arg, &ksent, &ktaken, &karrived);
-	if (r == -EAGAIN)
+	if (r == -EAGAIN || r == -EPIPE)
 		return r;
 	if (r == 0 && ksent != tx->sent - tx->ring_bytes + tx->extra) {
 		tx->reason = XVMC_R_COUNT_MISMATCH;
@@ -134,6 +137,20 @@ int xvmc_conn_tx_announce(struct conn_t *c, uint64_t now_ns)
 	ring_announce(tx->s.s, tx->s.r, &ann);
 	xvmc_hv_notify(c->hv, &tx->chan);
 	return 0;
+}
+
+bool xvmc_conn_reader_gone(const struct conn_t *c)
+{
+	const struct conn_tx *tx = &c->tx;
+	const struct conn_rx *rx = &c->rx;
+
+	if (!tx->attached || ring_reader_lives(tx->s.r))
+		return false;
+	/* Our copy of the R-page may be an old one, if we have migrated [X 4].
+	 * The peer's pages tell whether we have: looked at after that byte.
+	 * They are mapped: who unmaps them holds our lock, too. */
+	return rx->attached && !rx->gone &&
+	       ring_nonce_matches(rx->r.s, rx->r.nonce);
 }
 
 int xvmc_conn_tx_settle(struct conn_t *c, uint64_t now_ns, bool give_up)
@@ -153,7 +170,7 @@ int xvmc_conn_tx_settle(struct conn_t *c, uint64_t now_ns, bool give_up)
 	}
 	tx->announced = false;
 	want(c, XVMC_EV_TX_CHANGED);
-	if (state != XVMC_ANN_ACKED) {
+	if (state != XVMC_ANN_ACKED || xvmc_conn_reader_gone(c)) {
 		tx->reason = XVMC_R_ANN_TIMEOUT;
 		xvmc_stat_add(c->stats, XVMC_S_ANN_CANCELLED, 1);
 		return -ECANCELED;
@@ -172,6 +189,7 @@ void xvmc_conn_tx_leave(struct conn_t *c, enum xvmc_reason why, bool both)
 {
 	struct conn_tx *tx = &c->tx;
 	uint64_t len;
+	bool gone;
 
 	if (tx->announced)
 		xvmc_conn_tx_settle(c, 0, true);
@@ -180,8 +198,13 @@ void xvmc_conn_tx_leave(struct conn_t *c, enum xvmc_reason why, bool both)
 		return;
 	}
 	/* O may be old, never too new: a lying cons leaves the last good one. */
+	gone = xvmc_conn_reader_gone(c);
 	xvmc_sender_look(&tx->s);
 	len = tx->s.prod - tx->s.known;
+	if (gone && !len) {
+		xvmc_conn_tx_abandon(c, why);
+		return;
+	}
 	tx->epoch++;
 	put_record(c, XVMC_PATH_TCP, why, both ? XVMC_REC_BOTH : 0, tx->s.known,
 		   len);

@@ -4,8 +4,10 @@
  * thread, a descriptor or a socket.
  */
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 
 #include "base/rundir.h"
@@ -13,6 +15,8 @@
 
 /* At exit, bytes that wait for room in a TCP socket get so long. */
 #define EXIT_FLUSH_NS 2000000000u
+/* And a record that a peer wrote before it could know, so long to come. */
+#define EXIT_GRACE_NS 2000000
 
 static const char default_domain[] = "local";
 
@@ -47,40 +51,104 @@ int xvmc_ctx_init(struct xvmc_ctx *ctx, const struct xvmc_libc *libc)
 	return r;
 }
 
+/* The connections this process has on rings at its end; the list is only read,
+ * since other threads may still run. */
+static bool at_end(const struct xvmc_endpoint *ep)
+{
+	return !ep->inherited && ep->io_fd >= 0 &&
+	       (ep->rx_gate & XVMC_GATE_MANAGED);
+}
+
+/* What a ring holds the peer could read after we are gone; but a record says
+ * so for certain. A lock that another thread holds stays so. */
+static void last_words(struct xvmc_endpoint *ep)
+{
+	struct conn_t *c = &ep->conn;
+
+	if (pthread_mutex_trylock(&c->tx.lock) != 0)
+		return;
+	if (xvmc_ep_managed(ep)) {
+		if (pthread_mutex_trylock(&c->rx.lock) == 0) {
+			xvmc_conn_rx_stop(c);
+			pthread_mutex_unlock(&c->rx.lock);
+		}
+		xvmc_conn_tx_leave(c, XVMC_R_CLOSE, false);
+	}
+	pthread_mutex_unlock(&c->tx.lock);
+}
+
+static void flush_until(struct xvmc_endpoint *ep, uint64_t end)
+{
+	static const struct timespec slice = { .tv_nsec = 10000000 };
+	struct conn_t *c = &ep->conn;
+
+	while (xvmc_conn_tx_pending(c) && os_now_ns() < end) {
+		struct pollfd pfd = { .fd = ep->io_fd, .events = POLLOUT };
+
+		if (pthread_mutex_trylock(&c->tx.lock) == 0) {
+			xvmc_conn_tx_flush(c);
+			pthread_mutex_unlock(&c->tx.lock);
+		}
+		if (xvmc_conn_tx_pending(c))
+			os_ppoll(&pfd, 1, &slice, NULL);
+	}
+}
+
+/* A record of the peer's that is under way to a socket with bytes under way
+ * to the peer: it would meet a closed one, and reset them. */
+static bool record_may_come(const struct xvmc_endpoint *ep)
+{
+	const struct conn_rx *rx = &ep->conn.rx;
+	int outq = 0;
+
+	return (rx->path == XVMC_PATH_RING || rx->expect != XVMC_POS_NONE) &&
+	       !rx->err && !rx->eof &&
+	       os_ioctl(ep->io_fd, SIOCOUTQ, &outq) == 0 && outq > 0;
+}
+
+static void take_records(struct xvmc_endpoint *ep)
+{
+	struct conn_t *c = &ep->conn;
+
+	if (pthread_mutex_trylock(&c->rx.lock) != 0)
+		return;
+	if (xvmc_ep_managed(ep))
+		xvmc_conn_rx_pump(c);
+	pthread_mutex_unlock(&c->rx.lock);
+}
+
 void xvmc_ctx_exit(struct xvmc_ctx *ctx)
 {
+	static const struct timespec grace = { .tv_nsec = EXIT_GRACE_NS };
 	uint64_t end = os_now_ns() + EXIT_FLUSH_NS;
 	struct xvmc_list *it, *tmp;
+	struct xvmc_endpoint *ep;
+	bool wait = false;
 
 	if (ctx->ended || ctx->pid != os_getpid())
 		return;
-	ctx->ended = true;
-	/* What a ring holds the peer could read after we are gone; but a record
-	 * says so for certain. Other threads may still run: the list is only
-	 * read, and a lock that is held stays so. */
+	/* A child holds the socket, too: for it the stream goes on. */
 	xvmc_list_each(it, tmp, &ctx->eps) {
-		struct xvmc_endpoint *ep =
-			xvmc_list_entry(it, struct xvmc_endpoint, all_link);
-		struct conn_t *c = &ep->conn;
-
-		if (!ep->inherited && !ep->forked && ep->nfds &&
-		    pthread_mutex_trylock(&c->tx.lock) == 0) {
-			if (ep->io_fd >= 0 && xvmc_ep_managed(ep))
-				xvmc_conn_tx_leave(c, XVMC_R_CLOSE, false);
-			pthread_mutex_unlock(&c->tx.lock);
-		}
-		while (ep->io_fd >= 0 && !ep->inherited && xvmc_conn_tx_pending(c) &&
-		       os_now_ns() < end) {
-			static const struct timespec slice = { .tv_nsec = 10000000 };
-			struct pollfd pfd = { .fd = ep->io_fd, .events = POLLOUT };
-
-			if (pthread_mutex_trylock(&c->tx.lock) == 0) {
-				xvmc_conn_tx_flush(c);
-				pthread_mutex_unlock(&c->tx.lock);
-			}
-			if (xvmc_conn_tx_pending(c))
-				os_ppoll(&pfd, 1, &slice, NULL);
-		}
+		ep = xvmc_list_entry(it, struct xvmc_endpoint, all_link);
+		if (at_end(ep) && ep->forked && ep->nfds)
+			xvmc_sock_escape(ep, XVMC_R_FORK);
+	}
+	ctx->ended = true;
+	xvmc_list_each(it, tmp, &ctx->eps) {
+		ep = xvmc_list_entry(it, struct xvmc_endpoint, all_link);
+		if (!at_end(ep))
+			continue;
+		last_words(ep);
+		flush_until(ep, end);
+		wait = wait || record_may_come(ep);
+	}
+	if (!wait)
+		return;
+	OS4(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &grace, NULL);
+	xvmc_list_each(it, tmp, &ctx->eps) {
+		ep = xvmc_list_entry(it, struct xvmc_endpoint, all_link);
+		if (at_end(ep))
+			take_records(ep);
 	}
 }
 

@@ -15,6 +15,8 @@
 #define PROOF_NS (1000u * MS)
 /* A closed socket is kept so long for records that are under way. */
 #define CLOSE_NS (100u * MS)
+/* Whether the peer still reads our ring is asked at least so often. */
+#define DOUBT_MAX (1000u * MS)
 #define BACKOFF_MIN (2 * MS)
 #define BACKOFF_MAX (1000u * MS)
 
@@ -74,6 +76,8 @@ static void drive_tx(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t
 			r = xvmc_conn_tx_announce(c, now);
 			if (r == -EBADMSG)
 				drive_leave(sv, ep, XVMC_R_COUNT_MISMATCH, true);
+			else if (r == -EPIPE)
+				ep->svc.want_ring = false;
 			else if (r < 0)
 				back_off(ep, now);
 		}
@@ -167,6 +171,34 @@ static void drive_end(struct xvmc_endpoint *ep, uint64_t now)
 	}
 }
 
+/*
+ * Both locks held. A peer that may be gone, while we write into its ring: its
+ * process has ended or it has closed, if it maps the ring no more. Until then
+ * it may live, and have only lost its xvmcd, or shut down its half.
+ */
+static void drive_doubt(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now)
+{
+	struct conn_t *c = &ep->conn;
+	struct xvmc_ep_svc *s = &ep->svc;
+
+	if (s->tcp_ev & (EPOLLRDHUP | EPOLLHUP | EPOLLERR) && !s->doubt_ns)
+		s->doubt_ns = now;
+	if (s->unlinked && !s->doubt_ns)
+		s->doubt_ns = now;
+	if (!s->doubt_ns || s->leaving)
+		return;
+	if (c->tx.path != XVMC_PATH_RING && !c->tx.announced) {
+		if (s->unlinked)
+			drive_leave(sv, ep, (enum xvmc_reason)s->unlinked, false);
+	} else if (xvmc_conn_reader_gone(c)) {
+		drive_leave(sv, ep, XVMC_R_PEER_DIED, true);
+	} else {
+		uint64_t wait = (now - s->doubt_ns) / 4 + MS;
+
+		due(ep, now + (wait < DOUBT_MAX ? wait : DOUBT_MAX));
+	}
+}
+
 static void watches(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 {
 	struct conn_t *c = &ep->conn;
@@ -228,8 +260,11 @@ static void became_plain(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 
 	if (why == XVMC_R_DEMOTED && !ep->svc.demoted)
 		why = XVMC_R_PEER_LEFT; /* promoted again meanwhile */
+	if (ep->svc.closing)
+		why = XVMC_R_CLOSE;
 	ep->svc.leaving = ep->svc.leave_told = ep->svc.asked = false;
-	ep->svc.tcp_ev = 0;
+	ep->svc.tcp_ev = ep->svc.unlinked = 0;
+	ep->svc.doubt_ns = 0;
 	ep->reason = why;
 	ep->conn.rx.hand_over = false;
 	service_log(sv, ep, "is plain TCP again", why);
@@ -288,6 +323,7 @@ static void drive_managed(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 	}
 	if (ev & XVMC_EV_FOLLOW)
 		drive_leave(sv, ep, (enum xvmc_reason)c->rx.reason, false);
+	drive_doubt(sv, ep, now);
 	if (ep->svc.leaving) {
 		if (c->tx.path == XVMC_PATH_TCP && !c->tx.announced &&
 		    c->rx.path == XVMC_PATH_RING && !ep->svc.leave_told) {

@@ -38,6 +38,9 @@ static ssize_t ep_tcp_recv(void *tcp, const struct iovec *vec, size_t cnt, bool 
  * only if nothing was acknowledged and nothing arrived in between. */
 #define COUNTS_TRIES 16
 
+/* Of tcpi_state; <netinet/tcp.h> has the names, and not all the fields. */
+enum { KERNEL_ESTABLISHED = 1, KERNEL_CLOSE_WAIT = 8 };
+
 static int tcp_info_now(int fd, struct tcp_info *info)
 {
 	socklen_t len = sizeof(*info);
@@ -49,7 +52,10 @@ static int tcp_info_now(int fd, struct tcp_info *info)
 		return r;
 	/* Meaningful only while both halves are open (a FIN counts as a byte)
 	 * and on kernels that have the counters. */
-	if (info->tcpi_state != 1 /* TCP_ESTABLISHED */ ||
+	if (info->tcpi_state != KERNEL_ESTABLISHED &&
+	    info->tcpi_state != KERNEL_CLOSE_WAIT)
+		return -EPIPE;
+	if (info->tcpi_state != KERNEL_ESTABLISHED ||
 	    len < offsetof(struct tcp_info, tcpi_bytes_received) + 8)
 		return -EOPNOTSUPP;
 	return 0;

@@ -87,6 +87,7 @@ static void close_managed(struct xvmc_endpoint *ep)
 		if (reset)
 			endpoint_reset_on_close(ep);
 	}
+	xvmc_conn_rx_stop(c);
 	/* A record of the peer's, or a replay, that meets a closed socket would
 	 * reset what shall end in peace: then the service thread keeps the
 	 * socket for a moment, to take them off. */
@@ -145,7 +146,13 @@ int xvmc_sock_shutdown(struct xvmc_endpoint *ep, int fd, int how)
 	struct conn_t *c = &ep->conn;
 	int r;
 
-	if (how != SHUT_WR && xvmc_ep_managed(ep)) {
+	if (ep->inherited) {
+		/* What the parent has in its rings comes before the end. */
+		r = xvmc_sock_inherited_use(ep);
+		if (r < 0)
+			return r;
+	}
+	if (how != SHUT_WR) {
 		/* The kernel's own notion of a socket nobody reads. */
 		r = xvmc_sock_escape(ep, XVMC_R_SHUTDOWN);
 		if (r < 0)
@@ -163,8 +170,12 @@ int xvmc_sock_shutdown(struct xvmc_endpoint *ep, int fd, int how)
 		endpoint_events(ep);
 		return r;
 	}
+	/* Under the lock: whoever makes it MANAGED meanwhile shall know. */
+	r = os_shutdown(fd, how);
+	if (r == 0 && how != SHUT_RD)
+		c->tx.shut = true;
 	pthread_mutex_unlock(&c->tx.lock);
-	return os_shutdown(fd, how);
+	return r;
 }
 
 /* ---- escape ---- */

@@ -196,6 +196,7 @@ static void on_match(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 	 * in use stay in use. */
 	if (ep->svc.asked && !ep->svc.leaving) {
 		ep->conn.link = match->link;
+		ep->svc.unlinked = XVMC_R_NONE;
 		return;
 	}
 	if (ep->svc.pin || ep->svc.closing)
@@ -371,9 +372,12 @@ static void on_unlinked(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		ep->reason = why;
 		return;
 	}
-	/* The peer's end of TCP tells the rest of the story: its record, or
-	 * its end. */
-	drive_leave(sv, ep, why, false);
+	/* One that has ended reads no record of ours, and what the kernel still
+	 * has of it must come: drive() looks before it leaves the ring. */
+	if (xvmc_ep_managed(ep) && (why == XVMC_R_PEER_DIED || why == XVMC_R_CLOSE))
+		ep->svc.unlinked = why;
+	else
+		drive_leave(sv, ep, why, false);
 }
 
 /* ---- migration [S 6] ---- */

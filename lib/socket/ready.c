@@ -124,13 +124,12 @@ short xvmc_ep_poll(struct xvmc_endpoint *ep, short arm, uint64_t *ret_rx_pos,
 	ev |= poll_rx(ep, (arm & POLLIN) != 0, ret_rx_pos);
 	pthread_mutex_unlock(&c->rx.lock);
 	pthread_mutex_lock(&c->tx.lock);
-	if (xvmc_ep_managed(ep)) {
-		ev |= poll_tx(ep, (arm & POLLOUT) != 0, ret_tx_pos);
-		full = c->tx.path == XVMC_PATH_RING && !(ev & POLLOUT) &&
-		       (arm & POLLOUT);
-	} else {
-		full = false;
+	if (!xvmc_ep_managed(ep)) { /* in between */
+		pthread_mutex_unlock(&c->tx.lock);
+		return tcp_poll_plain(ep);
 	}
+	ev |= poll_tx(ep, (arm & POLLOUT) != 0, ret_tx_pos);
+	full = c->tx.path == XVMC_PATH_RING && !(ev & POLLOUT) && (arm & POLLOUT);
 	pthread_mutex_unlock(&c->tx.lock);
 	if (full && !atomic_exchange(&ep->tx_full, true))
 		xvmc_service_kick(ep);

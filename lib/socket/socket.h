@@ -160,6 +160,10 @@ struct xvmc_endpoint {
 		bool closing;        /* the application has closed it */
 		bool leave_told;     /* LEAVE was sent */
 		bool told_xvmcd;     /* it is registered there */
+		/* The peer may be gone: xvmcd says so, or its half of TCP has
+		 * ended. Since when; enum xvmc_reason if xvmcd said it. */
+		uint64_t doubt_ns;
+		uint32_t unlinked;
 		/* A new link that came while the old one was being left: it
 		 * waits, with the one message the peer can send by itself. */
 		struct xvmc_ag_match held;

@@ -194,4 +194,19 @@ static inline uint8_t ring_owner(const struct xvmc_rpage *r)
 				    memory_order_acquire);
 }
 
+/* Receiver: it will read no more, for its program has closed. */
+static inline void ring_stop_reading(struct xvmc_rpage *r)
+{
+	atomic_store_explicit((_Atomic uint8_t *)&r->alive, 0, memory_order_release);
+}
+
+/* Sender: does the receiver still read? After our guest has migrated this may
+ * be old, and then means nothing. Acquire: what the receiver consumed before
+ * is seen by the next look. */
+static inline bool ring_reader_lives(const struct xvmc_rpage *r)
+{
+	return atomic_load_explicit((const _Atomic uint8_t *)&r->alive,
+				    memory_order_acquire) != 0;
+}
+
 #endif

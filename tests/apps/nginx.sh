@@ -74,7 +74,7 @@ reload() {
 		cat "$dir/reload"
 		return 1
 	fi
-	same "$dir/www/big" "$dir/big.reload" && fetch "$port"
+	same "$dir/www/big" "$dir/big.reload"
 }
 
 app_run() {
@@ -97,6 +97,8 @@ app_run() {
 	check "curl, 10 short connections" fetch_short
 	not_by_ring
 	check "reloads while it serves" reload
-	by_ring 100000000
+	not_by_ring # a reader this slow is on TCP most of the time
+	check "curl, 50 MB from the new workers" fetch "$port"
+	by_ring 50000000
 	end_server server
 }

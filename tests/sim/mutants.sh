@@ -131,7 +131,9 @@ mutant "replays from the beginning of the ring" $tx \
 mutant "cancels without compare-and-swap" $tx \
 	's/if (!ring_decide(.*CANCELLED))/ring_store64(\&tx->s.r->announce, ring_ann_word(tx->epoch, XVMC_ANN_CANCELLED), memory_order_release); if (0)/'
 mutant "enters the ring without an answer" $tx \
-	's/if (state != XVMC_ANN_ACKED) {/if (0) {/'
+	's/if (state != XVMC_ANN_ACKED ||/if (/'
+mutant "believes an old R-page that its reader is gone" $tx \
+	'/^bool xvmc_conn_reader_gone/,/^}/s/return rx->attached.*/return true;/; s/^.*ring_nonce_matches(rx->r.s, rx->r.nonce);$//'
 mutant "the way back has the epoch of the way in" $tx \
 	'/^void xvmc_conn_tx_leave/,/^}/s/tx->epoch++;//'
 mutant "uses the ring before the record is out" $tx \
