@@ -19,9 +19,9 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include "base/bytes.h"
 #include "base/reason.h"
 #include "base/stats.h"
-#include "bytes.h"
 #include "hv/hv.h"
 #include "xfer/recver.h"
 #include "xfer/sender.h"

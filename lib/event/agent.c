@@ -15,6 +15,7 @@
 #include "vms/vms.h"
 
 #define HELLO_TIMEOUT_S 2
+#define OUT_MAX (16u << 20)
 
 static void my_addresses(struct xvmc_ag_hello *hello)
 {
@@ -117,8 +118,7 @@ int xvmc_agent_open(struct xvmc_agent *agent, const char *dir, const char *domai
 		os_close(fd);
 		return (int)r;
 	}
-	agent->fd = fd;
-	agent->self = msg.welcome;
+	*agent = (struct xvmc_agent){ .fd = fd, .self = msg.welcome };
 	return 0;
 }
 
@@ -127,17 +127,64 @@ void xvmc_agent_close(struct xvmc_agent *agent)
 	if (agent->fd >= 0)
 		os_close(agent->fd);
 	agent->fd = -1;
+	agent->broken = false;
+	xvmc_bytes_free(&agent->out);
+}
+
+/* One message: 0, -EAGAIN, or -EIO. */
+static int send_now(struct xvmc_agent *agent, const void *msg, size_t len)
+{
+	ssize_t r = os_send(agent->fd, msg, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	if (r == -EAGAIN || r == -EINTR)
+		return -EAGAIN;
+	if (r == (ssize_t)len)
+		return 0;
+	agent->broken = true;
+	return -EIO;
+}
+
+int xvmc_agent_flush(struct xvmc_agent *agent)
+{
+	if (agent->fd < 0 || agent->broken)
+		return -EIO;
+	while (agent->out.len) {
+		struct xvmc_agent_hdr hdr;
+		int r;
+
+		memcpy(&hdr, agent->out.buf + agent->out.off, sizeof(hdr));
+		r = send_now(agent, agent->out.buf + agent->out.off, hdr.len);
+		if (r == -EAGAIN &&
+		    os_now_ns() - agent->out_ns > XVMC_AGENT_PATIENCE_NS) {
+			agent->broken = true;
+			return -EIO;
+		}
+		if (r < 0)
+			return r;
+		xvmc_bytes_drop(&agent->out, hdr.len);
+		agent->out_ns = os_now_ns();
+	}
+	return 0;
 }
 
 int xvmc_agent_send(struct xvmc_agent *agent, struct xvmc_agent_hdr *hdr)
 {
-	ssize_t r;
+	int r;
 
-	if (agent->fd < 0)
-		return -EIO;
 	hdr->version = XVMC_AGENT_VERSION;
-	r = os_send(agent->fd, hdr, hdr->len, MSG_NOSIGNAL);
-	return r == (ssize_t)hdr->len ? 0 : -EIO;
+	r = xvmc_agent_flush(agent);
+	if (r == 0)
+		r = send_now(agent, hdr, hdr->len);
+	if (r != -EAGAIN)
+		return r;
+	if (!agent->out.len)
+		agent->out_ns = os_now_ns();
+	if (agent->out.len + hdr->len > OUT_MAX ||
+	    xvmc_bytes_add(&agent->out, hdr, hdr->len) < 0) {
+		agent->broken = true;
+		return -EIO;
+	}
+	return 0;
 }
 
 static size_t len_of(uint16_t type)

@@ -6,11 +6,24 @@
 #ifndef XVMC_EVENT_AGENT_H
 #define XVMC_EVENT_AGENT_H
 
+#include <stdbool.h>
+
+#include "base/bytes.h"
 #include "xvmc/agent.h"
+
+/*
+ * What xvmcd cannot take at once is queued: the caller may hold locks that the
+ * program waits for. If nothing of it goes out for XVMC_AGENT_PATIENCE_NS, or
+ * too much comes together, the connection is broken: the next call says -EIO.
+ */
+#define XVMC_AGENT_PATIENCE_NS 2000000000u
 
 struct xvmc_agent {
 	int fd; /* -1: not connected */
 	struct xvmc_ag_welcome self;
+	struct xvmc_bytes out; /* whole messages that wait for room */
+	uint64_t out_ns;       /* since when nothing of them went */
+	bool broken;
 };
 
 union xvmc_agent_msg {
@@ -31,9 +44,12 @@ int xvmc_agent_open(struct xvmc_agent *agent, const char *dir, const char *domai
 		    int stats_fd);
 void xvmc_agent_close(struct xvmc_agent *agent);
 
-/* Sends one message, hdr.type and hdr.len being set. Never blocks for long;
- * a xvmcd that does not read for a second counts as gone (-EIO). */
+/* Sends one message, hdr.type and hdr.len being set, or queues it; never
+ * blocks. -EIO: the connection is gone or broken; close it. */
 int xvmc_agent_send(struct xvmc_agent *agent, struct xvmc_agent_hdr *hdr);
+
+/* Sends what is queued. 0: all of it; -EAGAIN: later; -EIO. */
+int xvmc_agent_flush(struct xvmc_agent *agent);
 
 /* Receives one message. 1: there is one; -EAGAIN; -EIO: xvmcd is gone, or
  * talks nonsense. */

@@ -143,7 +143,11 @@ static int await_end(struct xvmc_agent *agent, uint64_t end)
 	union xvmc_agent_msg msg;
 
 	for (;;) {
-		struct pollfd pfd = { .fd = agent->fd, .events = POLLIN };
+		bool queued = xvmc_agent_flush(agent) == -EAGAIN;
+		struct pollfd pfd = {
+			.fd = agent->fd,
+			.events = (short)(POLLIN | (queued ? POLLOUT : 0)),
+		};
 		uint64_t now = os_now_ns(), left = end > now ? end - now : 0;
 		struct timespec ts = { .tv_sec = (time_t)(left / 1000000000u),
 				       .tv_nsec = (long)(left % 1000000000u) };

@@ -16,6 +16,8 @@
 
 #define EVENTS 64
 #define RECONNECT_NS 1000000000u
+/* Messages that wait for xvmcd are tried again so soon. */
+#define QUEUE_NS 5000000u
 #define SERVICE_STACK (256u * 1024u)
 
 enum { ON_KICK = 1, ON_AGENT = 2, ON_HV = 3 };
@@ -172,11 +174,16 @@ static int timers(struct xvmc_service *sv)
 {
 	uint64_t now = os_now_ns(), next = UINT64_MAX;
 	struct xvmc_list *it, *tmp;
+	int queued = sv->agent.fd < 0 ? 0 : xvmc_agent_flush(&sv->agent);
 
+	if (queued == -EIO)
+		lose_xvmcd(sv, now);
+	if (queued == -EAGAIN)
+		next = now + QUEUE_NS;
 	if (sv->agent.fd < 0) {
 		if (now >= sv->reconnect_ns)
 			connect_xvmcd(sv, now);
-		if (sv->agent.fd < 0)
+		if (sv->agent.fd < 0 && sv->reconnect_ns < next)
 			next = sv->reconnect_ns;
 	}
 	xvmc_list_each(it, tmp, &sv->known) {

@@ -15,7 +15,7 @@
 #include "base/os.h"
 #include "base/reason.h"
 #include "base/stats.h"
-#include "conn/bytes.h"
+#include "base/bytes.h"
 #include "fresh.h"
 
 /* ---- options ---- */

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A process's side of the agent protocol (lib/event/agent.c) against a xvmcd
+ * that is played here: one that does not read costs nobody any time, loses no
+ * message, and is given up if it stays so.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "event/agent.h"
+#include "fresh.h"
+
+struct fake {
+	char dir[64];
+	int lfd, fd; /* fd: the connection */
+	pthread_t thread;
+};
+
+/* Says WELCOME, and nothing more. */
+static void *welcome(void *arg)
+{
+	struct xvmc_ag_welcome msg = {
+		.hdr = { .version = XVMC_AGENT_VERSION,
+			 .type = XVMC_AG_WELCOME,
+			 .len = sizeof(msg) },
+		.domid = 7,
+	};
+	struct fake *fake = arg;
+	char hello[4096];
+
+	fake->fd = accept(fake->lfd, NULL, NULL);
+	if (fake->fd < 0 || recv(fake->fd, hello, sizeof(hello), 0) <= 0 ||
+	    send(fake->fd, &msg, sizeof(msg), 0) != sizeof(msg))
+		return NULL;
+	return fake;
+}
+
+static void fake_open(struct fake *fake, struct xvmc_agent *agent)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	void *ok;
+
+	strcpy(fake->dir, "/tmp/xvmc-test-agent.XXXXXX");
+	assert_non_null(mkdtemp(fake->dir));
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/agent.sock", fake->dir);
+	fake->lfd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+	assert_int_equal(bind(fake->lfd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(listen(fake->lfd, 1), 0);
+	assert_int_equal(pthread_create(&fake->thread, NULL, welcome, fake), 0);
+	*agent = (struct xvmc_agent){ .fd = -1 };
+	assert_int_equal(xvmc_agent_open(agent, fake->dir, "vm1", -1), 0);
+	assert_int_equal(pthread_join(fake->thread, &ok), 0);
+	assert_ptr_equal(ok, fake);
+	assert_int_equal(agent->self.domid, 7);
+	unlink(sa.sun_path);
+	rmdir(fake->dir);
+}
+
+static void fake_close(struct fake *fake, struct xvmc_agent *agent)
+{
+	xvmc_agent_close(agent);
+	assert_int_equal(agent->fd, -1);
+	close(fake->fd);
+	close(fake->lfd);
+}
+
+static int say(struct xvmc_agent *agent, uint64_t n)
+{
+	struct xvmc_ag_word word = {
+		.hdr = { .type = XVMC_AG_UNLINK, .len = sizeof(word) },
+		.link = n,
+	};
+
+	return xvmc_agent_send(agent, &word.hdr);
+}
+
+static void assert_hears(struct fake *fake, uint64_t n)
+{
+	struct xvmc_ag_word word;
+
+	assert_int_equal(recv(fake->fd, &word, sizeof(word), 0), sizeof(word));
+	assert_int_equal(word.hdr.type, XVMC_AG_UNLINK);
+	assert_int_equal(word.link, n);
+}
+
+/* Far more than a socket holds; all of it comes, in order. */
+static void test_queue(void **state)
+{
+	struct xvmc_agent agent;
+	struct fake fake;
+	uint64_t heard = 0;
+
+	(void)state;
+	fake_open(&fake, &agent);
+	for (uint64_t n = 0; n < 20000; n++)
+		assert_int_equal(say(&agent, n), 0);
+	assert_true(agent.out.len > 0);
+	assert_int_equal(xvmc_agent_flush(&agent), -EAGAIN);
+	assert_int_equal(say(&agent, 20000), 0);
+	while (heard <= 20000) {
+		assert_hears(&fake, heard++);
+		assert_true(xvmc_agent_flush(&agent) != -EIO);
+	}
+	assert_int_equal(agent.out.len, 0);
+	fake_close(&fake, &agent);
+}
+
+/* It does not read for too long, or too much is queued: broken, and stays so. */
+static void test_patience(void **state)
+{
+	struct xvmc_agent agent;
+	struct fake fake;
+	uint64_t n = 0;
+
+	(void)state;
+	fake_open(&fake, &agent);
+	while (!agent.out.len)
+		assert_int_equal(say(&agent, n++), 0);
+	agent.out_ns -= XVMC_AGENT_PATIENCE_NS / 2;
+	assert_int_equal(say(&agent, n++), 0);
+	agent.out_ns -= XVMC_AGENT_PATIENCE_NS;
+	assert_int_equal(say(&agent, n), -EIO);
+	assert_true(agent.broken);
+	assert_hears(&fake, 0); /* too late */
+	assert_int_equal(xvmc_agent_flush(&agent), -EIO);
+	fake_close(&fake, &agent);
+
+	fake_open(&fake, &agent);
+	for (n = 0; say(&agent, n) == 0; n++)
+		assert_true(n < 10000000);
+	assert_true(agent.broken);
+	fake_close(&fake, &agent);
+}
+
+/* It goes away. */
+static void test_gone(void **state)
+{
+	union xvmc_agent_msg msg;
+	struct xvmc_agent agent;
+	struct fake fake;
+
+	(void)state;
+	fake_open(&fake, &agent);
+	assert_int_equal(xvmc_agent_recv(&agent, &msg), -EAGAIN);
+	assert_int_equal(close(fake.fd), 0);
+	fake.fd = -1;
+	assert_int_equal(say(&agent, 1), -EIO);
+	assert_int_equal(xvmc_agent_recv(&agent, &msg), -EIO);
+	fake_close(&fake, &agent);
+	assert_int_equal(say(&agent, 1), -EIO);
+	assert_int_equal(xvmc_agent_recv(&agent, &msg), -EIO);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_queue),
+		cmocka_unit_test(test_patience),
+		cmocka_unit_test(test_gone),
+	};
+
+	return fresh_run("agent", tests, sizeof(tests) / sizeof(tests[0]), argc, argv);
+}
