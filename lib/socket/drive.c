@@ -369,6 +369,7 @@ static void drive_managed(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 void drive(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now)
 {
 	uint32_t pin = atomic_exchange(&ep->pin_wanted, 0);
+	uint32_t steer = atomic_exchange(&ep->steer_wanted, 0);
 
 	ep->svc.due_ns = 0;
 	ep->svc.closing = ep->nfds == 0;
@@ -378,6 +379,8 @@ void drive(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now)
 		if (ep->svc.asked || xvmc_ep_managed(ep))
 			drive_leave(sv, ep, (enum xvmc_reason)pin, true);
 	}
+	if (steer)
+		link_steer(sv, ep, (enum xvmc_path)(steer - 1));
 	if (xvmc_ep_managed(ep))
 		drive_managed(sv, ep, now);
 	if (xvmc_ep_managed(ep))

@@ -57,16 +57,35 @@ void service_log(struct xvmc_service *sv, const struct xvmc_endpoint *ep,
 int link_register(struct xvmc_service *sv, struct xvmc_endpoint *ep);
 void link_unregister(struct xvmc_service *sv, struct xvmc_endpoint *ep);
 void link_message(struct xvmc_service *sv, const union xvmc_agent_msg *msg);
-/* A set-up message without more to it, to the other end. */
+void link_addr(const struct sockaddr_storage *ss, struct xvmc_ag_addr *ret);
+/* A message of little more than its type, to xvmcd. */
+void link_word(struct xvmc_service *sv, uint16_t type, uint32_t epid,
+	       uint64_t link, uint32_t reason);
+/* A set-up message to the other end; and one without more to it. */
+void link_relay(struct xvmc_service *sv, struct xvmc_endpoint *ep,
+		const struct xvmc_setup_hdr *body);
 void link_say(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 	      enum xvmc_setup_type type, unsigned int reason);
 /* Ends the link: the rings are detached already. */
 void link_ended(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		enum xvmc_reason why);
+
+/* link-setup.c: what came from xvmcd, and through it from the other end. */
+void link_match(struct xvmc_service *sv, struct xvmc_endpoint *ep,
+		const struct xvmc_ag_match *match);
+void link_relayed(struct xvmc_service *sv, struct xvmc_endpoint *ep,
+		  const struct xvmc_ag_relay *relay);
 /* The old link is left: takes up the one that was held meanwhile. */
 void link_held(struct xvmc_service *sv, struct xvmc_endpoint *ep);
+
+/* link-orders.c */
+void link_migrate(struct xvmc_service *sv, const struct xvmc_ag_migrate *msg);
 /* The answer to PREPARE, once all are ready or the time is over. */
 void link_prepared(struct xvmc_service *sv, uint64_t now);
+void link_query(struct xvmc_service *sv);
+/* Promote or demote, by xvmcd's word for all or the program's for one. */
+void link_steer_all(struct xvmc_service *sv, const struct xvmc_ag_steer *steer);
+void link_steer(struct xvmc_service *sv, struct xvmc_endpoint *ep, enum xvmc_path to);
 
 /* drive.c */
 void drive(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now);

@@ -45,7 +45,7 @@ static void test_same_process(void **state)
 	assert_int_equal(m1.match.peer_domid, m2.match.peer_domid);
 	relay(a, 1, link, "myself!!");
 	expect_relayed(a, 2, link, "myself!!");
-	word(a, XVMC_AG_UNREGISTER, 1, 0, 0);
+	word(a, XVMC_AG_UNREGISTER, 1, 0, link);
 	expect_unlinked(a, 2, link, XVMC_R_CLOSE);
 	/* a socket connected to itself is nobody's peer */
 	reg_as(a, 3, "127.0.0.1", 99, "127.0.0.1", 99, 0);
@@ -75,9 +75,22 @@ static void test_unregister(void **state)
 	struct world *w = *state;
 	struct couple c = couple(w);
 
-	word(c.a, XVMC_AG_UNREGISTER, 10, XVMC_R_SHUTDOWN, 0);
+	word(c.a, XVMC_AG_UNREGISTER, 10, XVMC_R_SHUTDOWN, c.link);
 	expect_unlinked(c.b, 20, c.link, XVMC_R_SHUTDOWN);
 	word(c.a, XVMC_AG_UNREGISTER, 10, XVMC_R_SHUTDOWN, 0); /* no error */
+	expect_quiet(w, c.a);
+}
+
+/* It was said before the match was known there: both ends hear that the link
+ * has ended, or the next one would be taken for the same. */
+static void test_unregister_crosses(void **state)
+{
+	struct world *w = *state;
+	struct couple c = couple(w);
+
+	word(c.a, XVMC_AG_UNREGISTER, 10, XVMC_R_DEMOTED, 0);
+	expect_unlinked(c.a, 10, c.link, XVMC_R_DEMOTED);
+	expect_unlinked(c.b, 20, c.link, XVMC_R_DEMOTED);
 	expect_quiet(w, c.a);
 }
 
@@ -394,6 +407,7 @@ int main(int argc, char **argv)
 		T(test_same_process),
 		T(test_peer_died),
 		T(test_unregister),
+		T(test_unregister_crosses),
 		T(test_back_off),
 		T(test_pinned),
 		T(test_ambiguous),

@@ -178,14 +178,15 @@ static void end(struct matcher *m, struct link *link, const struct reg *by,
 	adopts_done(m, id, reason == XVMC_R_PEER_DIED ? -ESRCH : 0);
 }
 
-/* The registration has no other end any more. */
-static void drop(struct matcher *m, struct reg *reg, uint32_t reason)
+/* The registration is over. known: the link it was in when its agent said so:
+ * one that we made meanwhile has to be taken back from that agent, too. */
+static void drop(struct matcher *m, struct reg *reg, uint64_t known, uint32_t reason)
 {
 	struct pair *pair = reg->pair;
 	bool last = pair->n[0] + pair->n[1] == 1;
 
 	if (reg->link)
-		end(m, reg->link, reg, reason);
+		end(m, reg->link, reg->link->id == known ? reg : NULL, reason);
 	reg_free(m, reg);
 	/* What was ambiguous with it may be clear without it. */
 	if (!last)
@@ -276,7 +277,7 @@ void match_unregister(struct agent *agent, const struct xvmc_ag_word *msg)
 	struct reg *reg = reg_find(m, agent, msg->epid);
 
 	if (reg)
-		drop(m, reg, msg->reason ? msg->reason : XVMC_R_CLOSE);
+		drop(m, reg, msg->link, msg->reason ? msg->reason : XVMC_R_CLOSE);
 }
 
 void match_forget(struct agent *agent, uint32_t reason)
@@ -285,8 +286,11 @@ void match_forget(struct agent *agent, uint32_t reason)
 
 	while (!xvmc_list_empty(&agent->adopts))
 		adopt_end(xvmc_list_entry(agent->adopts.next, struct adopt, by_agent), -ECANCELED);
-	while (!xvmc_list_empty(&agent->regs))
-		drop(m, xvmc_list_entry(agent->regs.next, struct reg, by_agent), reason);
+	while (!xvmc_list_empty(&agent->regs)) {
+		struct reg *reg = xvmc_list_entry(agent->regs.next, struct reg, by_agent);
+
+		drop(m, reg, reg->link ? reg->link->id : 0, reason);
+	}
 }
 
 /* ---- domains ---- */

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A link between the two ends of a connection: the five steps of set-up [S 3]
+ * as messages, what of them makes no sense, and the link that has to wait
+ * until the old one is left. Service thread only.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "service.h"
+
+static enum xvmc_reason why_not(int err)
+{
+	switch (err) {
+	case -ENOSPC:
+		return XVMC_R_NO_GRANTS;
+	case -ENOBUFS:
+		return XVMC_R_NO_PORTS;
+	case -EMFILE:
+	case -ENFILE:
+		return XVMC_R_NO_FDS;
+	case -ENOMEM:
+		return XVMC_R_NO_MEMORY;
+	case -EPROTO:
+		return XVMC_R_BAD_OFFER;
+	case -ESTALE:
+		return XVMC_R_BAD_NONCE;
+	case -ENOENT:
+	case -EACCES:
+		return XVMC_R_MIGRATE_PEER; /* it moved while we set up */
+	default:
+		return XVMC_R_NO_XVMCD;
+	}
+}
+
+static void give_up(struct xvmc_service *sv, struct xvmc_endpoint *ep, int err)
+{
+	enum xvmc_reason why = why_not(err);
+
+	link_say(sv, ep, XVMC_SETUP_REFUSE, why);
+	xvmc_stat_add(sv->ctx->stats, XVMC_S_REASON0 + why, 1);
+	drive_leave(sv, ep, why, false);
+}
+
+/* A ring for a newcomer: the one that has been idle longest makes way. */
+static bool make_room(struct xvmc_service *sv)
+{
+	struct xvmc_endpoint *oldest = NULL;
+	struct xvmc_list *it, *tmp;
+	uint64_t now = os_now_ns();
+
+	if (sv->nrings < sv->ctx->opt.max_rings)
+		return true;
+	xvmc_list_each(it, tmp, &sv->known) {
+		struct xvmc_endpoint *ep =
+			xvmc_list_entry(it, struct xvmc_endpoint, svc_link);
+		uint64_t bytes = ep->conn.tx.ring_bytes + ep->conn.rx.ring_bytes;
+
+		if (!xvmc_ep_managed(ep) || ep->svc.leaving)
+			continue;
+		if (bytes != ep->svc.use_bytes) {
+			ep->svc.use_bytes = bytes;
+			ep->svc.use_ns = now;
+		}
+		if (!oldest || ep->svc.use_ns < oldest->svc.use_ns)
+			oldest = ep;
+	}
+	if (oldest && now - oldest->svc.use_ns > 1000000000u) {
+		drive_leave(sv, oldest, XVMC_R_LRU, false);
+		xvmc_service_kick(oldest);
+	}
+	return false;
+}
+
+void link_match(struct xvmc_service *sv, struct xvmc_endpoint *ep,
+		const struct xvmc_ag_match *match)
+{
+	struct xvmc_setup_ask ask = {
+		.hdr = { .version = XVMC_ABI_VERSION,
+			 .type = XVMC_SETUP_ASK,
+			 .len = sizeof(ask) },
+		.order_max = XVMC_RING_ORDER_MAX,
+	};
+	struct xvmc_hv_self self;
+
+	/* After a restart of xvmcd the link has a new number; rings that are
+	 * in use stay in use. */
+	if (ep->svc.asked && !ep->svc.leaving) {
+		if (xvmc_ep_managed(ep)) {
+			ep->conn.link = match->link;
+			ep->svc.unlinked = XVMC_R_NONE;
+			return;
+		}
+		drive_leave(sv, ep, XVMC_R_PEER_LEFT, false); /* half made */
+	}
+	if (ep->svc.pin || ep->svc.closing)
+		return;
+	if (ep->svc.leaving) {
+		ep->svc.held = *match;
+		ep->svc.held_ask.hdr.len = 0;
+		return;
+	}
+	ep->conn.link = match->link;
+	ep->conn.peer_domid = match->peer_domid;
+	ep->conn.strict = match->strict;
+	if (ep->svc.demoted) {
+		link_ended(sv, ep, XVMC_R_DEMOTED);
+		return;
+	}
+	/* The domid changes with every migration: never the one of old. */
+	if (!sv->hv || xvmc_hv_self(sv->hv, &self) < 0 || !make_room(sv)) {
+		link_say(sv, ep, XVMC_SETUP_REFUSE, XVMC_R_LRU);
+		link_ended(sv, ep, XVMC_R_LRU);
+		return;
+	}
+	if (!fork_claim(ep)) {
+		link_ended(sv, ep, XVMC_R_FORK);
+		ep->svc.pin = true;
+		ep->svc.reason = XVMC_R_FORK;
+		return;
+	}
+	ep->io_fd = xvmc_os_high_fd(os_fcntl(ep->fd, F_DUPFD_CLOEXEC, 0));
+	if (ep->io_fd < 0) {
+		link_say(sv, ep, XVMC_SETUP_REFUSE, XVMC_R_NO_FDS);
+		link_ended(sv, ep, XVMC_R_NO_FDS);
+		return;
+	}
+	ask.domid = self.domid;
+	ep->state = XVMC_EP_LINKED;
+	ep->reason = XVMC_R_SETUP;
+	ep->svc.asked = true;
+	link_relay(sv, ep, &ask.hdr); /* step 2 */
+}
+
+static void on_ask(struct xvmc_service *sv, struct xvmc_endpoint *ep,
+		   const struct xvmc_setup_ask *ask, size_t len)
+{
+	struct xvmc_setup_offer *offer = &sv->offer;
+	unsigned int order = sv->ctx->opt.order;
+	int r = -EPROTO;
+
+	if (len == sizeof(*ask) && ask->domid != ep->conn.peer_domid) {
+		r = -ENOENT;
+	} else if (len == sizeof(*ask) && !ep->conn.tx.have_share) {
+		if (order > ask->order_max)
+			order = ask->order_max;
+		pthread_mutex_lock(&ep->conn.tx.lock);
+		r = xvmc_conn_offer(&ep->conn, sv->hv, order, offer); /* 3 */
+		pthread_mutex_unlock(&ep->conn.tx.lock);
+	}
+	if (r < 0)
+		give_up(sv, ep, r);
+	else
+		link_relay(sv, ep, &offer->hdr); /* step 4 */
+}
+
+static void on_offer(struct xvmc_service *sv, struct xvmc_endpoint *ep,
+		     const struct xvmc_setup_offer *offer, size_t len)
+{
+	struct conn_t *c = &ep->conn;
+	int r;
+
+	pthread_mutex_lock(&c->rx.lock);
+	r = c->tx.have_chan ? xvmc_conn_accept_offer(c, sv->hv, offer, len) :
+			      -EPROTO;
+	pthread_mutex_unlock(&c->rx.lock);
+	if (r == 0)
+		r = endpoint_manage(ep);
+	if (r < 0) {
+		give_up(sv, ep, r);
+		return;
+	}
+	sv->nrings++;
+	xvmc_stat_add(sv->ctx->stats, XVMC_S_RINGS, 1);
+	xvmc_stat_add(sv->ctx->stats, XVMC_S_SETUPS, 1);
+	ep->svc.use_ns = os_now_ns();
+	service_log(sv, ep, "rings are mapped", XVMC_R_SETUP);
+	link_say(sv, ep, XVMC_SETUP_READY, 0); /* step 5 */
+}
+
+static void on_relayed(struct xvmc_service *sv, struct xvmc_endpoint *ep,
+		       const void *body, size_t len)
+{
+	union {
+		struct xvmc_setup_hdr hdr;
+		struct xvmc_setup_ask ask;
+		struct xvmc_setup_offer offer;
+		struct xvmc_setup_word word;
+	} m;
+
+	if (len < sizeof(m.hdr) || len > sizeof(m))
+		return;
+	memset(&m, 0, sizeof(m));
+	memcpy(&m, body, len);
+	if (m.hdr.version != XVMC_ABI_VERSION || m.hdr.len != len) {
+		xvmc_stat_add(sv->ctx->stats, XVMC_S_REASON0 + XVMC_R_BAD_VERSION, 1);
+		drive_leave(sv, ep, XVMC_R_BAD_VERSION, true);
+		return;
+	}
+	if (ep->svc.leaving)
+		return; /* what is being set up will not be used */
+	switch (m.hdr.type) {
+	case XVMC_SETUP_ASK:
+		on_ask(sv, ep, &m.ask, len);
+		break;
+	case XVMC_SETUP_OFFER:
+		on_offer(sv, ep, &m.offer, len);
+		break;
+	case XVMC_SETUP_READY:
+		pthread_mutex_lock(&ep->conn.tx.lock);
+		xvmc_conn_ready(&ep->conn);
+		pthread_mutex_unlock(&ep->conn.tx.lock);
+		ep->svc.want_ring = !ep->svc.leaving;
+		ep->svc.try_ns = 0;
+		break;
+	case XVMC_SETUP_REFUSE:
+	case XVMC_SETUP_LEAVE:
+		drive_leave(sv, ep, m.word.reason < XVMC_R_COUNT ?
+					    (enum xvmc_reason)m.word.reason :
+					    XVMC_R_PEER_LEFT, false);
+		break;
+	default:
+		xvmc_stat_add(sv->ctx->stats, XVMC_S_REASON0 + XVMC_R_BAD_OFFER, 1);
+		drive_leave(sv, ep, XVMC_R_BAD_OFFER, true);
+	}
+}
+
+void link_relayed(struct xvmc_service *sv, struct xvmc_endpoint *ep,
+		  const struct xvmc_ag_relay *relay)
+{
+	size_t len = relay->hdr.len - offsetof(struct xvmc_ag_relay, body);
+
+	if (ep->svc.asked && ep->conn.link == relay->link)
+		on_relayed(sv, ep, relay->body, len);
+	else if (ep->svc.held.link && ep->svc.held.link == relay->link &&
+		 len == sizeof(ep->svc.held_ask))
+		memcpy(&ep->svc.held_ask, relay->body, len);
+}
+
+void link_held(struct xvmc_service *sv, struct xvmc_endpoint *ep)
+{
+	struct xvmc_ag_match match = ep->svc.held;
+	struct xvmc_setup_ask ask = ep->svc.held_ask;
+
+	if (!match.link)
+		return;
+	memset(&ep->svc.held, 0, sizeof(ep->svc.held));
+	link_match(sv, ep, &match);
+	if (ask.hdr.len && ep->svc.asked && ep->conn.link == match.link)
+		on_relayed(sv, ep, &ask, sizeof(ask));
+}
