@@ -90,6 +90,11 @@ struct conn_rx {
 	uint32_t expect_epoch, epoch;
 	uint32_t odd_epoch; /* of an announcement whose counts were wrong, or 0 */
 	uint8_t nonce[XVMC_NONCE_LEN];
+	/* Who was told that there is something to read shall find it, though
+	 * the ring vanish and the replay take its time: the next byte of the
+	 * stream, if held_pos is the position it has. */
+	uint64_t held_pos;
+	uint8_t held;
 	uint64_t skip; /* replayed bytes still to be discarded */
 	uint64_t pull; /* replayed bytes still to be taken off TCP eagerly */
 	struct xvmc_bytes in; /* raw TCP bytes taken early, before the kernel's */
@@ -238,7 +243,8 @@ int xvmc_conn_rx_ack(struct conn_t *c, uint64_t sent, unsigned int sleepers);
 bool xvmc_conn_rx_ended(struct conn_t *c);
 
 /* Bytes the application could read now without touching the TCP socket's
- * queue; >0, 0, or -errno (then a read reports it). */
+ * queue; >0, 0, or -errno (then a read reports it). What it says is kept: a
+ * read that follows finds at least one byte, wherever the stream goes. */
 ssize_t xvmc_conn_rx_ready(struct conn_t *c);
 
 /*

@@ -481,7 +481,26 @@ static ssize_t read_tcp(struct conn_t *c, struct xvmc_iov *it, bool peek)
 	return r;
 }
 
-ssize_t xvmc_conn_read(struct conn_t *c, struct xvmc_iov *it, bool peek)
+/* Nothing to read just now, though it was said that there is: the byte that
+ * was laid by. Its copy in the replay is one more to discard. */
+static ssize_t read_held(struct conn_t *c, struct xvmc_iov *it, bool peek)
+{
+	struct conn_rx *rx = &c->rx;
+
+	if (rx->held_pos != rx->rcvd || !it->left)
+		return -EAGAIN;
+	xvmc_iov_put(it, &rx->held, 1);
+	if (peek)
+		return 1;
+	rx->rcvd++;
+	rx->ring_bytes++;
+	if (rx->path == XVMC_PATH_TCP)
+		rx->skip++;
+	xvmc_stat_add(c->stats, XVMC_S_RING_RX_BYTES, 1);
+	return 1;
+}
+
+static ssize_t read_stream(struct conn_t *c, struct xvmc_iov *it, bool peek)
 {
 	struct conn_rx *rx = &c->rx;
 	int r;
@@ -505,6 +524,13 @@ ssize_t xvmc_conn_read(struct conn_t *c, struct xvmc_iov *it, bool peek)
 		if (r < 0)
 			return r;
 	}
+}
+
+ssize_t xvmc_conn_read(struct conn_t *c, struct xvmc_iov *it, bool peek)
+{
+	ssize_t r = read_stream(c, it, peek);
+
+	return r == -EAGAIN ? read_held(c, it, peek) : r;
 }
 
 ssize_t xvmc_conn_rx_took(struct conn_t *c, const struct iovec *vec, size_t cnt,
@@ -604,6 +630,18 @@ bool xvmc_conn_rx_ended(struct conn_t *c)
 	return c->rx.path == XVMC_PATH_RING && c->rx.eof && sender_died(c) != 0;
 }
 
+/* Lays the next byte of the ring by. False: the mapping is gone. */
+static bool hold(struct conn_rx *rx)
+{
+	if (rx->held_pos == rx->rcvd)
+		return true;
+	rx->held = rx->r.data[rx->r.cons & (rx->r.size - 1)];
+	if (!ring_nonce_matches(rx->r.s, rx->r.nonce)) /* B4 */
+		return false;
+	rx->held_pos = rx->rcvd;
+	return true;
+}
+
 ssize_t xvmc_conn_rx_ready(struct conn_t *c)
 {
 	struct conn_rx *rx = &c->rx;
@@ -612,12 +650,16 @@ ssize_t xvmc_conn_rx_ready(struct conn_t *c)
 	if (rx->path == XVMC_PATH_RING) {
 		if (rx->attached && !rx->gone) {
 			n = xvmc_recver_avail(&rx->r, 1);
+			if (n > 0 && !hold(rx))
+				n = -ESTALE;
 			if (n == -ESTALE || n == -EPROTO)
 				rx_gone(c, n == -ESTALE ? XVMC_R_BAD_NONCE :
 							  XVMC_R_BAD_INDEX);
 			else if (n > 0)
 				return n;
 		}
+		if (rx->held_pos == rx->rcvd)
+			return 1;
 		if (!rx->err && rx->eof && sender_died(c) < 0)
 			return -ECONNRESET;
 		return rx->err;
@@ -628,5 +670,5 @@ ssize_t xvmc_conn_rx_ready(struct conn_t *c)
 			return (ssize_t)rx->in.len;
 		return (ssize_t)(rx->expect - rx->rcvd);
 	}
-	return rx->err;
+	return rx->held_pos == rx->rcvd ? 1 : rx->err;
 }

@@ -253,6 +253,7 @@ int epreg_manage(struct xvmc_epreg *reg)
 	}
 	to_list(reg, &set->managed);
 	atomic_fetch_add(&set->nmanaged, 1);
+	reg->since = atomic_fetch_add(&set->takeovers, 1) + 1;
 	/* An edge the kernel held ready may just have been lost: as if
 	 * nothing had been reported yet. */
 	reg->last_rx = reg->last_tx = 0;

@@ -138,7 +138,8 @@ static bool maybe(struct xvmc_epreg *reg)
 	       xvmc_ep_glance_held(reg->ep, epreg_wants(reg));
 }
 
-int epset_collect(struct xvmc_epset *set, struct epoll_event *evs, int max, bool arm)
+int epset_collect(struct xvmc_epset *set, uint32_t as_of, struct epoll_event *evs,
+		  int max, bool arm)
 {
 	uint32_t todo = set->nhot;
 	int n = 0;
@@ -147,7 +148,8 @@ int epset_collect(struct xvmc_epset *set, struct epoll_event *evs, int max, bool
 		struct xvmc_epreg *reg = xvmc_list_entry(
 			set->hot.next, struct xvmc_epreg, hot_link);
 		bool last_try = arm || reg->misses >= MISSES_MAX;
-		uint32_t now = last_try || maybe(reg) ?
+		bool later = (int32_t)(reg->since - as_of) > 0;
+		uint32_t now = later ? 0 : last_try || maybe(reg) ?
 				       epreg_look(reg, last_try, true) : 0;
 		uint8_t misses = reg->misses;
 
@@ -160,7 +162,7 @@ int epset_collect(struct xvmc_epset *set, struct epoll_event *evs, int max, bool
 			continue;
 		}
 		epreg_cool(reg);
-		if (!last_try) {
+		if (!last_try || later) {
 			epreg_heat(reg);
 			reg->misses = (uint8_t)(misses + 1);
 		}

@@ -144,6 +144,7 @@ static bool shared(struct xvmc_epset *set)
 static int gather(struct wait *w)
 {
 	struct xvmc_epset *set = w->set;
+	uint32_t as_of = atomic_load(&set->takeovers);
 	bool others = shared(set);
 	uint64_t now = os_now_ns();
 	int n = 0;
@@ -156,7 +157,7 @@ static int gather(struct wait *w)
 			return n;
 	}
 	pthread_mutex_lock(&set->lock);
-	n += epset_collect(set, w->evs + n, w->max - n, others);
+	n += epset_collect(set, as_of, w->evs + n, w->max - n, others);
 	if (n && others && set->nhot)
 		epset_wake(set);
 	pthread_mutex_unlock(&set->lock);
@@ -205,7 +206,7 @@ static int spin(struct wait *w)
 		pthread_mutex_lock(&set->lock);
 		while (looks-- && n == 0) {
 			if (glance(set))
-				n = epset_collect(set, w->evs, w->max, false);
+				n = epset_collect(set, set->takeovers, w->evs, w->max, false);
 			else
 				spin_relax();
 		}
@@ -234,7 +235,7 @@ static int arm_and_count(struct wait *w)
 	/* Counted before the last look: pairs with epset_wake. */
 	atomic_fetch_add(&set->sleepers, 1);
 	w->counted = true;
-	n = epset_collect(set, w->evs, w->max, true);
+	n = epset_collect(set, set->takeovers, w->evs, w->max, true);
 	pthread_mutex_unlock(&set->lock);
 	return n;
 }
@@ -287,7 +288,7 @@ static int last_look(struct wait *w)
 
 	if (n == 0) {
 		pthread_mutex_lock(&set->lock);
-		n = epset_collect(set, w->evs, w->max, shared(set));
+		n = epset_collect(set, set->takeovers, w->evs, w->max, shared(set));
 		pthread_mutex_unlock(&set->lock);
 	}
 	return leave(w, n);
@@ -296,6 +297,7 @@ static int last_look(struct wait *w)
 /* -EAGAIN: woken for nothing, look again. */
 static int wait_managed(struct wait *w)
 {
+	uint32_t as_of;
 	bool woken;
 	int n = gather(w);
 
@@ -309,6 +311,7 @@ static int wait_managed(struct wait *w)
 	n = arm_and_count(w);
 	if (n)
 		return leave(w, n);
+	as_of = atomic_load(&w->set->takeovers);
 	n = kernel_sleep(w, &woken);
 	uncount(w);
 	if (n < 0 || !woken)
@@ -317,7 +320,7 @@ static int wait_managed(struct wait *w)
 		return -EAGAIN;
 	/* What room is left is for those whose bells rang. */
 	pthread_mutex_lock(&w->set->lock);
-	n += epset_collect(w->set, w->evs + n, w->max - n, false);
+	n += epset_collect(w->set, as_of, w->evs + n, w->max - n, false);
 	pthread_mutex_unlock(&w->set->lock);
 	return leave(w, n);
 }

@@ -65,6 +65,7 @@ struct xvmc_epreg {
 	uint64_t last_rx, last_tx;
 	short last_bits;
 	uint8_t dup_bells; /* bit i: bell[i] is a duplicate of ours */
+	uint32_t since;    /* the set's takeovers when it became managed */
 	int bell[EPREG_BELLS];
 };
 _Static_assert(sizeof(struct xvmc_epreg) <= EPREG_SIZE, "EPREG_SIZE");
@@ -83,6 +84,7 @@ struct xvmc_epset {
 	struct xvmc_epreg *mark; /* the inner instance's data */
 	_Atomic uint32_t nmanaged;
 	_Atomic uint32_t nsevered;
+	_Atomic uint32_t takeovers; /* so often a member became managed */
 	_Atomic uint32_t sleepers; /* threads in the kernel on this epfd */
 	_Atomic bool watched;      /* the epfd itself is polled by somebody */
 	struct xvmc_list regs;    /* endpoints the kernel watches */
@@ -177,8 +179,11 @@ void epset_claim_severed(struct xvmc_epset *set);
 uint32_t epreg_look(struct xvmc_epreg *reg, bool arm, bool tell);
 /* Reports what is ready of the hot members, at most max, looking at each
  * once. arm: those that are not ready are armed and leave the list, else
- * they stay for some waits more. set->lock held. */
-int epset_collect(struct xvmc_epset *set, struct epoll_event *evs, int max, bool arm);
+ * they stay for some waits more. as_of: set->takeovers before the kernel was
+ * asked; of a member that came later it may have reported the same bytes, so
+ * that one waits for the next time. set->lock held. */
+int epset_collect(struct xvmc_epset *set, uint32_t as_of, struct epoll_event *evs,
+		  int max, bool arm);
 /* Puts the members whose bells rang on the hot list. No lock held. */
 void epset_harvest(struct xvmc_epset *set);
 /* For poll() of an epfd: would a wait find a managed member ready? Tells

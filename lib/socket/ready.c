@@ -68,7 +68,7 @@ static short poll_rx(struct xvmc_endpoint *ep, bool arm, uint64_t *ret_pos)
 	}
 	/* The service thread sees every edge of the TCP socket and pokes us:
 	 * looking after its edge, we miss nothing. */
-	if (rx->expect != rx->rcvd)
+	if (rx->expect != rx->rcvd && !rx->skip)
 		ev |= tcp_poll(ep, POLLIN | POLLRDHUP | POLLPRI);
 	os_ioctl(ep->io_fd, SIOCINQ, &inq);
 	*ret_pos = rx->rcvd + rx->in.len + (inq > 0 ? (uint64_t)inq : 0);
