@@ -102,7 +102,7 @@ struct conn_rx {
 	bool eof;             /* TCP said end of stream */
 	bool no_proof;        /* and nobody will tell how the sender ended */
 	uint64_t eof_ns;      /* since when; the service thread's */
-	int err;              /* -errno from TCP, or ours */
+	_Atomic int err;      /* -errno from TCP, or ours: nothing comes any more */
 	uint64_t ring_bytes;  /* application bytes that came by the ring */
 	uint64_t extra;       /* records and discarded bytes taken off TCP */
 };
@@ -118,7 +118,7 @@ struct conn_t {
 	struct xvmc_hv *hv;
 	struct xvmc_stats_page *stats;
 	_Atomic uint32_t events; /* XVMC_EV_* */
-	_Atomic int untold; /* -errno of the socket that only we were told, or 0 */
+	_Atomic int untold; /* -errno that the program has not been told yet, or 0 */
 	_Atomic bool untold_pipe; /* EPIPE likewise: poll shows it, no read does */
 	uint64_t announce_ns;    /* how long an announcement waits */
 	uint32_t switches;       /* in both directions, for `xvmc ss` */
@@ -168,6 +168,10 @@ void xvmc_conn_rx_detach(struct conn_t *c);
  * being agreed, look again within a millisecond; or another -errno.
  */
 ssize_t xvmc_conn_write(struct conn_t *c, struct xvmc_iov *it, int flags);
+
+/* What is wrong with the connection, as a write says it: 0, the socket's error
+ * (once, to reader or writer), or -EPIPE. */
+int xvmc_conn_tx_error(struct conn_t *c);
 
 /* TCP -> RING, first half: announces our position. 0; -EAGAIN: not now;
  * -EPIPE: never, TCP is shut down for writing; -EBADMSG: count mismatch. */

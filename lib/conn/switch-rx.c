@@ -37,6 +37,7 @@ static ssize_t take_kernel(struct conn_t *c, const struct iovec *vec, size_t cnt
 static void rx_error(struct conn_t *c, int err)
 {
 	c->rx.err = err;
+	c->untold = err;
 	want(c, XVMC_EV_RX_CHANGED | XVMC_EV_CLOSED);
 }
 
@@ -117,6 +118,7 @@ static void rx_reset(struct conn_t *c, enum xvmc_reason why)
 	struct conn_rx *rx = &c->rx;
 
 	rx->err = -ECONNRESET;
+	c->untold = -ECONNRESET;
 	rx->reason = (uint8_t)why;
 	rx->expect = XVMC_POS_NONE;
 	rx->skip = rx->pull = 0;
@@ -530,14 +532,19 @@ ssize_t xvmc_conn_read(struct conn_t *c, struct xvmc_iov *it, bool peek)
 {
 	ssize_t r = read_stream(c, it, peek);
 
-	return r == -EAGAIN ? read_held(c, it, peek) : r;
+	if (r == -EAGAIN)
+		return read_held(c, it, peek);
+	/* Who asks first is told, reader or writer, and once. */
+	if (r < 0 && r == c->rx.err)
+		return atomic_exchange(&c->untold, 0);
+	return r;
 }
 
 ssize_t xvmc_conn_rx_took(struct conn_t *c, const struct iovec *vec, size_t cnt,
 			  size_t n)
 {
 	struct conn_rx *rx = &c->rx;
-	struct xvmc_iov it = xvmc_iov_make(vec, cnt);
+	struct xvmc_iov it = xvmc_iov_make(vec, cnt), rest;
 	size_t keep = n, over;
 	uint8_t *p;
 
@@ -556,8 +563,11 @@ ssize_t xvmc_conn_rx_took(struct conn_t *c, const struct iovec *vec, size_t cnt,
 			rx_reset(c, XVMC_R_NO_MEMORY);
 		} else {
 			xvmc_iov_advance(&it, keep);
+			rest = it;
 			xvmc_iov_get(&it, p, over);
 			rx->in.len += over;
+			/* Nothing was there before but, as a rule, zeros. */
+			xvmc_iov_clear(&rest, over);
 		}
 	}
 	xvmc_conn_rx_pump(c);

@@ -266,15 +266,24 @@ static ssize_t write_ring(struct conn_t *c, struct xvmc_iov *it)
 	return r ? r : -EAGAIN;
 }
 
+int xvmc_conn_tx_error(struct conn_t *c)
+{
+	int err;
+
+	if (!c->tx.err && !c->tx.shut && !c->rx.err)
+		return 0;
+	c->untold_pipe = false;
+	err = atomic_exchange(&c->untold, 0);
+	return err ? err : -EPIPE;
+}
+
 ssize_t xvmc_conn_write(struct conn_t *c, struct xvmc_iov *it, int flags)
 {
 	struct conn_tx *tx = &c->tx;
-	ssize_t r;
+	ssize_t r = xvmc_conn_tx_error(c);
 
-	if (tx->err || tx->shut) {
-		c->untold_pipe = false;
-		return tx->err ? tx->err : -EPIPE;
-	}
+	if (r < 0)
+		return r;
 	if (tx->announced && xvmc_conn_tx_settle(c, os_now_ns(), false) == -EBUSY)
 		return -EBUSY;
 	/* Records and replays first, whichever way is next: who finds the ring
@@ -284,7 +293,7 @@ ssize_t xvmc_conn_write(struct conn_t *c, struct xvmc_iov *it, int flags)
 		if (r < 0)
 			return r;
 		if (tx->err)
-			return tx->err;
+			return xvmc_conn_tx_error(c);
 	}
 	if (tx->path == XVMC_PATH_RING) {
 		r = write_ring(c, it);
@@ -295,7 +304,7 @@ ssize_t xvmc_conn_write(struct conn_t *c, struct xvmc_iov *it, int flags)
 		if (xvmc_conn_tx_pending(c))
 			return -EAGAIN;
 		if (tx->err)
-			return tx->err;
+			return xvmc_conn_tx_error(c);
 	}
 	return write_tcp(c, it, flags);
 }

@@ -69,6 +69,8 @@ static void last_words(struct xvmc_endpoint *ep)
 		return;
 	if (xvmc_ep_managed(ep)) {
 		if (pthread_mutex_trylock(&c->rx.lock) == 0) {
+			if (ep->nfds && endpoint_left_unread(ep))
+				endpoint_reset_on_close(ep);
 			xvmc_conn_rx_stop(c);
 			pthread_mutex_unlock(&c->rx.lock);
 		}

@@ -17,6 +17,11 @@
 #define CLOSE_NS (100u * MS)
 /* Whether the peer still reads our ring is asked at least so often. */
 #define DOUBT_MAX (1000u * MS)
+/* A reader of whom nothing is known may take so long, one that has shown to
+ * come back by itself so long; after that, so long on TCP at least. */
+#define STUCK_TRY_MAX (80u * MS)
+#define STUCK_MAX (1000u * MS)
+#define STUCK_AWAY (25 * MS)
 #define BACKOFF_MIN (2 * MS)
 #define BACKOFF_MAX (1000u * MS)
 
@@ -89,34 +94,47 @@ static void drive_tx(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t
 		due(ep, ep->svc.try_ns > now ? ep->svc.try_ns : now + BACKOFF_MIN);
 }
 
-/* tx.lock held: does the reader of our full ring read? */
+/*
+ * tx.lock held: does the reader of our full ring read? A program may count on
+ * TCP's buffers, which are larger: then nobody moves until we are on TCP. Or
+ * the reader is slow, or waits for a CPU. It is known for slow when it goes on
+ * by itself after a while; until then we do not wait long.
+ */
 static void drive_stuck(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now)
 {
 	struct conn_tx *tx = &ep->conn.tx;
-	uint64_t limit = (uint64_t)ep->ctx->opt.stuck_ms * MS;
+	struct xvmc_ep_svc *s = &ep->svc;
+	uint64_t base = (uint64_t)ep->ctx->opt.stuck_ms * MS;
+	uint64_t limit = s->stuck_ns > base ? s->stuck_ns : base;
+	uint64_t since = s->full_ns ? now - s->full_ns : 0;
 
 	if (!ep->tx_full)
 		return;
-	if (tx->path != XVMC_PATH_RING || xvmc_sender_look(&tx->s) < 0 ||
-	    tx->s.prod - tx->s.known < tx->s.size / 2) {
+	if (tx->path == XVMC_PATH_RING && xvmc_sender_look(&tx->s) == 0 &&
+	    tx->s.known != s->full_known && since >= base && s->full_ns) {
+		s->stuck_ns = 4 * since < STUCK_MAX ? 4 * since : STUCK_MAX;
+		limit = s->stuck_ns;
+	}
+	if (tx->path != XVMC_PATH_RING || tx->s.prod - tx->s.known < tx->s.size / 2) {
 		ep->tx_full = false;
-		ep->svc.full_ns = 0;
+		s->full_ns = 0;
 		return;
 	}
-	if (!ep->svc.full_ns || tx->s.known != ep->svc.full_known) {
-		ep->svc.full_ns = now;
-		ep->svc.full_known = tx->s.known;
-	} else if (now - ep->svc.full_ns >= limit) {
+	if (!s->full_ns || tx->s.known != s->full_known) {
+		s->full_ns = now;
+		s->full_known = tx->s.known;
+	} else if (since >= limit) {
 		xvmc_conn_tx_leave(&ep->conn, XVMC_R_STUCK, false);
 		service_log(sv, ep, "tx to TCP", XVMC_R_STUCK);
 		ep->tx_full = false;
-		ep->svc.full_ns = 0;
-		if (ep->svc.backoff_ns < 50 * MS)
-			ep->svc.backoff_ns = 50 * MS;
+		s->full_ns = 0;
+		s->stuck_ns = 2 * limit < STUCK_TRY_MAX ? 2 * limit : STUCK_TRY_MAX;
+		if (s->backoff_ns < STUCK_AWAY)
+			s->backoff_ns = STUCK_AWAY;
 		back_off(ep, now);
 		return;
 	}
-	due(ep, ep->svc.full_ns + limit);
+	due(ep, now + limit / 4);
 }
 
 /* rx.lock held. */

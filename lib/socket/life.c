@@ -42,7 +42,7 @@ static void pick_other_fd(struct xvmc_ctx *ctx, struct xvmc_endpoint *ep, int cl
 
 /* Both locks held. Bytes of the application's that it has not read, wherever
  * they are; what is only ours (records, bytes that come twice) is no such. */
-static bool left_unread(struct xvmc_endpoint *ep)
+bool endpoint_left_unread(struct xvmc_endpoint *ep)
 {
 	struct conn_rx *rx = &ep->conn.rx;
 
@@ -77,7 +77,7 @@ static void close_managed(struct xvmc_endpoint *ep)
 	if (!xvmc_ep_managed(ep))
 		goto out;
 	/* As the kernel does: whoever closes with unread bytes resets. */
-	reset = left_unread(ep);
+	reset = endpoint_left_unread(ep);
 	if (wants_reset(ep)) {
 		reset = true;
 		xvmc_conn_tx_abandon(c, XVMC_R_CLOSE);

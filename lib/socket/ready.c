@@ -50,8 +50,10 @@ static short poll_rx(struct xvmc_endpoint *ep, bool arm, uint64_t *ret_pos)
 		atomic_fetch_or(&c->events, XVMC_EV_GONE);
 	if (n > 0)
 		ev |= POLLIN;
-	if (n < 0)
-		ev |= POLLIN | POLLERR | POLLHUP;
+	/* What came before the error can still be read. */
+	if (rx->err || n < 0)
+		ev |= POLLIN | POLLOUT | POLLRDHUP | POLLHUP |
+		      (rx->err && !c->untold ? 0 : POLLERR);
 	if (ring) {
 		/* End of stream counts once the ring is empty, as it would
 		 * once the socket's queue is; RDHUP at once, as the kernel. */
@@ -189,6 +191,11 @@ bool xvmc_ep_glance_held(struct xvmc_endpoint *ep, short events)
 			return true;
 	}
 	return false;
+}
+
+int xvmc_sock_error(struct xvmc_endpoint *ep)
+{
+	return -atomic_exchange(&ep->conn.untold, 0);
 }
 
 int xvmc_sock_ioctl(struct xvmc_endpoint *ep, unsigned long req, void *arg)

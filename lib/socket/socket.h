@@ -150,6 +150,7 @@ struct xvmc_endpoint {
 		uint64_t try_ns;     /* not announced again before */
 		uint64_t backoff_ns;
 		uint64_t full_ns, full_known; /* since when the ring is full, where */
+		uint64_t stuck_ns;   /* so long is no surprise with this reader */
 		uint64_t use_bytes, use_ns;   /* for the least recently used */
 		bool watch_tcp, watch_rx, watch_tx; /* in the service's epoll */
 		bool asked;          /* we have sent ASK */
@@ -272,6 +273,8 @@ ssize_t xvmc_sock_send(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 		       size_t cnt, int flags);
 ssize_t xvmc_sock_sendfile(struct xvmc_endpoint *ep, int out_fd, int in_fd,
 			   off_t *off, size_t count);
+/* SO_ERROR, where the kernel says 0: an errno that it told us alone, once. */
+int xvmc_sock_error(struct xvmc_endpoint *ep);
 int xvmc_sock_shutdown(struct xvmc_endpoint *ep, int fd, int how);
 /* FIONREAD, SIOCOUTQ and FIONBIO; -ENOTTY: not ours, ask the kernel. */
 int xvmc_sock_ioctl(struct xvmc_endpoint *ep, unsigned long req, void *arg);

@@ -146,10 +146,12 @@ static bool bell_is_eventfd(struct xvmc_endpoint *ep, short event)
  * Sleeps on a direction's bell; no lock held, wait_begin done, bell armed.
  * 0: woken; -EINTR; -EAGAIN: deadline. Without a deadline and where the bell
  * is an eventfd, libc's read() is the sleep: it is a cancellation point and
- * honours SA_RESTART exactly as the kernel's recv() does. With a timeout the
- * kernel's recv() returns EINTR whatever SA_RESTART says, and so does ppoll.
+ * honours SA_RESTART exactly as the kernel's recv() does. With a timeout, or
+ * after some of the bytes, the kernel's recv() comes back from a signal
+ * whatever SA_RESTART says, and so does ppoll.
  */
-static int sleep_on_bell(struct xvmc_endpoint *ep, short event, uint64_t deadline)
+static int sleep_on_bell(struct xvmc_endpoint *ep, short event, uint64_t deadline,
+			 bool restart)
 {
 	const struct xvmc_libc *libc = &ep->ctx->libc;
 	struct pollfd pfd[2];
@@ -159,7 +161,7 @@ static int sleep_on_bell(struct xvmc_endpoint *ep, short event, uint64_t deadlin
 
 	xvmc_stat_add(ep->ctx->stats, XVMC_S_SLEEPS, 1);
 	n = xvmc_ep_wait_fds(ep, event, fds);
-	if (n == 1 && !deadline) {
+	if (n == 1 && !deadline && restart) {
 		ssize_t got = libc->read(fds[0], &count, sizeof(count));
 
 		xvmc_epoll_bell_taken(ep);
@@ -184,13 +186,14 @@ static int sleep_on_bell(struct xvmc_endpoint *ep, short event, uint64_t deadlin
 	return r == 0 ? -EAGAIN : 0;
 }
 
-static int wait_bell(struct xvmc_endpoint *ep, short event, uint64_t deadline)
+static int wait_bell(struct xvmc_endpoint *ep, short event, uint64_t deadline,
+		     bool restart)
 {
 	struct sleeper s = { ep, event };
 	int saved = errno, r;
 
 	pthread_cleanup_push(sleep_end, &s);
-	r = sleep_on_bell(ep, event, deadline);
+	r = sleep_on_bell(ep, event, deadline, restart);
 	pthread_cleanup_pop(1);
 	errno = saved;
 	return r;
@@ -250,7 +253,8 @@ static ssize_t recv_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it,
 	return r;
 }
 
-static ssize_t recv_managed(struct xvmc_endpoint *ep, struct xvmc_iov *it, int flags)
+static ssize_t recv_managed(struct xvmc_endpoint *ep, struct xvmc_iov *it, int flags,
+			    bool some)
 {
 	bool nonblock = ep->nonblock || (flags & MSG_DONTWAIT);
 	uint64_t deadline = 0;
@@ -266,7 +270,7 @@ static ssize_t recv_managed(struct xvmc_endpoint *ep, struct xvmc_iov *it, int f
 			continue;
 		if (!deadline && ep->rcv_timeo_ns)
 			deadline = os_now_ns() + ep->rcv_timeo_ns;
-		w = wait_bell(ep, POLLIN, deadline);
+		w = wait_bell(ep, POLLIN, deadline, !some);
 		if (w < 0)
 			return w;
 	}
@@ -363,7 +367,7 @@ ssize_t xvmc_sock_recv(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 		} else if (!it.left) {
 			r = 0;
 		} else {
-			r = recv_managed(ep, &it, flags);
+			r = recv_managed(ep, &it, flags, sum > 0);
 			again = r == -ESTALE;
 		}
 		if (r > 0)
@@ -440,7 +444,7 @@ static ssize_t send_managed(struct xvmc_endpoint *ep, struct xvmc_iov *it, int f
 			/* A switch is being agreed: a millisecond at most. */
 			if (sleep)
 				wait_bell(ep, POLLOUT,
-					  os_now_ns() + ep->conn.announce_ns);
+					  os_now_ns() + ep->conn.announce_ns, true);
 			continue;
 		}
 		if (r == -ESTALE)
@@ -451,7 +455,7 @@ static ssize_t send_managed(struct xvmc_endpoint *ep, struct xvmc_iov *it, int f
 			continue;
 		if (!deadline && ep->snd_timeo_ns)
 			deadline = os_now_ns() + ep->snd_timeo_ns;
-		w = wait_bell(ep, POLLOUT, deadline);
+		w = wait_bell(ep, POLLOUT, deadline, sum == 0);
 		if (w < 0)
 			return sum ? sum : w;
 	}
@@ -494,7 +498,7 @@ static ssize_t send_nothing(struct xvmc_endpoint *ep)
 	ssize_t r;
 
 	pthread_mutex_lock(&c->tx.lock);
-	r = c->tx.err ? c->tx.err : c->tx.shut ? -EPIPE : 0;
+	r = xvmc_conn_tx_error(c);
 	pthread_mutex_unlock(&c->tx.lock);
 	return r;
 }

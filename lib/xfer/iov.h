@@ -90,6 +90,21 @@ static inline void xvmc_iov_get(struct xvmc_iov *it, uint8_t *dst, size_t n)
 	}
 }
 
+static inline void xvmc_iov_clear(struct xvmc_iov *it, size_t n)
+{
+	uint8_t *p;
+
+	while (n) {
+		size_t k = xvmc_iov_piece(it, n, &p);
+
+		if (!k)
+			return;
+		memset(p, 0, k);
+		xvmc_iov_advance(it, k);
+		n -= k;
+	}
+}
+
 /*
  * Builds an iovec array of at most n entries and max bytes from the cursor's
  * place on. Returns the number of entries.
