@@ -239,6 +239,9 @@ static bool try_plain(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 	uint64_t now = os_now_ns();
 	bool done;
 
+	/* Threads that are still inside have no number to go on with. */
+	if (ep->close_later)
+		return false;
 	if (ep->svc.closing && ep->svc.lingers && !c->rx.err && !c->rx.eof &&
 	    !c->rx.in.len) {
 		if (!ep->svc.close_ns)
@@ -390,7 +393,7 @@ void drive(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now)
 	uint32_t steer = atomic_exchange(&ep->steer_wanted, 0);
 
 	ep->svc.due_ns = 0;
-	ep->svc.closing = ep->nfds == 0;
+	ep->svc.closing = ep->nfds == 0 && !ep->close_later;
 	if (pin) {
 		ep->conn.rx.hand_over = true;
 		ep->svc.pin = true;

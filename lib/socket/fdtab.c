@@ -61,6 +61,11 @@ struct xvmc_obj *xvmc_fd_get(struct xvmc_ctx *ctx, int fd)
 
 void xvmc_obj_put(struct xvmc_ctx *ctx, struct xvmc_obj *obj)
 {
+	struct xvmc_endpoint *ep = (struct xvmc_endpoint *)obj;
+
+	if (obj->kind == XVMC_OBJ_ENDPOINT &&
+	    atomic_load_explicit(&ep->close_later, memory_order_relaxed))
+		endpoint_close_late(ep);
 	if (atomic_fetch_sub_explicit(&obj->users, 1, memory_order_acq_rel) != 1)
 		return;
 	/* Only the one who takes it out of life may free it: a reader that

@@ -100,7 +100,7 @@ static void disown(struct xvmc_endpoint *ep)
 	ep->conn.rx.have_map_r = ep->conn.rx.have_map_sd = false;
 	/* Every call comes by xvmc_sock_inherited_use first. */
 	ep->rx_gate = ep->tx_gate = XVMC_GATE_MANAGED;
-	ep->rx_waiters = ep->tx_waiters = ep->bell_holds = 0;
+	ep->rx_waiters = ep->tx_waiters = ep->bell_holds = ep->inside = 0;
 }
 
 void xvmc_ctx_fork_child(struct xvmc_ctx *ctx)

@@ -108,6 +108,20 @@ out:
 	pthread_mutex_unlock(&c->tx.lock);
 }
 
+static bool threads_inside(const struct xvmc_endpoint *ep)
+{
+	return ep->inside || ((ep->rx_gate | ep->tx_gate) & ~XVMC_GATE_MANAGED);
+}
+
+void endpoint_close_late(struct xvmc_endpoint *ep)
+{
+	if (threads_inside(ep) || !atomic_exchange(&ep->close_later, false))
+		return;
+	if (xvmc_ep_managed(ep))
+		close_managed(ep);
+	xvmc_service_kick(ep);
+}
+
 bool xvmc_sock_close(struct xvmc_ctx *ctx, int fd)
 {
 	struct xvmc_obj *obj = xvmc_fd_get(ctx, fd);
@@ -129,7 +143,9 @@ bool xvmc_sock_close(struct xvmc_ctx *ctx, int fd)
 	if (atomic_fetch_sub(&ep->nfds, 1) > 1) {
 		pick_other_fd(ctx, ep, fd);
 	} else if (!ep->inherited) {
-		if (xvmc_ep_managed(ep))
+		if (xvmc_ep_managed(ep) && threads_inside(ep))
+			ep->close_later = true; /* our put does it, or theirs */
+		else if (xvmc_ep_managed(ep))
 			close_managed(ep);
 		if (ep->state != XVMC_EP_TRACKED)
 			xvmc_service_kick(ep);

@@ -167,6 +167,16 @@ static void classify(struct call *c)
 	c->kernel = c->others || c->nmanaged < c->nent;
 }
 
+/* A number that was closed, or leads elsewhere, since the call began: poll
+ * asks for whatever it leads to now, as the kernel does when it is woken. */
+static short look_elsewhere(int fd, short events)
+{
+	static const struct timespec zero;
+	struct pollfd p = { .fd = fd, .events = events };
+
+	return os_ppoll(&p, 1, &zero, NULL) > 0 ? p.revents : 0;
+}
+
 /* Fills in revents of what is ours; returns how many are ready. */
 static int look(struct call *c, bool arm)
 {
@@ -180,6 +190,11 @@ static int look(struct call *c, bool arm)
 
 		if (!e->managed)
 			continue;
+		if (e->ep && xvmc_fd_peek(c->ctx, p->fd) != &e->ep->obj) {
+			p->revents = look_elsewhere(p->fd, p->events);
+			n += p->revents != 0;
+			continue;
+		}
 		if (e->ep)
 			bits = xvmc_ep_poll(e->ep, arm ? e->want : 0, &rx, &tx);
 		else

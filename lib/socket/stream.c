@@ -199,6 +199,27 @@ static int wait_bell(struct xvmc_endpoint *ep, short event, uint64_t deadline,
 	return r;
 }
 
+/* A call that sleeps keeps the connection open, whoever closes its number. */
+struct visit {
+	struct xvmc_endpoint *ep;
+	bool inside;
+};
+
+static void visit_begin(struct visit *v)
+{
+	if (!v->inside)
+		atomic_fetch_add(&v->ep->inside, 1);
+	v->inside = true;
+}
+
+static void visit_end(void *arg)
+{
+	struct visit *v = arg;
+
+	if (v->inside)
+		atomic_fetch_sub(&v->ep->inside, 1);
+}
+
 /* ---- receiving ---- */
 
 static bool moved_away(struct xvmc_endpoint *ep)
@@ -253,9 +274,9 @@ static ssize_t recv_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it,
 	return r;
 }
 
-static ssize_t recv_managed(struct xvmc_endpoint *ep, struct xvmc_iov *it, int flags,
-			    bool some)
+static ssize_t recv_or_sleep(struct visit *v, struct xvmc_iov *it, int flags, bool some)
 {
+	struct xvmc_endpoint *ep = v->ep;
 	bool nonblock = ep->nonblock || (flags & MSG_DONTWAIT);
 	uint64_t deadline = 0;
 	bool sleep;
@@ -268,12 +289,25 @@ static ssize_t recv_managed(struct xvmc_endpoint *ep, struct xvmc_iov *it, int f
 			return r;
 		if (!sleep)
 			continue;
+		visit_begin(v);
 		if (!deadline && ep->rcv_timeo_ns)
 			deadline = os_now_ns() + ep->rcv_timeo_ns;
 		w = wait_bell(ep, POLLIN, deadline, !some);
 		if (w < 0)
 			return w;
 	}
+}
+
+static ssize_t recv_managed(struct xvmc_endpoint *ep, struct xvmc_iov *it, int flags,
+			    bool some)
+{
+	struct visit v = { .ep = ep };
+	ssize_t r;
+
+	pthread_cleanup_push(visit_end, &v);
+	r = recv_or_sleep(&v, it, flags, some);
+	pthread_cleanup_pop(1);
+	return r;
 }
 
 struct gate_guard {
@@ -424,8 +458,9 @@ static ssize_t send_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it,
 }
 
 /* Sends all of it where blocking, else what fits. */
-static ssize_t send_managed(struct xvmc_endpoint *ep, struct xvmc_iov *it, int flags)
+static ssize_t send_or_sleep(struct visit *v, struct xvmc_iov *it, int flags)
 {
+	struct xvmc_endpoint *ep = v->ep;
 	bool nonblock = ep->nonblock || (flags & MSG_DONTWAIT);
 	uint64_t deadline = 0;
 	ssize_t sum = 0, r;
@@ -453,12 +488,24 @@ static ssize_t send_managed(struct xvmc_endpoint *ep, struct xvmc_iov *it, int f
 			return sum ? sum : r;
 		if (!sleep)
 			continue;
+		visit_begin(v);
 		if (!deadline && ep->snd_timeo_ns)
 			deadline = os_now_ns() + ep->snd_timeo_ns;
 		w = wait_bell(ep, POLLOUT, deadline, sum == 0);
 		if (w < 0)
 			return sum ? sum : w;
 	}
+}
+
+static ssize_t send_managed(struct xvmc_endpoint *ep, struct xvmc_iov *it, int flags)
+{
+	struct visit v = { .ep = ep };
+	ssize_t r;
+
+	pthread_cleanup_push(visit_end, &v);
+	r = send_or_sleep(&v, it, flags);
+	pthread_cleanup_pop(1);
+	return r;
 }
 
 static ssize_t send_plain(struct xvmc_endpoint *ep, int fd, struct msghdr *msg,
