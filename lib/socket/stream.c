@@ -6,22 +6,9 @@
  */
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <string.h>
 
-#include "internal.h"
-
-/* A spinner looks at the ring so often between two looks at the clock. */
-#define SPIN_BATCH 32
-
-static inline void cpu_relax(void)
-{
-#if defined(__x86_64__)
-	__builtin_ia32_pause();
-#elif defined(__aarch64__)
-	__asm__ volatile("yield");
-#endif
-}
+#include "stream.h"
 
 void stream_moved(struct xvmc_endpoint *ep, uint64_t bytes)
 {
@@ -37,187 +24,6 @@ void stream_moved(struct xvmc_endpoint *ep, uint64_t bytes)
 		return;
 	if (atomic_compare_exchange_strong(&ep->state, &want, XVMC_EP_QUEUED))
 		xvmc_service_kick(ep);
-}
-
-/*
- * Spinning pays when the peer answers within the time a sleep and a wake-up
- * cost. The budget halves with every spin that found nothing and recovers
- * with every one that did, and now and then it is tried again in full.
- */
-static uint64_t spin_budget(struct xvmc_endpoint *ep, uint32_t *adaptive)
-{
-	uint32_t full = ep->ctx->opt.spin_us * 1000;
-
-	if (ep->ctx->ncpu < 2 || !full)
-		return 0;
-	if (*adaptive < 1000) {
-		/* asleep for good reasons: probe every 64th time */
-		if (++*adaptive % 64)
-			return 0;
-		return full / 2;
-	}
-	return *adaptive;
-}
-
-static void spin_result(struct xvmc_endpoint *ep, uint32_t *adaptive, bool hit)
-{
-	uint32_t full = ep->ctx->opt.spin_us * 1000;
-
-	if (hit) {
-		*adaptive = full;
-		xvmc_stat_add(ep->ctx->stats, XVMC_S_SPIN_HITS, 1);
-	} else if (*adaptive >= 1000) {
-		*adaptive /= 2;
-		if (*adaptive < 1000)
-			*adaptive = 0;
-	}
-}
-
-/* rx.lock held: waits a little for the ring to fill. */
-static bool spin_rx(struct xvmc_endpoint *ep)
-{
-	struct recver_t *r = &ep->conn.rx.r;
-	uint64_t budget, end;
-
-	if (ep->conn.rx.path != XVMC_PATH_RING || !ep->conn.rx.attached ||
-	    ep->conn.rx.gone)
-		return false;
-	budget = spin_budget(ep, &ep->spin_rx);
-	if (!budget)
-		return false;
-	end = os_now_ns() + budget;
-	do {
-		for (int i = 0; i < SPIN_BATCH; i++) {
-			if (ring_see_prod(r->s) != r->prod) {
-				spin_result(ep, &ep->spin_rx, true);
-				return true;
-			}
-			cpu_relax();
-		}
-	} while (os_now_ns() < end && !ep->conn.events);
-	spin_result(ep, &ep->spin_rx, false);
-	return false;
-}
-
-/* tx.lock held: waits a little for the ring to drain. */
-static bool spin_tx(struct xvmc_endpoint *ep)
-{
-	struct sender_t *s = &ep->conn.tx.s;
-	uint64_t budget, end;
-
-	if (ep->conn.tx.path != XVMC_PATH_RING)
-		return false;
-	budget = spin_budget(ep, &ep->spin_tx);
-	if (!budget)
-		return false;
-	end = os_now_ns() + budget;
-	do {
-		for (int i = 0; i < SPIN_BATCH; i++) {
-			if (ring_see_cons(s->r) != s->known) {
-				spin_result(ep, &ep->spin_tx, true);
-				return true;
-			}
-			cpu_relax();
-		}
-	} while (os_now_ns() < end && !ep->conn.events);
-	spin_result(ep, &ep->spin_tx, false);
-	return false;
-}
-
-struct sleeper {
-	struct xvmc_endpoint *ep;
-	short event;
-};
-
-static void sleep_end(void *arg)
-{
-	struct sleeper *s = arg;
-
-	xvmc_ep_wait_end(s->ep, s->event);
-}
-
-static bool bell_is_eventfd(struct xvmc_endpoint *ep, short event)
-{
-	return event == POLLIN ? ep->conn.rx.chan.self_ring :
-				 ep->conn.tx.chan.self_ring;
-}
-
-/*
- * Sleeps on a direction's bell; no lock held, wait_begin done, bell armed.
- * 0: woken; -EINTR; -EAGAIN: deadline. Without a deadline and where the bell
- * is an eventfd, libc's read() is the sleep: it is a cancellation point and
- * honours SA_RESTART exactly as the kernel's recv() does. With a timeout, or
- * after some of the bytes, the kernel's recv() comes back from a signal
- * whatever SA_RESTART says, and so does ppoll.
- */
-static int sleep_on_bell(struct xvmc_endpoint *ep, short event, uint64_t deadline,
-			 bool restart)
-{
-	const struct xvmc_libc *libc = &ep->ctx->libc;
-	struct pollfd pfd[2];
-	struct timespec ts;
-	uint64_t count, now;
-	int fds[2], n, r;
-
-	xvmc_stat_add(ep->ctx->stats, XVMC_S_SLEEPS, 1);
-	n = xvmc_ep_wait_fds(ep, event, fds);
-	if (n == 1 && !deadline && restart) {
-		ssize_t got = libc->read(fds[0], &count, sizeof(count));
-
-		xvmc_epoll_bell_taken(ep);
-		return got < 0 && errno == EINTR ? -EINTR : 0;
-	}
-	if (deadline) {
-		now = os_now_ns();
-		if (now >= deadline)
-			return -EAGAIN;
-		ts.tv_sec = (time_t)((deadline - now) / 1000000000u);
-		ts.tv_nsec = (long)((deadline - now) % 1000000000u);
-	}
-	for (int i = 0; i < n; i++)
-		pfd[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
-	r = libc->ppoll(pfd, (nfds_t)n, deadline ? &ts : NULL, NULL);
-	if (r < 0)
-		return errno == EINTR ? -EINTR : 0;
-	for (int i = 0; i < n; i++)
-		if (pfd[i].revents && (i > 0 || bell_is_eventfd(ep, event)))
-			os_eventfd_drain(fds[i]);
-	xvmc_epoll_bell_taken(ep);
-	return r == 0 ? -EAGAIN : 0;
-}
-
-static int wait_bell(struct xvmc_endpoint *ep, short event, uint64_t deadline,
-		     bool restart)
-{
-	struct sleeper s = { ep, event };
-	int saved = errno, r;
-
-	pthread_cleanup_push(sleep_end, &s);
-	r = sleep_on_bell(ep, event, deadline, restart);
-	pthread_cleanup_pop(1);
-	errno = saved;
-	return r;
-}
-
-/* A call that sleeps keeps the connection open, whoever closes its number. */
-struct visit {
-	struct xvmc_endpoint *ep;
-	bool inside;
-};
-
-static void visit_begin(struct visit *v)
-{
-	if (!v->inside)
-		atomic_fetch_add(&v->ep->inside, 1);
-	v->inside = true;
-}
-
-static void visit_end(void *arg)
-{
-	struct visit *v = arg;
-
-	if (v->inside)
-		atomic_fetch_sub(&v->ep->inside, 1);
 }
 
 /* ---- receiving ---- */
@@ -250,7 +56,7 @@ static ssize_t recv_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it,
 		return -ESTALE;
 	}
 	r = xvmc_conn_read(c, it, peek);
-	if (r == -EAGAIN && may_sleep && spin_rx(ep))
+	if (r == -EAGAIN && may_sleep && stream_spin_rx(ep))
 		r = xvmc_conn_read(c, it, peek);
 	if (r == -EAGAIN && moved_away(ep))
 		atomic_fetch_or(&c->events, XVMC_EV_GONE);
@@ -292,7 +98,7 @@ static ssize_t recv_or_sleep(struct visit *v, struct xvmc_iov *it, int flags, bo
 		visit_begin(v);
 		if (!deadline && ep->rcv_timeo_ns)
 			deadline = os_now_ns() + ep->rcv_timeo_ns;
-		w = wait_bell(ep, POLLIN, deadline, !some);
+		w = stream_sleep(ep, POLLIN, deadline, !some);
 		if (w < 0)
 			return w;
 	}
@@ -368,6 +174,17 @@ static ssize_t recv_plain(struct xvmc_endpoint *ep, int fd, struct msghdr *msg,
 	return r;
 }
 
+/* A read of no bytes still waits until there are some. */
+static ssize_t recv_nothing(struct xvmc_endpoint *ep, int flags)
+{
+	char c;
+	struct iovec vec = { .iov_base = &c, .iov_len = 1 };
+	struct xvmc_iov it = xvmc_iov_make(&vec, 1);
+	ssize_t r = recv_managed(ep, &it, flags | MSG_PEEK, false);
+
+	return r > 0 ? 0 : r;
+}
+
 /* Under MSG_WAITALL a blocking call goes on until the buffer is full, however
  * often the stream changes its way meanwhile. */
 static bool goes_on(struct xvmc_endpoint *ep, const struct xvmc_iov *it, int flags)
@@ -399,7 +216,8 @@ ssize_t xvmc_sock_recv(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 			if (r > 0)
 				xvmc_iov_advance(&it, (size_t)r);
 		} else if (!it.left) {
-			r = 0;
+			r = sum ? 0 : recv_nothing(ep, flags);
+			again = r == -ESTALE;
 		} else {
 			r = recv_managed(ep, &it, flags, sum > 0);
 			again = r == -ESTALE;
@@ -437,7 +255,7 @@ static ssize_t send_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it,
 		return -ESTALE;
 	}
 	r = xvmc_conn_write(c, it, flags);
-	if (r == -EAGAIN && may_sleep && spin_tx(ep))
+	if (r == -EAGAIN && may_sleep && stream_spin_tx(ep))
 		r = xvmc_conn_write(c, it, flags);
 	full = r == -EAGAIN && c->tx.path == XVMC_PATH_RING;
 	if ((r == -EBUSY || (r == -EAGAIN && may_sleep)) &&
@@ -478,8 +296,8 @@ static ssize_t send_or_sleep(struct visit *v, struct xvmc_iov *it, int flags)
 		if (r == -EBUSY) {
 			/* A switch is being agreed: a millisecond at most. */
 			if (sleep)
-				wait_bell(ep, POLLOUT,
-					  os_now_ns() + ep->conn.announce_ns, true);
+				stream_sleep(ep, POLLOUT,
+					     os_now_ns() + ep->conn.announce_ns, true);
 			continue;
 		}
 		if (r == -ESTALE)
@@ -491,7 +309,7 @@ static ssize_t send_or_sleep(struct visit *v, struct xvmc_iov *it, int flags)
 		visit_begin(v);
 		if (!deadline && ep->snd_timeo_ns)
 			deadline = os_now_ns() + ep->snd_timeo_ns;
-		w = wait_bell(ep, POLLOUT, deadline, sum == 0);
+		w = stream_sleep(ep, POLLOUT, deadline, sum == 0);
 		if (w < 0)
 			return sum ? sum : w;
 	}
