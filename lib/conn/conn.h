@@ -68,7 +68,8 @@ struct conn_tx {
 	uint8_t head[2 * sizeof(struct xvmc_record)];
 	uint8_t head_len, head_off;
 	uint64_t replay_pos, replay_end; /* positions in our own ring */
-	bool fin_owed; /* shutdown(SHUT_WR) follows the pending bytes */
+	bool fin_owed; /* shutdown(SHUT_WR) follows the pending bytes; set only
+			* when tx_leave has put the last record there */
 	bool shut;     /* shutdown(SHUT_WR) by the program */
 	int err;       /* -errno for every later write */
 	uint64_t ring_bytes; /* application bytes that went by the ring */

@@ -7,19 +7,23 @@
  */
 #include <errno.h>
 #include <linux/futex.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 
 #include "service.h"
 
 #define MS 1000000u
 /* A sender that died here is reported dead within this time. */
 #define PROOF_NS (1000u * MS)
-/* A closed socket is kept so long for records that are under way. */
+/* A closed socket is kept so long for records that are under way; and with
+ * bytes that the peer's kernel has not acknowledged so long. */
 #define CLOSE_NS (100u * MS)
+#define CLOSE_MAX (60000ull * MS)
 /* Whether the peer still reads our ring is asked at least so often. */
 #define DOUBT_MAX (1000u * MS)
 /* A reader of whom nothing is known may take so long, one that has shown to
  * come back by itself so long; after that, so long on TCP at least. */
-#define STUCK_TRY_MAX (80u * MS)
+#define STUCK_TRY_MAX (95u * MS)
 #define STUCK_MAX (1000u * MS)
 #define STUCK_AWAY (25 * MS)
 #define BACKOFF_MIN (2 * MS)
@@ -232,6 +236,14 @@ static void watches(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 	service_watch(sv, ep, ep->io_fd, TAG_TCP, &s->watch_tcp, ep->io_fd >= 0);
 }
 
+/* Bytes the peer's kernel does not have yet: a reset would take them. */
+static bool unsent(const struct xvmc_endpoint *ep)
+{
+	int outq = 0;
+
+	return ep->io_fd >= 0 && os_ioctl(ep->io_fd, SIOCOUTQ, &outq) == 0 && outq > 0;
+}
+
 /* Everything of the rings is over: back to the kernel alone. */
 static bool try_plain(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 {
@@ -245,9 +257,9 @@ static bool try_plain(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 	if (ep->svc.closing && ep->svc.lingers && !c->rx.err && !c->rx.eof &&
 	    !c->rx.in.len) {
 		if (!ep->svc.close_ns)
-			ep->svc.close_ns = now + CLOSE_NS;
-		if (now < ep->svc.close_ns) {
-			due(ep, now + MS);
+			ep->svc.close_ns = now;
+		if (now - ep->svc.close_ns < (unsent(ep) ? CLOSE_MAX : CLOSE_NS)) {
+			due(ep, now + MS + (now - ep->svc.close_ns) / 16);
 			return false;
 		}
 	}

@@ -149,7 +149,7 @@ struct xvmc_endpoint {
 		bool have_addrs;
 		uint64_t due_ns;     /* next time it wants attention, 0: never */
 		bool lingers;        /* closed by us, not yet by the kernel ... */
-		uint64_t close_ns;   /* ... until then at the latest */
+		uint64_t close_ns;   /* ... since then */
 		uint64_t try_ns;     /* not announced again before */
 		uint64_t backoff_ns;
 		uint64_t full_ns, full_known; /* since when the ring is full, where */

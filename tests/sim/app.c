@@ -273,7 +273,7 @@ bool sim_reader_step(struct sim_end *e)
 		finish_reading(e, 0);
 		return true;
 	}
-	if (sim_tcp_readable(e->sock) && sim_chance(&s->rng, 500)) {
+	if (sim_tcp_readable(e->sock) && sim_chance(&s->rng, s->plan.drowsy ? 50 : 500)) {
 		xvmc_conn_rx_pump(&e->c);
 		sim_check_end(e, "a reader's pump");
 	}
@@ -378,6 +378,17 @@ static void write_once(struct sim_end *e, uint64_t may)
 	}
 }
 
+/* A half-close that meets the peer's close: both at once, or a little later. */
+static bool puts_off(const struct sim_end *e)
+{
+	const struct sim_end *p = e->peer;
+
+	if (!e->sim->plan.late_shut || !e->app.shuts_down || p->app.shuts_down ||
+	    e->app.wr_err || e->app.rd_done || p->killed || p->closed)
+		return false;
+	return !p->app.closing;
+}
+
 static void finish_writing(struct sim_end *e)
 {
 	struct sim_app *app = &e->app;
@@ -390,8 +401,10 @@ static void finish_writing(struct sim_end *e)
 		sim_count(e->sim, SIM_C_SHUTDOWN);
 	if (e->c.tx.announced)
 		sim_count(e->sim, SIM_C_LEAVE_ANNOUNCED);
-	e->c.tx.shut = e->c.tx.fin_owed = true;
+	if (e->peer->app.closing)
+		sim_count(e->sim, SIM_C_SHUT_LATE);
 	xvmc_conn_tx_leave(&e->c, XVMC_R_SHUTDOWN, false);
+	e->c.tx.shut = e->c.tx.fin_owed = true;
 	xvmc_conn_tx_flush(&e->c);
 	sim_check_end(e, "shutdown");
 }
@@ -404,7 +417,12 @@ bool sim_writer_step(struct sim_end *e)
 	if (app->wr_done || app->closing || e->sim->now < e->sim->plan.write_at)
 		return false;
 	if (app->sent == app->total || app->wr_err) {
-		finish_writing(e);
+		if (puts_off(e))
+			return false;
+		/* Now, or any time after. */
+		if (!e->sim->plan.late_shut ||
+		    sim_chance(&e->sim->rng, e->sim->plan.slow ? 30 : 200))
+			finish_writing(e);
 		return true;
 	}
 	if (!may || !wr_awake(e))

@@ -63,6 +63,9 @@ static void check_tx(struct sim_end *e)
 		sim_trace(s, "end %ld tx is back on TCP at %ld, known %ld, reason %ld",
 			  e->guest, (long)tx->sent, (long)tx->s.known, tx->reason, 0);
 	if (e->was_announced && !tx->announced && tx->path == XVMC_PATH_TCP) {
+		if (tx->have_share && e->peer->app.closing &&
+		    ring_ann_state(tx->s.r, tx->epoch) == XVMC_ANN_ACKED)
+			sim_count(s, SIM_C_NOT_ENTERED);
 		e->svc.cancels++;
 		e->svc.announce_at = s->now + 100000 + sim_below(&s->rng, 1000000);
 	}
@@ -70,7 +73,8 @@ static void check_tx(struct sim_end *e)
 	e->was_ring = tx->path == XVMC_PATH_RING;
 }
 
-/* Only a sender whose guest has migrated can have missed our answer. */
+/* Only a sender whose guest has migrated can have missed our answer; or it
+ * has seen that we have closed since. */
 static void check_doubt(struct sim_end *e)
 {
 	const struct conn_rx *rx = &e->c.rx;
@@ -79,7 +83,7 @@ static void check_doubt(struct sim_end *e)
 	e->was_expect = rx->expect;
 	if (was == XVMC_POS_NONE || rx->expect != XVMC_POS_NONE ||
 	    rx->path != XVMC_PATH_TCP || rx->err || rx->pull || rx->skip ||
-	    e->sock->reset || !rx->have_map_r || e->sim->plan.hostile)
+	    e->app.closing || e->sock->reset || !rx->have_map_r || e->sim->plan.hostile)
 		return;
 	/* or the record of the way back came right behind */
 	if (e->c.rx.epoch > e->c.rx.expect_epoch)
@@ -115,6 +119,8 @@ void sim_check_end(struct sim_end *e, const char *what)
 			 e->c.rx.in.cap);
 	if (e->c.rx.in.len)
 		sim_count(s, SIM_C_RESIDUAL);
+	if (e->c.tx.err && !e->sock->reset && !s->plan.hostile)
+		sim_fail(s, "end %u: writes to TCP behind its own end", e->guest);
 	check_tx(e);
 	check_doubt(e);
 	if (e->c.rx.eof && !e->was_eof && e->c.rx.path == XVMC_PATH_RING && e->c.rx.in.len)

@@ -298,6 +298,20 @@ bool sim_inject_over(const struct sim *s)
 	       s->relay.up && !s->relay.prep;
 }
 
+static bool is_move(const struct sim_fault *f)
+{
+	return f && (f->kind == SIM_F_MIGRATE || f->kind == SIM_F_PREPARE);
+}
+
+bool sim_inject_moves(const struct sim *s)
+{
+	bool any = is_move(s->armed) || is_move(s->late) || is_move(s->relay.prep);
+
+	for (unsigned int i = s->nfaults; i < s->plan.nfaults; i++)
+		any |= is_move(&s->plan.fault[i]);
+	return any;
+}
+
 static bool in_moment(const struct sim_end *e, enum sim_moment when)
 {
 	const struct conn_tx *tx = &e->c.tx;

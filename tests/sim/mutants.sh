@@ -97,7 +97,7 @@ mutant() {
 }
 
 suffix() {
-	if [ -f "$root/lib/$1.c" ] && [ "$1" != conn/bytes ]; then
+	if [ -f "$root/lib/$1.c" ] && [ "$1" != base/bytes ]; then
 		echo c
 	else
 		echo h
@@ -140,8 +140,14 @@ mutant "uses the ring before the record is out" $tx \
 	'/^ssize_t xvmc_conn_write/,/tx->path/s/if (xvmc_conn_tx_pending(c)) {/if (0) {/'
 mutant "shuts down before the replay" $tx \
 	'/^int xvmc_conn_tx_flush/,/^}/s/while (tx->head_off < tx->head_len) {/if (tx->fin_owed) c->tcp->shutdown_wr(c->tcp_arg);\n&/'
-# Not caught by the default plan yet, left out: a replay dropped when the peer
-# closes, and a cut replay taken for the end of the stream.
+mutant "drops a replay when the peer closes" $tx \
+	'/^void xvmc_conn_tx_abandon/,/^}/s/if (tx->path != XVMC_PATH_RING)/tx->head_off = tx->head_len = 0; tx->replay_pos = tx->replay_end; &/'
+mutant "writes a record to a socket nobody reads" $tx \
+	'/^void xvmc_conn_tx_leave/,/^}/s/if (gone \&\& !len) {/if (0) {/'
+mutant "enters a ring whose reader has closed" $tx \
+	'/^int xvmc_conn_tx_settle/,/^}/s/ || xvmc_conn_reader_gone(c)) {/) {/'
+mutant "announces after its own end" $tx \
+	'/^int xvmc_conn_tx_announce/,/^}/s/if (tx->shut)/if (0)/'
 mutant "a record that went out in part went out" $tx \
 	's/tx->head_off = (uint8_t)(tx->head_off + r);/tx->head_off = tx->head_len;/'
 mutant "rings nobody for bytes" $tx \
@@ -175,6 +181,10 @@ mutant "takes a zombie's page for the truth" $rx \
 	's/if (owner == XVMC_OWNER_ALIVE)/if (0)/'
 mutant "a lost mapping is the end of the stream" $rx \
 	'/^static ssize_t read_ring/,/^}/s/return -ECONNRESET;/return 0;/'
+mutant "a cut replay is the end of the stream" $rx \
+	'/^static ssize_t read_tcp/,/^}/s/if (r == 0 \&\& rx->pull)/if (0)/'
+mutant "closes without a word to the writer" $rx \
+	'/^void xvmc_conn_rx_stop/,/^}/s/ring_stop_reading(rx->r.r);/;/'
 mutant "does not look for a cut replay's rest in the ring" $rx \
 	'/^static int cut_replay/,/^}/s/if (ring_holds_more(c)) {/if (0) {/'
 mutant "resets where nothing is missing" $rx \

@@ -36,6 +36,36 @@ static void draw_fault(struct sim_plan *p, struct sim_rng *rng,
 		f->kind = SIM_F_MIGRATE;
 }
 
+/* f, which is the last one, becomes a death within a replay: mostly of the one
+ * that sends it, which shall be no reset, at times of the other one. */
+static void draw_cut(struct sim_plan *p, struct sim_rng *rng, struct sim_fault *f)
+{
+	if (sim_chance(rng, 700)) { /* nothing else before */
+		p->nfaults = 2;
+		p->fault[1] = *f;
+		f = &p->fault[1];
+	}
+	f->gap = sim_below(rng, 10);
+	f->when = sim_chance(rng, 700) ? SIM_WHEN_REPLAY : SIM_WHEN_HALF;
+	f[-1] = (struct sim_fault){ .kind = SIM_F_DEMOTE,
+				    .gap = f[-1].gap,
+				    .guest = f->guest,
+				    .when = SIM_WHEN_RING };
+	if (p->sndbuf > 2000)
+		p->sndbuf = sim_range(rng, 50, 2000);
+	if (sim_chance(rng, 300)) {
+		f->guest = !f->guest;
+		f->when = SIM_WHEN_SKIP;
+		p->on_tcp = 1 + f->guest;
+		p->eager = true;
+		p->lazy = 700;
+		return;
+	}
+	if (sim_chance(rng, 700))
+		p->mute = 1 + !f->guest; /* nothing it could leave unread */
+	p->drowsy = 900;
+}
+
 /* Somebody is killed, often soon after one of the two has moved, or left its
  * ring. */
 static void draw_kill(struct sim_plan *p, struct sim_rng *rng)
@@ -61,14 +91,7 @@ static void draw_kill(struct sim_plan *p, struct sim_rng *rng)
 		if (sim_chance(rng, 500))
 			f->when = SIM_WHEN_ANY;
 	} else {
-		f->gap = sim_below(rng, 10);
-		f->when = sim_chance(rng, 700) ? SIM_WHEN_REPLAY : SIM_WHEN_HALF;
-		f[-1] = (struct sim_fault){ .kind = SIM_F_DEMOTE,
-					    .gap = f[-1].gap,
-					    .guest = f->guest,
-					    .when = SIM_WHEN_RING };
-		if (p->sndbuf > 2000)
-			p->sndbuf = sim_range(rng, 50, 2000);
+		draw_cut(p, rng, f);
 	}
 }
 
@@ -76,13 +99,31 @@ static void draw_faults(struct sim_plan *p, struct sim_rng *rng)
 {
 	uint64_t mean = sim_range(rng, 10, 250);
 
-	if (p->brief || sim_chance(rng, 50))
+	if (p->brief || p->slow || sim_chance(rng, 50))
 		return;
 	p->nfaults = (unsigned int)sim_range(rng, 1, SIM_FAULTS);
 	for (unsigned int i = 0; i < p->nfaults; i++)
 		draw_fault(p, rng, &p->fault[i], mean);
 	if (!p->hostile && !p->write_first && sim_chance(rng, 500))
 		draw_kill(p, rng);
+}
+
+/* One end closes while the other is on its ring, and much of what it has sent
+ * is under way: a reset would be the end of it. */
+static void draw_slow(struct sim *s)
+{
+	struct sim_plan *p = &s->plan;
+	struct sim_rng *rng = &s->rng;
+
+	p->slow = p->late_shut = p->eager = true;
+	p->on_tcp = 1 + !(s->seed % 2);
+	p->sndbuf = sim_range(rng, 5000, 20000);
+	p->rcvbuf = sim_range(rng, 100, 1000);
+	p->lazy = (unsigned int)sim_range(rng, 100, 800);
+	if (sim_chance(rng, 500)) { /* or while an answer waits to be seen */
+		p->lose = 1000;
+		p->announce_ns = sim_range(rng, 3000000, 30000000);
+	}
 }
 
 static void draw_sizes(struct sim *s)
@@ -125,6 +166,10 @@ static void draw_sizes(struct sim *s)
 	}
 	if (p->hostile)
 		p->nconns = 1;
+	p->eager = sim_chance(rng, 200);
+	p->late_shut = !p->hostile && sim_chance(rng, p->brief ? 500 : 100);
+	if (!p->hostile && !p->brief && !p->write_first && sim_chance(rng, 60))
+		draw_slow(s);
 }
 
 static void draw_app(struct sim_end *e, unsigned int ping)
@@ -141,8 +186,19 @@ static void draw_app(struct sim_end *e, unsigned int ping)
 		app->total = sim_range(&s->rng, ring / 2, 2 * ring);
 	if (app->total > 1000 * s->plan.sndbuf)
 		app->total = 1000 * s->plan.sndbuf;
+	if (s->plan.slow)
+		app->total = sim_range(&s->rng, 1,
+				       s->plan.on_tcp == 1 + e->guest ?
+					       2 * s->plan.sndbuf : 2000);
+	else if (s->plan.on_tcp && s->plan.on_tcp != 1 + e->guest)
+		app->total = sim_range(&s->rng, ring / 4, 2 * ring);
+	if (s->plan.mute)
+		app->total = s->plan.mute == 1 + e->guest ? 0 :
+				     sim_range(&s->rng, 3 * ring, 12 * ring);
 	app->window = UINT64_MAX / 4;
 	app->shuts_down = sim_chance(&s->rng, 400);
+	if (s->plan.late_shut) /* one shuts down, the other closes */
+		app->shuts_down = e->guest == s->seed % 2;
 	if (s->plan.write_first)
 		app->total = sim_below(&s->rng, 9000);
 	/* Request and response, also of single bytes. */

@@ -110,7 +110,7 @@ static bool do_rx_bell(struct sim_end *e)
 {
 	uint64_t bell;
 
-	if (!e->c.rx.have_chan)
+	if (!e->c.rx.have_chan || e->app.closing)
 		return false;
 	bell = sim_hv_signals(&e->c.rx.chan);
 	if (bell == e->svc.rx_bell && e->sim->now < e->svc.bell_at)
@@ -165,7 +165,9 @@ static bool do_announce(struct sim_end *e)
 
 	if (!tx->attached || tx->path != XVMC_PATH_TCP || tx->announced ||
 	    e->svc.stale_tx || e->svc.prepare || e->svc.no_more ||
-	    !e->svc.link || !to_send(e) || e->sim->now < e->svc.announce_at)
+	    !e->svc.link || e->sim->now < e->svc.announce_at ||
+	    e->sim->plan.on_tcp == 1 + e->guest ||
+	    (!to_send(e) && !e->sim->plan.eager))
 		return false;
 	if (e->svc.cancels >= 4) { /* the peer seems to have lost the pages */
 		e->svc.cancels = 0;
@@ -178,7 +180,7 @@ static bool do_announce(struct sim_end *e)
 	if (r == -EBADMSG && !e->sock->reset)
 		sim_fail(e->sim, "end %u: the kernel counts differently", e->guest);
 	if (r < 0)
-		e->svc.announce_at = e->sim->now + 200000;
+		e->svc.announce_at = r == -EPIPE ? UINT64_MAX : e->sim->now + 200000;
 	sim_check_end(e, "announce");
 	return true;
 }
@@ -196,6 +198,8 @@ static bool do_tcp_in(struct sim_end *e)
 	if (rx->path == XVMC_PATH_RING ? rx->eof :
 					 !rx->pull && !rx->skip && expect != rx->rcvd)
 		return false;
+	if (sim_chance(&e->sim->rng, e->sim->plan.drowsy))
+		return true; /* it is busy with others: the reader may be first */
 	xvmc_conn_rx_pump(&e->c);
 	skip = rx->skip;
 	sim_trace(e->sim, "end %ld pumps: rx path %ld skip %ld pull %ld in %ld",
@@ -294,11 +298,53 @@ static bool do_prepared(struct sim_end *e)
 	return true;
 }
 
-/* The end of close(): the socket stays open until the peer can have written
+/* The peer sees in its R-page that we have stopped: neither guest has moved
+ * since the rings were made, nor will. */
+static bool can_know(const struct sim_end *e)
+{
+	const struct sim_end *p = e->peer;
+	const struct conn_rx *rx = &e->c.rx;
+
+	return rx->attached && !rx->gone && p->c.tx.attached &&
+	       p->c.rx.attached && !p->c.rx.gone &&
+	       !((const struct sim_map *)rx->map_r.priv)->hole &&
+	       !((const struct sim_map *)p->c.rx.map_sd.priv)->hole &&
+	       !sim_hv_zombie(&e->sim->hv, &rx->map_r) && !sim_inject_moves(e->sim);
+}
+
+static uint64_t pending(const struct conn_tx *tx)
+{
+	return (uint64_t)(tx->head_len - tx->head_off) + tx->replay_end - tx->replay_pos;
+}
+
+/* What was under way to us when we stopped reading, records and replays, has
+ * been taken off TCP. The real one gives it a time to do so. */
+static bool took_the_rest(struct sim_end *e)
+{
+	const struct sim_pipe *in = &e->sock->tcp->pipe[!e->sock->side];
+	const struct conn_tx *tx = &e->peer->c.tx;
+	struct sim_svc *svc = &e->svc;
+
+	/* Not within a step of the peer's that began before we stopped. */
+	if (!svc->marked && (e->sim->nested || e->sim->step == svc->stop_step))
+		return false;
+	if (!svc->marked) {
+		svc->marked = true;
+		svc->mark = in->sent + pending(tx);
+		svc->close_at = e->sim->now + sim_below(&e->sim->rng, 500000);
+	}
+	return e->sim->now >= svc->close_at &&
+	       (in->taken >= svc->mark || in->taken == in->sent + pending(tx));
+}
+
+/*
+ * The end of close(): the socket stays open until the peer can have written
  * nothing but records that we have read, or has all that we sent. Else its
  * next record would meet a closed socket, and the reset would throw away
- * what is still on its way to it. */
-static bool may_close(const struct sim_end *e)
+ * what is still on its way to it. But a peer that can see that we read no more
+ * writes no such record.
+ */
+static bool may_close(struct sim_end *e)
 {
 	const struct conn_rx *rx = &e->c.rx;
 	const struct sim_pipe *out = &e->sock->tcp->pipe[e->sock->side];
@@ -308,7 +354,12 @@ static bool may_close(const struct sim_end *e)
 	if (rx->err || rx->eof || e->sock->reset || e->c.tx.err ||
 	    (out->fin_arrived && out->arrived == out->sent))
 		return true;
-	return xvmc_conn_rx_idle(&e->c) && !rx->skip && !rx->pull;
+	if (xvmc_conn_rx_idle(&e->c))
+		return !rx->skip && !rx->pull;
+	if (!can_know(e) || !took_the_rest(e))
+		return false;
+	sim_count(e->sim, SIM_C_CLOSE_EARLY);
+	return true;
 }
 
 static bool do_close(struct sim_end *e)
@@ -320,11 +371,13 @@ static bool do_close(struct sim_end *e)
 	if (!app->closing) {
 		sim_trace(e->sim, "end %ld closes", e->guest, 0, 0, 0, 0);
 		app->closing = e->svc.no_more = true;
+		e->svc.stop_step = e->sim->step;
 		if (e->c.tx.path == XVMC_PATH_RING)
 			sim_count(e->sim, SIM_C_CLOSE);
-		if (!app->shuts_down)
-			e->c.tx.fin_owed = true;
 		xvmc_conn_tx_leave(&e->c, XVMC_R_CLOSE, false);
+		xvmc_conn_rx_stop(&e->c);
+		if (!e->c.tx.shut)
+			e->c.tx.shut = e->c.tx.fin_owed = true;
 		xvmc_conn_tx_flush(&e->c);
 		sim_check_end(e, "close");
 		return true;
@@ -364,7 +417,7 @@ uint64_t sim_service_timer(const struct sim_end *e)
 	const uint64_t when[] = {
 		e->c.tx.announced ? e->c.tx.ann_ns + e->c.announce_ns : UINT64_MAX,
 		e->svc.announce_at, e->svc.ask_at, e->svc.bell_at,
-		e->svc.notice_at,
+		e->svc.notice_at, e->svc.close_at,
 		e->c.rx.eof_ns ? e->c.rx.eof_ns + PROOF_NS + 1 : UINT64_MAX,
 		e->svc.board_seen != e->sim->relay.serial ? now + 1 : UINT64_MAX,
 	};

@@ -80,10 +80,16 @@ struct sim_plan {
 	size_t sndbuf, rcvbuf;
 	unsigned int partial, lose, ack_old;
 	bool no_counts, strict, hostile, write_first, untold, brief;
+	bool eager;     /* announces though there is nothing left to send */
+	bool late_shut; /* shuts down only when the peer closes, or later */
+	bool slow;      /* what on_tcp sends waits long in its socket */
+	/* 1 + a guest, or 0: sends nothing; never announces */
+	unsigned int mute, on_tcp;
 	unsigned int grants_max, ports_max;
 	uint64_t announce_ns, stuck_ns, fail_at;
 	unsigned int lazy; /* permille of reads after which the reader rests */
 	unsigned int sleepers; /* permille */
+	unsigned int drowsy; /* permille of times nobody but the reader looks at TCP */
 	unsigned int interleave; /* permille of steps with another one inside */
 	uint64_t write_at; /* nobody writes before this time */
 	struct sim_fault fault[SIM_FAULTS];
@@ -127,6 +133,10 @@ struct sim_svc {
 	uint64_t tx_bell, rx_bell, bell_at;
 	uint32_t events, incarnation, board_seen;
 	uint64_t notice_at;
+	/* closing: when it began, what was under way to us then, and how long
+	 * the socket is kept at least */
+	uint64_t stop_step, mark, close_at;
+	bool marked;
 };
 
 struct sim_end {
@@ -313,6 +323,8 @@ void sim_inject_due(struct sim *s);
 /* Perhaps somebody else's step comes inside the next one. */
 void sim_inject_weave(struct sim *s);
 bool sim_inject_over(const struct sim *s);
+/* May a guest still migrate in this run? */
+bool sim_inject_moves(const struct sim *s);
 /* The reader's buffer, or the writer's filled with the next n bytes. Where a
  * fault is due in the middle of a copy, touching the buffer's middle brings it
  * about. sim_inject_unguard afterwards. */
