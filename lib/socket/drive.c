@@ -141,17 +141,6 @@ static void drive_stuck(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint6
 	due(ep, now + limit / 4);
 }
 
-/* rx.lock held. */
-static int try_ack(struct xvmc_endpoint *ep)
-{
-	uint32_t readers = atomic_load(&ep->rx_gate) & ~XVMC_GATE_MANAGED;
-	uint32_t writers = atomic_load(&ep->tx_gate) & ~XVMC_GATE_MANAGED;
-
-	/* What a writer inside the kernel has sent so far, nobody knows. */
-	return xvmc_conn_rx_ack(&ep->conn, writers ? UINT64_MAX : ep->conn.tx.sent,
-				readers);
-}
-
 static void drive_rx(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 {
 	struct conn_t *c = &ep->conn;
@@ -165,7 +154,7 @@ static void drive_rx(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 	if (ep->svc.watch_rx)
 		xvmc_hv_chan_ack(c->hv, &c->rx.chan);
 	if (!ep->svc.leaving && !ep->svc.closing) {
-		r = try_ack(ep);
+		r = endpoint_ack(ep);
 		if (r == -EBADMSG)
 			drive_leave(sv, ep, XVMC_R_COUNT_MISMATCH, true);
 		if (r > 0 && !sleepers)
@@ -381,7 +370,7 @@ static void drive_managed(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		watches(sv, ep);
 		/* What came before the watch was on. */
 		if (ep->svc.watch_rx && !ep->svc.leaving && !ep->svc.closing &&
-		    try_ack(ep) > 0)
+		    endpoint_ack(ep) > 0)
 			watches(sv, ep);
 		if (ev & (XVMC_EV_RX_CHANGED | XVMC_EV_CLOSED))
 			endpoint_poke_rx(ep);

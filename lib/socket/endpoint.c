@@ -320,6 +320,16 @@ bool endpoint_unmanage(struct xvmc_endpoint *ep)
 	return true;
 }
 
+int endpoint_ack(struct xvmc_endpoint *ep)
+{
+	uint32_t readers = atomic_load(&ep->rx_gate) & ~XVMC_GATE_MANAGED;
+	uint32_t writers = atomic_load(&ep->tx_gate) & ~XVMC_GATE_MANAGED;
+
+	/* What a writer inside the kernel has sent so far, nobody knows. */
+	return xvmc_conn_rx_ack(&ep->conn, writers ? UINT64_MAX : ep->conn.tx.sent,
+				readers);
+}
+
 void endpoint_reset_on_close(struct xvmc_endpoint *ep)
 {
 	static const struct linger reset = { .l_onoff = 1 };

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "internal.h"
 
@@ -265,12 +266,30 @@ void xvmc_sock_escape_all(struct xvmc_ctx *ctx, enum xvmc_reason why)
 ssize_t xvmc_sock_sendfile(struct xvmc_endpoint *ep, int out_fd, int in_fd,
 			   off_t *off, size_t count)
 {
-	uint8_t *buf;
-	off_t pos = off ? *off : OS3(SYS_lseek, in_fd, 0, SEEK_CUR);
 	ssize_t sum = 0, r = 0;
+	struct stat st;
+	uint8_t *buf;
+	off_t pos;
 
-	if (pos < 0)
+	r = OS4(SYS_newfstatat, in_fd, "", &st, AT_EMPTY_PATH);
+	if (r < 0)
+		return r;
+	pos = off ? *off : OS3(SYS_lseek, in_fd, 0, SEEK_CUR);
+	if (S_ISDIR(st.st_mode))
+		return -EINVAL;
+	if (!off && pos < 0)
 		return pos == -ESPIPE ? -EINVAL : pos;
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
+		if (OS3(SYS_lseek, in_fd, 0, SEEK_CUR) == -ESPIPE)
+			return -ESPIPE;
+		/* Whether it can be sent, and from where, differs from device
+		 * to device and from kernel to kernel. */
+		r = xvmc_sock_escape(ep, XVMC_R_UNFOLLOWED);
+		return r < 0 ? -ECONNRESET :
+			       OS4(SYS_sendfile, out_fd, in_fd, off, count);
+	}
+	if (pos < 0)
+		return -EINVAL;
 	buf = malloc(SENDFILE_PIECE);
 	if (!buf)
 		return -ENOMEM;

@@ -55,6 +55,10 @@ static ssize_t recv_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it,
 		pthread_mutex_unlock(&c->rx.lock);
 		return -ESTALE;
 	}
+	/* Who reads is awake already; the service thread may have to wait for
+	 * a CPU, and the peer does not wait long. */
+	if (c->rx.path == XVMC_PATH_TCP && endpoint_ack(ep) == -EBADMSG)
+		xvmc_service_kick(ep);
 	r = xvmc_conn_read(c, it, peek);
 	if (r == -EAGAIN && may_sleep && stream_spin_rx(ep))
 		r = xvmc_conn_read(c, it, peek);

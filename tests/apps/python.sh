@@ -9,8 +9,8 @@ app_run() {
 	wait_for 15 grep -qs "^listening" "$dir/server"
 	result $? "asyncio: listens" "$dir/server"
 	port=$(sed -n 's/^listening //p' "$dir/server")
-	check "asyncio: 20 connections, 4 MB each, echoed" client 60 python3 "$here/echo.py" stream "$port"
-	by_ring 160000000
+	check "asyncio: 8 connections, 16 MB each, echoed" client 60 python3 "$here/echo.py" stream "$port"
+	by_ring 256000000
 	check "asyncio: 5 connections, 2000 round trips each" client 60 python3 "$here/echo.py" trips "$port"
 	by_ring 1000000
 	end_server server
