@@ -5,6 +5,7 @@
  * until the old one is left. Service thread only.
  */
 #include <errno.h>
+#include <linux/socket.h>
 #include <string.h>
 
 #include "service.h"
@@ -72,6 +73,24 @@ static bool make_room(struct xvmc_service *sv)
 	return false;
 }
 
+/* A program that has set its socket's buffers means them: the ring is no larger
+ * than that. Those the kernel tunes by itself say nothing. */
+static unsigned int order_limit(const struct xvmc_endpoint *ep, int name, int lock)
+{
+	unsigned int order = 0;
+	socklen_t len = sizeof(int);
+	int locks = 0, bytes = 0;
+
+	if (os_getsockopt(ep->fd, SOL_SOCKET, SO_BUF_LOCK, &locks, &len) < 0 ||
+	    !(locks & lock) ||
+	    os_getsockopt(ep->fd, SOL_SOCKET, name, &bytes, &len) < 0)
+		return XVMC_RING_ORDER_MAX;
+	while (order < XVMC_RING_ORDER_MAX &&
+	       (unsigned int)bytes >= (uint64_t)XVMC_PAGE_SIZE << (order + 1))
+		order++;
+	return order;
+}
+
 void link_match(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		const struct xvmc_ag_match *match)
 {
@@ -79,7 +98,6 @@ void link_match(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		.hdr = { .version = XVMC_ABI_VERSION,
 			 .type = XVMC_SETUP_ASK,
 			 .len = sizeof(ask) },
-		.order_max = XVMC_RING_ORDER_MAX,
 	};
 	struct xvmc_hv_self self;
 
@@ -126,6 +144,7 @@ void link_match(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		return;
 	}
 	ask.domid = self.domid;
+	ask.order_max = order_limit(ep, SO_RCVBUF, SOCK_RCVBUF_LOCK);
 	ep->state = XVMC_EP_LINKED;
 	ep->reason = XVMC_R_SETUP;
 	ep->svc.asked = true;
@@ -136,7 +155,7 @@ static void on_ask(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		   const struct xvmc_setup_ask *ask, size_t len)
 {
 	struct xvmc_setup_offer *offer = &sv->offer;
-	unsigned int order = sv->ctx->opt.order;
+	unsigned int order = sv->ctx->opt.order, limit;
 	int r = -EPROTO;
 
 	if (len == sizeof(*ask) && ask->domid != ep->conn.peer_domid) {
@@ -144,6 +163,9 @@ static void on_ask(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 	} else if (len == sizeof(*ask) && !ep->conn.tx.have_share) {
 		if (order > ask->order_max)
 			order = ask->order_max;
+		limit = order_limit(ep, SO_SNDBUF, SOCK_SNDBUF_LOCK);
+		if (order > limit)
+			order = limit;
 		pthread_mutex_lock(&ep->conn.tx.lock);
 		r = xvmc_conn_offer(&ep->conn, sv->hv, order, offer); /* 3 */
 		pthread_mutex_unlock(&ep->conn.tx.lock);
