@@ -31,7 +31,7 @@ compile() {
 		-I"$root/include" -I"$tmp/lib" -I"$here" -c "$1" -o "$2"
 }
 
-lib="conn/conn conn/record conn/setup conn/switch-rx conn/switch-tx
+lib="conn/conn conn/record conn/setup conn/rx-raw conn/rx-read conn/switch-rx conn/switch-tx
 xfer/recver xfer/sender base/reason base/stats"
 
 fresh() {
@@ -122,6 +122,8 @@ fi
 
 tx=conn/switch-tx
 rx=conn/switch-rx
+raw=conn/rx-raw
+read=conn/rx-read
 mutant "claims that all was consumed" $tx \
 	's/len = tx->s.prod - tx->s.known;/tx->s.known = tx->s.prod; len = 0;/'
 mutant "sends no replay" $tx \
@@ -173,29 +175,29 @@ mutant "delivers replayed bytes twice" $rx \
 	's/rx->skip = rx->rcvd - rec.pos;/rx->skip = 0;/'
 mutant "does not compare contents" $rx \
 	's/if (memcmp(rec.nonce, rx->nonce, cmp) != 0) {/if (0) {/'
-mutant "reads past the expected record" $rx \
+mutant "reads past the expected record" $read \
 	's/if (max > rx->expect - rx->rcvd)/if (0)/'
-mutant "a late reader keeps the record" $rx \
+mutant "a late reader keeps the record" $read \
 	's/keep = rx->expect - rx->rcvd;/;/'
-mutant "takes a zombie's page for the truth" $rx \
+mutant "takes a zombie's page for the truth" $read \
 	's/if (owner == XVMC_OWNER_ALIVE)/if (0)/'
-mutant "a lost mapping is the end of the stream" $rx \
+mutant "a lost mapping is the end of the stream" $read \
 	'/^static ssize_t read_ring/,/^}/s/return -ECONNRESET;/return 0;/'
-mutant "a cut replay is the end of the stream" $rx \
+mutant "a cut replay is the end of the stream" $read \
 	'/^static ssize_t read_tcp/,/^}/s/if (r == 0 \&\& rx->pull)/if (0)/'
 mutant "closes without a word to the writer" $rx \
 	'/^void xvmc_conn_rx_stop/,/^}/s/ring_stop_reading(rx->r.r);/;/'
 mutant "does not look for a cut replay's rest in the ring" $rx \
-	'/^static int cut_replay/,/^}/s/if (ring_holds_more(c)) {/if (0) {/'
+	'/^int rx_cut_replay/,/^}/s/if (ring_holds_more(c)) {/if (0) {/'
 mutant "resets where nothing is missing" $rx \
 	's/if (rx->pull <= rx->skip) {/if (0) {/'
 mutant "delivers half a record" $rx \
-	'/^static int at_expected/,/^}/s/xvmc_bytes_free(&rx->in);//'
-mutant "forgets an error it was told" $rx \
+	'/^int rx_at_expected/,/^}/s/xvmc_bytes_free(&rx->in);//'
+mutant "forgets an error it was told" $raw \
 	's/c->rx.err = err;//'
-mutant "does not count what it discards" $rx \
+mutant "does not count what it discards" $raw \
 	's/rx->extra += n;//'
-mutant "rings nobody for room" $rx \
+mutant "rings nobody for room" $read \
 	'/^static ssize_t read_ring/,/^}/s/if (ring) {/if (0) {/'
 
 mutant "does not look at the nonce after the copy" xfer/recver \

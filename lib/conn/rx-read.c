@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the application reads, by whichever way is current, and what poll may
+ * promise it. [S 5]
+ */
+#include <errno.h>
+
+#include "rx.h"
+
+#define RECV_VECS 64
+
+/*
+ * End of stream without a record: the sender has died. But where? If its
+ * guest had moved before, our mapping shows what was published until then,
+ * and nobody knows what was published after: never a silent truncation. The
+ * hypervisor clears the owner's byte in these very pages if it died here.
+ * 1: it did; 0: the word may still come; -1: there is no proof.
+ */
+static int sender_died(struct conn_t *c)
+{
+	struct conn_rx *rx = &c->rx;
+	uint8_t owner;
+
+	if (!rx->attached || rx->gone)
+		return -1;
+	owner = ring_owner(rx->r.r);
+	if (!ring_nonce_matches(rx->r.s, rx->r.nonce))
+		return -1;
+	if (owner == XVMC_OWNER_ALIVE)
+		return rx->no_proof ? -1 : 0;
+	return 1; /* or UNTOLD: there is no better proof than the nonce */
+}
+
+static ssize_t read_ring(struct conn_t *c, struct xvmc_iov *it, bool peek)
+{
+	struct conn_rx *rx = &c->rx;
+	bool ring = false;
+	ssize_t r = -EAGAIN;
+
+	if (rx->attached && !rx->gone) {
+		r = xvmc_recver_read(&rx->r, it, it->left, peek, &ring);
+		if (r == -ESTALE)
+			rx_gone(c, XVMC_R_BAD_NONCE);
+		if (r == -EPROTO)
+			rx_gone(c, XVMC_R_BAD_INDEX);
+		if (r > 0 && !peek) {
+			atomic_store_explicit(&rx->rcvd, rx->r.cons,
+					      memory_order_relaxed);
+			rx->ring_bytes += (uint64_t)r;
+			xvmc_stat_add(c->stats, XVMC_S_RING_RX_BYTES, (uint64_t)r);
+		}
+		if (ring) {
+			xvmc_hv_notify(c->hv, &rx->chan);
+			xvmc_stat_add(c->stats, XVMC_S_DOORBELLS, 1);
+		}
+		if (r > 0)
+			return r;
+	}
+	if (rx->err)
+		return rx->err;
+	if (!rx->eof)
+		return -EAGAIN;
+	switch (sender_died(c)) {
+	case 1:
+		/* What it published before shows now, if it did not then. */
+		return xvmc_recver_avail(&rx->r, 1) > 0 ? read_ring(c, it, peek) : 0;
+	case 0:
+		return -EAGAIN;
+	default:
+		rx_reset(c, XVMC_R_PEER_DIED);
+		return -ECONNRESET;
+	}
+}
+
+static ssize_t read_tcp(struct conn_t *c, struct xvmc_iov *it, bool peek)
+{
+	struct conn_rx *rx = &c->rx;
+	struct iovec vec[RECV_VECS];
+	size_t max = it->left;
+	ssize_t r;
+
+	if (max > rx->expect - rx->rcvd)
+		max = rx->expect - rx->rcvd;
+	if (rx->in.len) {
+		r = (ssize_t)(rx->in.len < max ? rx->in.len : max);
+		xvmc_iov_put(it, rx->in.buf + rx->in.off, (size_t)r);
+		if (!peek)
+			xvmc_bytes_drop(&rx->in, (size_t)r);
+	} else if (rx->err) {
+		return rx->err;
+	} else {
+		size_t cnt = xvmc_iov_slice(it, max, vec, RECV_VECS);
+
+		r = rx_take(c, vec, cnt, peek);
+		if (r == 0 && rx->pull)
+			return rx_cut_replay(c) < 0 ? -ECONNRESET : -EAGAIN;
+		if (r == 0)
+			rx->eof = true;
+		if (r <= 0)
+			return r;
+		xvmc_iov_advance(it, (size_t)r);
+	}
+	if (!peek) {
+		rx->rcvd += (uint64_t)r;
+		xvmc_stat_add(c->stats, XVMC_S_TCP_RX_BYTES, (uint64_t)r);
+	}
+	return r;
+}
+
+/* Nothing to read just now, though it was said that there is: the byte that
+ * was laid by. Its copy in the replay is one more to discard. */
+static ssize_t read_held(struct conn_t *c, struct xvmc_iov *it, bool peek)
+{
+	struct conn_rx *rx = &c->rx;
+
+	if (rx->held_pos != rx->rcvd || !it->left)
+		return -EAGAIN;
+	xvmc_iov_put(it, &rx->held, 1);
+	if (peek)
+		return 1;
+	rx->rcvd++;
+	rx->ring_bytes++;
+	if (rx->path == XVMC_PATH_TCP)
+		rx->skip++;
+	xvmc_stat_add(c->stats, XVMC_S_RING_RX_BYTES, 1);
+	return 1;
+}
+
+static ssize_t read_stream(struct conn_t *c, struct xvmc_iov *it, bool peek)
+{
+	struct conn_rx *rx = &c->rx;
+	int r;
+
+	for (;;) {
+		if (rx->path == XVMC_PATH_RING)
+			return read_ring(c, it, peek);
+		r = rx_discard(c);
+		if (r < 0)
+			return r;
+		if (rx->path == XVMC_PATH_RING)
+			continue;
+		if (rx->expect != rx->rcvd) {
+			ssize_t n = read_tcp(c, it, peek);
+
+			if (n == -EAGAIN && rx->path == XVMC_PATH_RING)
+				continue;
+			return n;
+		}
+		r = rx_at_expected(c);
+		if (r < 0)
+			return r;
+	}
+}
+
+ssize_t xvmc_conn_read(struct conn_t *c, struct xvmc_iov *it, bool peek)
+{
+	ssize_t r = read_stream(c, it, peek);
+
+	if (r == -EAGAIN)
+		return read_held(c, it, peek);
+	/* Who asks first is told, reader or writer, and once. */
+	if (r < 0 && r == c->rx.err)
+		return atomic_exchange(&c->untold, 0);
+	return r;
+}
+
+ssize_t xvmc_conn_rx_took(struct conn_t *c, const struct iovec *vec, size_t cnt,
+			  size_t n)
+{
+	struct conn_rx *rx = &c->rx;
+	struct xvmc_iov it = xvmc_iov_make(vec, cnt), rest;
+	size_t keep = n, over;
+	uint8_t *p;
+
+	/* What is not the application's: records, and what follows them. */
+	if (rx->path == XVMC_PATH_RING || rx->skip || rx->pull || rx->in.len)
+		keep = 0;
+	else if (rx->expect != XVMC_POS_NONE && n > rx->expect - rx->rcvd)
+		keep = rx->expect - rx->rcvd;
+	rx->rcvd += keep;
+	rx->pull -= rx->pull < n ? rx->pull : n;
+	xvmc_stat_add(c->stats, XVMC_S_TCP_RX_BYTES, keep);
+	over = n - keep;
+	if (over) {
+		p = xvmc_bytes_room(&rx->in, over);
+		if (!p) {
+			rx_reset(c, XVMC_R_NO_MEMORY);
+		} else {
+			xvmc_iov_advance(&it, keep);
+			rest = it;
+			xvmc_iov_get(&it, p, over);
+			rx->in.len += over;
+			/* Nothing was there before but, as a rule, zeros. */
+			xvmc_iov_clear(&rest, over);
+		}
+	}
+	xvmc_conn_rx_pump(c);
+	return keep ? (ssize_t)keep : -EAGAIN;
+}
+
+bool xvmc_conn_rx_ended(struct conn_t *c)
+{
+	return c->rx.path == XVMC_PATH_RING && c->rx.eof && sender_died(c) != 0;
+}
+
+/* Lays the next byte of the ring by. False: the mapping is gone. */
+static bool hold(struct conn_rx *rx)
+{
+	if (rx->held_pos == rx->rcvd)
+		return true;
+	rx->held = rx->r.data[rx->r.cons & (rx->r.size - 1)];
+	if (!ring_nonce_matches(rx->r.s, rx->r.nonce)) /* B4 */
+		return false;
+	rx->held_pos = rx->rcvd;
+	return true;
+}
+
+ssize_t xvmc_conn_rx_ready(struct conn_t *c)
+{
+	struct conn_rx *rx = &c->rx;
+	ssize_t n;
+
+	if (rx->path == XVMC_PATH_RING) {
+		if (rx->attached && !rx->gone) {
+			n = xvmc_recver_avail(&rx->r, 1);
+			if (n > 0 && !hold(rx))
+				n = -ESTALE;
+			if (n == -ESTALE || n == -EPROTO)
+				rx_gone(c, n == -ESTALE ? XVMC_R_BAD_NONCE :
+							  XVMC_R_BAD_INDEX);
+			else if (n > 0)
+				return n;
+		}
+		if (rx->held_pos == rx->rcvd)
+			return 1;
+		if (!rx->err && rx->eof && sender_died(c) < 0)
+			return -ECONNRESET;
+		return rx->err;
+	}
+	if (rx_discard(c) == 0 && rx->path == XVMC_PATH_TCP && rx->in.len &&
+	    rx->expect != rx->rcvd) {
+		if (rx->in.len < rx->expect - rx->rcvd)
+			return (ssize_t)rx->in.len;
+		return (ssize_t)(rx->expect - rx->rcvd);
+	}
+	return rx->held_pos == rx->rcvd ? 1 : rx->err;
+}

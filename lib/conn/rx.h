@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the three files of the receiving side share; rx.lock held throughout.
+ */
+#ifndef XVMC_CONN_RX_H
+#define XVMC_CONN_RX_H
+
+#include "conn.h"
+
+static inline void rx_want(struct conn_t *c, uint32_t events)
+{
+	atomic_fetch_or(&c->events, events);
+}
+
+/* ---- rx-raw.c ---- */
+
+/* recv on the kernel's socket: a count, 0 for the end, or -errno. */
+ssize_t rx_take(struct conn_t *c, const struct iovec *vec, size_t cnt, bool peek);
+/* The next n bytes without taking them: how many are there, or if none 0 (end)
+ * or -errno. *ret_end: the stream ends within the n. */
+ssize_t rx_peek(struct conn_t *c, void *buf, size_t n, bool *ret_end);
+/* Takes bytes that were peeked at, and are ours. */
+void rx_drop(struct conn_t *c, size_t n);
+/* TCP has failed with -errno; or the stream has, for a reason of ours; or the
+ * ring's mapping shows the peer's pages no more. */
+void rx_error(struct conn_t *c, int err);
+void rx_reset(struct conn_t *c, enum xvmc_reason why);
+void rx_gone(struct conn_t *c, enum xvmc_reason why);
+
+/* ---- switch-rx.c ---- */
+
+/* At the expected position: is this the record, or the application's bytes?
+ * 1: entered the ring; 0: the application's; -EAGAIN: not all there. */
+int rx_at_expected(struct conn_t *c);
+/* Throws away replayed bytes we already have. 0: all of them (or the ring has
+ * taken over); else as recv. */
+int rx_discard(struct conn_t *c);
+/* The end of TCP inside a replay. 0: nothing is missing; 1: the ring has it;
+ * -ECONNRESET. */
+int rx_cut_replay(struct conn_t *c);
+
+#endif
