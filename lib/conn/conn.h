@@ -62,6 +62,7 @@ struct conn_tx {
 	bool have_share, have_chan;
 	bool announced;
 	uint64_t ann_pos, ann_ns;
+	uint64_t ann_wait_ns; /* since when a writer waits for it, or 0 */
 	uint32_t ann_incarnation; /* ours when we announced */
 	uint32_t epoch;
 	/* what must go out on TCP before anything else: records, then replay */
@@ -121,7 +122,7 @@ struct conn_t {
 	_Atomic uint32_t events; /* XVMC_EV_* */
 	_Atomic int untold; /* -errno that the program has not been told yet, or 0 */
 	_Atomic bool untold_pipe; /* EPIPE likewise: poll shows it, no read does */
-	uint64_t announce_ns;    /* how long an announcement waits */
+	uint64_t announce_ns;    /* how long a writer waits for an announcement */
 	uint32_t switches;       /* in both directions, for `xvmc ss` */
 	struct conn_tx tx;
 	struct conn_rx rx;
@@ -181,6 +182,9 @@ int xvmc_conn_tx_announce(struct conn_t *c, uint64_t now_ns);
 /* Second half: 0: entered the ring; -EBUSY: no answer yet;
  * -ECANCELED: given up (time is over, or give_up). */
 int xvmc_conn_tx_settle(struct conn_t *c, uint64_t now_ns, bool give_up);
+
+/* When an announcement that is out is given up, in os_now_ns's time. */
+uint64_t xvmc_conn_tx_deadline(const struct conn_t *c);
 
 /*
  * RING -> TCP, for whatever reason: record and replay are put before all that

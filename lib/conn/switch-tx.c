@@ -10,6 +10,8 @@
 #include "conn.h"
 
 #define SEND_VECS 64
+/* An announcement that no writer waits for may take so much longer. */
+#define PATIENCE 16
 
 static void want(struct conn_t *c, uint32_t events)
 {
@@ -131,6 +133,7 @@ int xvmc_conn_tx_announce(struct conn_t *c, uint64_t now_ns)
 	tx->ann_ns = now_ns;
 	tx->ann_incarnation = xvmc_hv_incarnation(c->hv);
 	tx->announced = true;
+	tx->ann_wait_ns = 0;
 	ann = (struct ring_announcement){ .pos = tx->sent,
 					  .rcvd = c->rx.rcvd,
 					  .epoch = tx->epoch };
@@ -153,6 +156,14 @@ bool xvmc_conn_reader_gone(const struct conn_t *c)
 	       ring_nonce_matches(rx->r.s, rx->r.nonce);
 }
 
+uint64_t xvmc_conn_tx_deadline(const struct conn_t *c)
+{
+	const struct conn_tx *tx = &c->tx;
+
+	return tx->ann_wait_ns ? tx->ann_wait_ns + c->announce_ns :
+				 tx->ann_ns + PATIENCE * c->announce_ns;
+}
+
 int xvmc_conn_tx_settle(struct conn_t *c, uint64_t now_ns, bool give_up)
 {
 	struct conn_tx *tx = &c->tx;
@@ -162,7 +173,7 @@ int xvmc_conn_tx_settle(struct conn_t *c, uint64_t now_ns, bool give_up)
 		return tx->path == XVMC_PATH_RING ? 0 : -ECANCELED;
 	state = ring_ann_state(tx->s.r, tx->epoch);
 	if (state == XVMC_ANN_ANNOUNCED) {
-		if (!give_up && now_ns - tx->ann_ns < c->announce_ns)
+		if (!give_up && now_ns < xvmc_conn_tx_deadline(c))
 			return -EBUSY;
 		/* One compare-and-swap decides [protocol B5]. */
 		if (!ring_decide(tx->s.r, tx->epoch, XVMC_ANN_CANCELLED))
@@ -284,8 +295,14 @@ ssize_t xvmc_conn_write(struct conn_t *c, struct xvmc_iov *it, int flags)
 
 	if (r < 0)
 		return r;
-	if (tx->announced && xvmc_conn_tx_settle(c, os_now_ns(), false) == -EBUSY)
-		return -EBUSY;
+	if (tx->announced) {
+		uint64_t now = os_now_ns();
+
+		if (!tx->ann_wait_ns)
+			tx->ann_wait_ns = now;
+		if (xvmc_conn_tx_settle(c, now, false) == -EBUSY)
+			return -EBUSY;
+	}
 	/* Records and replays first, whichever way is next: who finds the ring
 	 * used must be able to find the record, too. */
 	if (xvmc_conn_tx_pending(c)) {

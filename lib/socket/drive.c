@@ -27,7 +27,7 @@
 #define STUCK_MAX (1000u * MS)
 #define STUCK_AWAY (25 * MS)
 #define BACKOFF_MIN (2 * MS)
-#define BACKOFF_MAX (1000u * MS)
+#define BACKOFF_MAX (250u * MS)
 
 static void due(struct xvmc_endpoint *ep, uint64_t at)
 {
@@ -92,7 +92,7 @@ static void drive_tx(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t
 		}
 	}
 	if (c->tx.announced)
-		due(ep, c->tx.ann_ns + c->announce_ns);
+		due(ep, xvmc_conn_tx_deadline(c));
 	else if (ep->svc.want_ring && c->tx.attached && !c->tx.err &&
 		 c->tx.path == XVMC_PATH_TCP)
 		due(ep, ep->svc.try_ns > now ? ep->svc.try_ns : now + BACKOFF_MIN);

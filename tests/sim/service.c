@@ -123,7 +123,7 @@ static bool do_rx_bell(struct sim_end *e)
 
 static void settle(struct sim_end *e)
 {
-	bool late = e->sim->now - e->c.tx.ann_ns >= e->c.announce_ns;
+	bool late = e->sim->now >= xvmc_conn_tx_deadline(&e->c);
 
 	/* The answer may come between the look and the cancellation. */
 	if (late && !e->sim->nested && sim_chance(&e->sim->rng, 500))
@@ -152,7 +152,7 @@ static bool do_tx_bell(struct sim_end *e)
 
 static bool do_timeout(struct sim_end *e)
 {
-	if (!e->c.tx.announced || e->sim->now - e->c.tx.ann_ns < e->c.announce_ns)
+	if (!e->c.tx.announced || e->sim->now < xvmc_conn_tx_deadline(&e->c))
 		return false;
 	settle(e);
 	return true;
@@ -415,7 +415,7 @@ uint64_t sim_service_timer(const struct sim_end *e)
 {
 	uint64_t now = e->sim->now, at = UINT64_MAX;
 	const uint64_t when[] = {
-		e->c.tx.announced ? e->c.tx.ann_ns + e->c.announce_ns : UINT64_MAX,
+		e->c.tx.announced ? xvmc_conn_tx_deadline(&e->c) : UINT64_MAX,
 		e->svc.announce_at, e->svc.ask_at, e->svc.bell_at,
 		e->svc.notice_at, e->svc.close_at,
 		e->c.rx.eof_ns ? e->c.rx.eof_ns + PROOF_NS + 1 : UINT64_MAX,
