@@ -51,12 +51,66 @@ int xvmc_ctx_init(struct xvmc_ctx *ctx, const struct xvmc_libc *libc)
 	return r;
 }
 
-/* The connections this process has on rings at its end; the list is only read,
- * since other threads may still run. */
+#define BATCH 64
+
+static bool hold(struct xvmc_endpoint *ep)
+{
+	uint32_t users = ep->obj.users;
+
+	while (users)
+		if (atomic_compare_exchange_weak(&ep->obj.users, &users, users + 1))
+			return true;
+	return false; /* it is being freed */
+}
+
+/* Calls fn for every endpoint, with a reference and without ctx->lock. Other
+ * threads still run; one that holds that lock for long is one that exit() has
+ * interrupted: then nothing is done. */
+static void each_endpoint(struct xvmc_ctx *ctx,
+			  void (*fn)(struct xvmc_endpoint *ep, void *arg), void *arg)
+{
+	static const struct timespec ms = { .tv_nsec = 1000000 };
+	struct xvmc_endpoint *batch[BATCH];
+	struct xvmc_list *it, *tmp;
+	uint32_t last = 0;
+	size_t n;
+
+	do {
+		n = 0;
+		for (int i = 0; pthread_mutex_trylock(&ctx->lock) != 0; i++) {
+			if (i == 100)
+				return;
+			OS4(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &ms, NULL);
+		}
+		xvmc_list_each(it, tmp, &ctx->eps) {
+			struct xvmc_endpoint *ep =
+				xvmc_list_entry(it, struct xvmc_endpoint, all_link);
+
+			/* They lie in the order of their numbers. */
+			if (ep->epid > last && n < BATCH && hold(ep))
+				batch[n++] = ep;
+		}
+		pthread_mutex_unlock(&ctx->lock);
+		for (size_t i = 0; i < n; i++) {
+			last = batch[i]->epid;
+			fn(batch[i], arg);
+			xvmc_ep_put(batch[i]);
+		}
+	} while (n == BATCH);
+}
+
 static bool at_end(const struct xvmc_endpoint *ep)
 {
 	return !ep->inherited && ep->io_fd >= 0 &&
 	       (ep->rx_gate & XVMC_GATE_MANAGED);
+}
+
+/* A child holds the socket, too: for it the stream goes on. */
+static void leave_to_child(struct xvmc_endpoint *ep, void *arg)
+{
+	(void)arg;
+	if (!ep->inherited && ep->forked && ep->nfds)
+		xvmc_sock_escape(ep, XVMC_R_FORK);
 }
 
 /* What a ring holds the peer could read after we are gone; but a record says
@@ -108,50 +162,48 @@ static bool record_may_come(const struct xvmc_endpoint *ep)
 	       os_ioctl(ep->io_fd, SIOCOUTQ, &outq) == 0 && outq > 0;
 }
 
-static void take_records(struct xvmc_endpoint *ep)
+static void take_records(struct xvmc_endpoint *ep, void *arg)
 {
 	struct conn_t *c = &ep->conn;
 
-	if (pthread_mutex_trylock(&c->rx.lock) != 0)
+	(void)arg;
+	if (!at_end(ep) || pthread_mutex_trylock(&c->rx.lock) != 0)
 		return;
 	if (xvmc_ep_managed(ep))
 		xvmc_conn_rx_pump(c);
 	pthread_mutex_unlock(&c->rx.lock);
 }
 
+struct exit_pass {
+	uint64_t end;
+	bool wait;
+};
+
+static void end_one(struct xvmc_endpoint *ep, void *arg)
+{
+	struct exit_pass *pass = arg;
+
+	if (!at_end(ep))
+		return;
+	last_words(ep);
+	flush_until(ep, pass->end);
+	pass->wait = pass->wait || record_may_come(ep);
+}
+
 void xvmc_ctx_exit(struct xvmc_ctx *ctx)
 {
 	static const struct timespec grace = { .tv_nsec = EXIT_GRACE_NS };
-	uint64_t end = os_now_ns() + EXIT_FLUSH_NS;
-	struct xvmc_list *it, *tmp;
-	struct xvmc_endpoint *ep;
-	bool wait = false;
+	struct exit_pass pass = { .end = os_now_ns() + EXIT_FLUSH_NS };
 
 	if (ctx->ended || ctx->pid != os_getpid())
 		return;
-	/* A child holds the socket, too: for it the stream goes on. */
-	xvmc_list_each(it, tmp, &ctx->eps) {
-		ep = xvmc_list_entry(it, struct xvmc_endpoint, all_link);
-		if (at_end(ep) && ep->forked && ep->nfds)
-			xvmc_sock_escape(ep, XVMC_R_FORK);
-	}
+	each_endpoint(ctx, leave_to_child, NULL);
 	ctx->ended = true;
-	xvmc_list_each(it, tmp, &ctx->eps) {
-		ep = xvmc_list_entry(it, struct xvmc_endpoint, all_link);
-		if (!at_end(ep))
-			continue;
-		last_words(ep);
-		flush_until(ep, end);
-		wait = wait || record_may_come(ep);
-	}
-	if (!wait)
+	each_endpoint(ctx, end_one, &pass);
+	if (!pass.wait)
 		return;
 	OS4(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &grace, NULL);
-	xvmc_list_each(it, tmp, &ctx->eps) {
-		ep = xvmc_list_entry(it, struct xvmc_endpoint, all_link);
-		if (at_end(ep))
-			take_records(ep);
-	}
+	each_endpoint(ctx, take_records, NULL);
 }
 
 void xvmc_ctx_deinit(struct xvmc_ctx *ctx)

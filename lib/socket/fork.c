@@ -200,17 +200,20 @@ int xvmc_sock_inherited_use(struct xvmc_endpoint *ep)
 			       (uint64_t)ep->ctx->opt.escape_ms * 1000000u;
 
 		/* The owner may be leaving its rings, or making new ones,
-		 * while we ask: then xvmcd knows of no such link. The word
-		 * must be SHARED before we go on, or it may claim it again. */
+		 * while we ask: then xvmcd knows of no such link. It is not
+		 * done before the word says so: until then bytes of the stream
+		 * may be in its hands. */
 		while (!atomic_compare_exchange_strong(ep->fork_word, &word,
 						       WORD_SHARED) &&
-		       word == WORD_OWNER) {
+		       word == WORD_OWNER && r == 0) {
 			r = adopt(ep);
-			if (r == 0 || os_now_ns() >= end)
-				break;
-			OS4(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &ms, NULL);
+			if (r == -ESRCH && *ep->fork_word != WORD_OWNER)
+				r = 0; /* it went in order */
+			if (r == 0 && os_now_ns() >= end)
+				r = -ETIMEDOUT;
+			if (r == 0 && *ep->fork_word == WORD_OWNER)
+				OS4(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &ms, NULL);
 			word = WORD_FREE;
-			r = 0;
 		}
 		if (r < 0) {
 			/* Whatever the ring holds is out of our reach. */

@@ -139,6 +139,7 @@ void link_match(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 	}
 	ep->io_fd = xvmc_os_high_fd(os_fcntl(ep->fd, F_DUPFD_CLOEXEC, 0));
 	if (ep->io_fd < 0) {
+		fork_release(ep, false);
 		link_say(sv, ep, XVMC_SETUP_REFUSE, XVMC_R_NO_FDS);
 		link_ended(sv, ep, XVMC_R_NO_FDS);
 		return;

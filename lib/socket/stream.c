@@ -71,10 +71,10 @@ static ssize_t recv_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it,
 			*ret_sleep = false;
 			xvmc_ep_wait_end(ep, POLLIN);
 		}
-	} else if (r > 0 && ep->rx_waiters) {
+	} else if (r != -EAGAIN && ep->rx_waiters) {
 		/* Another sleeper may have armed for what we just took, or
-		 * we may have taken the ring for what is left. */
-		if (xvmc_conn_rx_ready(c) != 0 ||
+		 * we may have taken the ring for what is left, or the end. */
+		if (r <= 0 || xvmc_conn_rx_ready(c) != 0 ||
 		    (c->rx.path == XVMC_PATH_RING && c->rx.attached &&
 		     xvmc_conn_rx_arm(c, 1)))
 			endpoint_poke_rx(ep);
@@ -87,7 +87,7 @@ static ssize_t recv_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it,
 static ssize_t recv_or_sleep(struct visit *v, struct xvmc_iov *it, int flags, bool some)
 {
 	struct xvmc_endpoint *ep = v->ep;
-	bool nonblock = ep->nonblock || (flags & MSG_DONTWAIT);
+	bool nonblock = (flags & MSG_DONTWAIT) != 0;
 	uint64_t deadline = 0;
 	bool sleep;
 	ssize_t r;
@@ -189,13 +189,19 @@ static ssize_t recv_nothing(struct xvmc_endpoint *ep, int flags)
 	return r > 0 ? 0 : r;
 }
 
+/* Whether a call waits is decided when it begins, whatever another thread does
+ * to O_NONBLOCK meanwhile. */
+static int decide(const struct xvmc_endpoint *ep, int flags)
+{
+	return ep->nonblock ? flags | MSG_DONTWAIT : flags;
+}
+
 /* Under MSG_WAITALL a blocking call goes on until the buffer is full, however
  * often the stream changes its way meanwhile. */
 static bool goes_on(struct xvmc_endpoint *ep, const struct xvmc_iov *it, int flags)
 {
 	return it->left && (flags & MSG_WAITALL) &&
-	       !(flags & (MSG_PEEK | MSG_DONTWAIT)) && xvmc_ep_managed(ep) &&
-	       !ep->nonblock;
+	       !(flags & (MSG_PEEK | MSG_DONTWAIT)) && xvmc_ep_managed(ep);
 }
 
 ssize_t xvmc_sock_recv(struct xvmc_endpoint *ep, int fd, const struct iovec *vec,
@@ -206,11 +212,15 @@ ssize_t xvmc_sock_recv(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 	struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)vec,
 			      .msg_iovlen = cnt };
 	ssize_t sum = 0, r;
-	bool again;
+	bool again, decided = false;
 
 	*ret_msg_flags = 0;
 	do {
 		again = false;
+		if (!decided && xvmc_ep_managed(ep)) {
+			flags = decide(ep, flags);
+			decided = true;
+		}
 		if (xvmc_ep_gate_enter(&ep->rx_gate)) {
 			if (sum) { /* it became PLAIN in the middle */
 				msg.msg_iovlen = xvmc_iov_slice(&it, it.left, rest, 64);
@@ -269,7 +279,8 @@ static ssize_t send_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it,
 			*ret_sleep = false;
 			xvmc_ep_wait_end(ep, POLLOUT);
 		}
-	} else if (r > 0 && ep->tx_waiters && c->tx.path == XVMC_PATH_RING) {
+	} else if (r != -EAGAIN && r != -EBUSY && ep->tx_waiters &&
+		   (r < 0 || c->tx.path == XVMC_PATH_RING)) {
 		endpoint_poke_tx(ep);
 	}
 	pthread_mutex_unlock(&c->tx.lock);
@@ -283,7 +294,7 @@ static ssize_t send_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it,
 static ssize_t send_or_sleep(struct visit *v, struct xvmc_iov *it, int flags)
 {
 	struct xvmc_endpoint *ep = v->ep;
-	bool nonblock = ep->nonblock || (flags & MSG_DONTWAIT);
+	bool nonblock = (flags & MSG_DONTWAIT) != 0;
 	uint64_t deadline = 0;
 	ssize_t sum = 0, r;
 	bool sleep;
@@ -378,9 +389,14 @@ ssize_t xvmc_sock_send(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 	struct xvmc_iov it = xvmc_iov_make(vec, cnt);
 	struct iovec rest[64];
 	size_t total = it.left;
+	bool decided = false;
 	ssize_t r;
 
 	for (;;) {
+		if (!decided && xvmc_ep_managed(ep)) {
+			flags = decide(ep, flags);
+			decided = true;
+		}
 		if (xvmc_ep_gate_enter(&ep->tx_gate)) {
 			struct msghdr msg = {
 				.msg_iov = (struct iovec *)(uintptr_t)vec,
