@@ -13,6 +13,7 @@
 
 #include "bind.h"
 #include "socket/socket.h"
+#include "user.h"
 
 #define EXPORT __attribute__((visibility("default")))
 #define ALIAS_OF(name) __attribute__((alias(#name)))
@@ -81,6 +82,18 @@ int __vdprintf_chk(int fd, int flag, const char *fmt, va_list ap);
 /* To TCP for good, before something that no ring can do. errno is kept. */
 void preload_escape(struct xvmc_endpoint *ep, enum xvmc_reason why);
 void preload_escape_fd(int fd, enum xvmc_reason why);
+/* The same for a number that stdio's FILEs (0, 1, 2) have always had: they
+ * read and write inside libc. To be called before the number exists, or before
+ * the program knows of it. */
+static inline void preload_escape_stdio(int fd, int number)
+{
+	if (number >= STDIN_FILENO && number <= STDERR_FILENO)
+		preload_escape_fd(fd, XVMC_R_UNFOLLOWED);
+}
+/* The caller is about to get a descriptor table of its own. True: it must not,
+ * our thread is the only one it would part from, and would be lost. Else
+ * nothing is followed any more: what a number means depends on who asks. */
+bool preload_part_files(void);
 /* The kernel gave out this number: whatever we knew of it is past (a close
  * that did not come through us). */
 void preload_fresh(int fd);

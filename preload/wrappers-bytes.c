@@ -2,23 +2,22 @@
 /*
  * Wrappers: the calls that move bytes.
  */
-#include <limits.h>
+#include <pthread.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "preload.h"
 
-/* What the kernel moves in one call. */
-#define RW_MAX ((size_t)0x7ffff000)
-
 /* These leave the byte stream for what only TCP can do. */
 #define RECV_ESCAPE (MSG_OOB | MSG_ERRQUEUE)
-#define SEND_ESCAPE (MSG_OOB | MSG_ZEROCOPY)
+#define SEND_ESCAPE (MSG_OOB | MSG_ZEROCOPY | MSG_FASTOPEN)
+
+/* ---- to and from lib/socket ---- */
 
 /* MSG_TRUNC of a stream: the bytes are thrown away, the buffer may be NULL. */
-static ssize_t recv_discard(struct xvmc_endpoint *ep, int fd, const struct iovec *vec,
-			    size_t cnt, int flags, int *ret_msg_flags)
+static ssize_t recv_discard(struct xvmc_endpoint *ep, int fd, size_t left, int flags,
+			    int *ret_msg_flags)
 {
-	size_t left = xvmc_iov_make(vec, cnt).left;
 	char sink[16384];
 	ssize_t sum = 0, r;
 
@@ -37,15 +36,45 @@ static ssize_t recv_discard(struct xvmc_endpoint *ep, int fd, const struct iovec
 	return sum ? sum : r;
 }
 
+/* Where the first buffer leads nowhere, the call waits and fails as any other
+ * until there is a byte to be put there, which stays. */
+static ssize_t __attribute__((noinline))
+recv_odd(struct xvmc_endpoint *ep, int fd, const struct iovec *vec, size_t cnt,
+	 int flags, int *ret_msg_flags)
+{
+	struct iovec own[IOV_MAX];
+	bool bad;
+	ssize_t r;
+	char c;
+
+	cnt = take_over(own, vec, cnt, &bad);
+	if (!bad || xvmc_iov_make(own, cnt).left)
+		return xvmc_sock_recv(ep, fd, own, cnt, flags, ret_msg_flags);
+	own[0] = (struct iovec){ &c, 1 };
+	r = xvmc_sock_recv(ep, fd, own, 1, (flags & ~MSG_WAITALL) | MSG_PEEK,
+			   ret_msg_flags);
+	return r > 0 ? -EFAULT : r;
+}
+
+/* Also a cancellation point: lib/socket's calls are one only in their sleep. */
 static ssize_t do_recv(struct xvmc_endpoint *ep, int fd, const struct iovec *vec,
 		       size_t cnt, int flags, int *ret_msg_flags)
 {
-	int saved = errno;
+	int saved = errno, odd;
+	size_t sum;
+	ssize_t r;
 
-	if (flags & MSG_TRUNC)
-		return give(recv_discard(ep, fd, vec, cnt, flags, ret_msg_flags),
-			    saved);
-	return give(xvmc_sock_recv(ep, fd, vec, cnt, flags, ret_msg_flags), saved);
+	pthread_testcancel();
+	odd = survey(vec, cnt, &sum);
+	if (odd < 0)
+		r = odd;
+	else if (flags & MSG_TRUNC)
+		r = recv_discard(ep, fd, sum, flags, ret_msg_flags);
+	else if (odd)
+		r = recv_odd(ep, fd, vec, cnt, flags, ret_msg_flags);
+	else
+		r = xvmc_sock_recv(ep, fd, vec, cnt, flags, ret_msg_flags);
+	return give(r, saved);
 }
 
 static ssize_t recv1(struct xvmc_endpoint *ep, int fd, void *buf, size_t n, int flags)
@@ -56,12 +85,37 @@ static ssize_t recv1(struct xvmc_endpoint *ep, int fd, void *buf, size_t n, int 
 	return do_recv(ep, fd, &vec, 1, flags, &msg_flags);
 }
 
+/* A buffer that leads nowhere: what else is wrong comes first. Nothing is
+ * sent, though the kernel may have sent a long piece before it. */
+static ssize_t __attribute__((noinline))
+send_odd(struct xvmc_endpoint *ep, int fd, const struct iovec *vec, size_t cnt,
+	 int flags)
+{
+	struct iovec own[IOV_MAX];
+	bool bad;
+	ssize_t r;
+
+	cnt = take_over(own, vec, cnt, &bad);
+	if (!bad)
+		return xvmc_sock_send(ep, fd, own, cnt, flags);
+	r = xvmc_sock_send(ep, fd, own, 0, flags);
+	return r < 0 ? r : -EFAULT;
+}
+
 static ssize_t do_send(struct xvmc_endpoint *ep, int fd, const struct iovec *vec,
 		       size_t cnt, int flags)
 {
-	int saved = errno;
+	int saved = errno, odd;
+	size_t sum;
+	ssize_t r;
 
-	return give(xvmc_sock_send(ep, fd, vec, cnt, flags), saved);
+	pthread_testcancel();
+	odd = survey(vec, cnt, &sum);
+	if (odd)
+		r = odd < 0 ? odd : send_odd(ep, fd, vec, cnt, flags);
+	else
+		r = xvmc_sock_send(ep, fd, vec, cnt, flags);
+	return give(r, saved);
 }
 
 static ssize_t send1(struct xvmc_endpoint *ep, int fd, const void *buf, size_t n,
@@ -70,35 +124,6 @@ static ssize_t send1(struct xvmc_endpoint *ep, int fd, const void *buf, size_t n
 	struct iovec vec = { (void *)(uintptr_t)buf, n < RW_MAX ? n : RW_MAX };
 
 	return do_send(ep, fd, &vec, 1, flags);
-}
-
-/* readv's and writev's own checks; -1 with errno, or 0. */
-static int check_vec(const struct iovec *vec, int cnt)
-{
-	size_t sum = 0;
-
-	if (cnt < 0 || cnt > IOV_MAX) {
-		errno = EINVAL;
-		return -1;
-	}
-	for (int i = 0; i < cnt; i++) {
-		if (vec[i].iov_len > SSIZE_MAX - sum) {
-			errno = EINVAL;
-			return -1;
-		}
-		sum += vec[i].iov_len;
-	}
-	return 0;
-}
-
-/* recvmsg's and sendmsg's: too many pieces are EMSGSIZE there. */
-static int check_msg(const struct msghdr *msg)
-{
-	if (msg->msg_iovlen > IOV_MAX) {
-		errno = EMSGSIZE;
-		return -1;
-	}
-	return check_vec(msg->msg_iov, (int)msg->msg_iovlen);
 }
 
 /* ---- reading ---- */
@@ -110,6 +135,8 @@ EXPORT ssize_t read(int fd, void *buf, size_t n)
 	/* Nothing asked, nothing looked at: read's own, unlike recv's. */
 	if (!ep || n == 0)
 		return REAL(read)(fd, buf, n);
+	if (outside(buf, n)) /* before it is cut to length, unlike recv's */
+		return give(-EFAULT, 0);
 	return recv1(ep, fd, buf, n, 0);
 }
 
@@ -123,24 +150,26 @@ EXPORT ssize_t __read_chk(int fd, void *buf, size_t n, size_t room)
 EXPORT ssize_t readv(int fd, const struct iovec *vec, int cnt)
 {
 	ENDPOINT(ep, fd);
-	int msg_flags;
+	int msg_flags, r;
 
 	if (!ep || cnt == 0)
 		return REAL(readv)(fd, vec, cnt);
-	if (check_vec(vec, cnt) < 0)
-		return -1;
+	r = check_vec(vec, cnt);
+	if (r < 0)
+		return give(r, 0);
 	return do_recv(ep, fd, vec, (size_t)cnt, 0, &msg_flags);
 }
 
 EXPORT ssize_t preadv2(int fd, const struct iovec *vec, int cnt, off_t pos, int flags)
 {
 	ENDPOINT(ep, fd);
-	int msg_flags;
+	int msg_flags, r;
 
 	if (!ep || pos != -1 || cnt == 0 || (flags & ~RWF_NOWAIT))
 		return REAL(preadv2)(fd, vec, cnt, pos, flags);
-	if (check_vec(vec, cnt) < 0)
-		return -1;
+	r = check_vec(vec, cnt);
+	if (r < 0)
+		return give(r, 0);
 	return do_recv(ep, fd, vec, (size_t)cnt, flags ? MSG_DONTWAIT : 0,
 		       &msg_flags);
 }
@@ -184,9 +213,15 @@ EXPORT ssize_t recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr 
 		return REAL(recvfrom)(fd, buf, n, flags, sa, len);
 	}
 	r = recv1(ep, fd, buf, n, flags);
-	/* A stream has no source address. */
-	if (r >= 0 && sa && len)
-		*len = 0;
+	if (r < 0 || !sa)
+		return r;
+	/* A stream has no source address. Where that cannot be said, the
+	 * bytes are gone all the same. */
+	if (nowhere(len, sizeof(*len)))
+		return give(-EFAULT, 0);
+	if ((int)*len < 0)
+		return give(-EINVAL, 0);
+	*len = 0;
 	return r;
 }
 
@@ -204,18 +239,22 @@ EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 	int msg_flags = 0;
 	ssize_t r;
 
-	if (!ep || !msg)
+	if (!ep)
 		return REAL(recvmsg)(fd, msg, flags);
+	if (nowhere(msg, sizeof(*msg)))
+		return give(-EFAULT, 0);
 	if (flags & RECV_ESCAPE) {
 		preload_escape(ep, XVMC_R_UNFOLLOWED);
 		return REAL(recvmsg)(fd, msg, flags);
 	}
-	if (check_msg(msg) < 0)
-		return -1;
+	r = check_msg(msg, false);
+	if (r < 0)
+		return give(r, 0);
 	r = do_recv(ep, fd, msg->msg_iov, msg->msg_iovlen,
 		    flags & ~MSG_CMSG_CLOEXEC, &msg_flags);
 	if (r >= 0) {
-		msg->msg_namelen = 0;
+		if (msg->msg_name)
+			msg->msg_namelen = 0;
 		msg->msg_controllen = 0;
 		msg->msg_flags = msg_flags | (flags & MSG_CMSG_CLOEXEC);
 	}
@@ -241,6 +280,11 @@ EXPORT int recvmmsg(int fd, struct mmsghdr *vec, unsigned int cnt, int flags,
 	if (!known(fd) || cnt == 0)
 		return REAL(recvmmsg)(fd, vec, cnt, flags, timeout);
 	if (timeout) {
+		if (nowhere(timeout, sizeof(*timeout)))
+			return (int)give(-EFAULT, 0);
+		if (timeout->tv_sec < 0 ||
+		    (unsigned long)timeout->tv_nsec >= 1000000000)
+			return (int)give(-EINVAL, 0);
 		clock_gettime(CLOCK_MONOTONIC, &end);
 		end.tv_sec += timeout->tv_sec;
 		end.tv_nsec += timeout->tv_nsec;
@@ -277,28 +321,34 @@ EXPORT ssize_t write(int fd, const void *buf, size_t n)
 
 	if (!ep)
 		return REAL(write)(fd, buf, n);
+	if (outside(buf, n))
+		return give(-EFAULT, 0);
 	return send1(ep, fd, buf, n, 0);
 }
 
 EXPORT ssize_t writev(int fd, const struct iovec *vec, int cnt)
 {
 	ENDPOINT(ep, fd);
+	int r;
 
 	if (!ep)
 		return REAL(writev)(fd, vec, cnt);
-	if (check_vec(vec, cnt) < 0)
-		return -1;
+	r = check_vec(vec, cnt);
+	if (r < 0)
+		return give(r, 0);
 	return do_send(ep, fd, vec, (size_t)cnt, 0);
 }
 
 EXPORT ssize_t pwritev2(int fd, const struct iovec *vec, int cnt, off_t pos, int flags)
 {
 	ENDPOINT(ep, fd);
+	int r;
 
 	if (!ep || pos != -1 || (flags & ~RWF_NOWAIT))
 		return REAL(pwritev2)(fd, vec, cnt, pos, flags);
-	if (check_vec(vec, cnt) < 0)
-		return -1;
+	r = check_vec(vec, cnt);
+	if (r < 0)
+		return give(r, 0);
 	return do_send(ep, fd, vec, (size_t)cnt, flags ? MSG_DONTWAIT : 0);
 }
 
@@ -326,6 +376,7 @@ EXPORT ssize_t sendto(int fd, const void *buf, size_t n, int flags,
 		      const struct sockaddr *sa, socklen_t len)
 {
 	ENDPOINT(ep, fd);
+	int r;
 
 	if (!ep)
 		return REAL(sendto)(fd, buf, n, flags, sa, len);
@@ -333,13 +384,17 @@ EXPORT ssize_t sendto(int fd, const void *buf, size_t n, int flags,
 		preload_escape(ep, XVMC_R_UNFOLLOWED);
 		return REAL(sendto)(fd, buf, n, flags, sa, len);
 	}
+	r = check_addr(sa, len);
+	if (r < 0)
+		return give(r, 0);
 	return send1(ep, fd, buf, n, flags);
 }
 
 /* Descriptors of connections that travel in msg leave our sight. */
 static void escape_passed(const struct msghdr *msg)
 {
-	if (!the_ctx() || !msg->msg_control)
+	if (!the_ctx() || nowhere(msg, sizeof(*msg)) || !msg->msg_controllen ||
+	    nowhere(msg->msg_control, msg->msg_controllen))
 		return;
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c;
 	     c = CMSG_NXTHDR((struct msghdr *)(uintptr_t)msg, c)) {
@@ -360,19 +415,22 @@ static void escape_passed(const struct msghdr *msg)
 EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 {
 	ENDPOINT(ep, fd);
+	int r;
 
-	if (!ep || !msg) {
-		if (msg && msg->msg_controllen)
-			escape_passed(msg);
+	if (!ep) {
+		escape_passed(msg);
 		return REAL(sendmsg)(fd, msg, flags);
 	}
+	if (nowhere(msg, sizeof(*msg)))
+		return give(-EFAULT, 0);
 	/* Control messages of a stream are instructions to the kernel. */
 	if ((flags & SEND_ESCAPE) || msg->msg_controllen) {
 		preload_escape(ep, XVMC_R_UNFOLLOWED);
 		return REAL(sendmsg)(fd, msg, flags);
 	}
-	if (check_msg(msg) < 0)
-		return -1;
+	r = check_msg(msg, true);
+	if (r < 0)
+		return give(r, 0);
 	return do_send(ep, fd, msg->msg_iov, msg->msg_iovlen, flags);
 }
 
@@ -381,9 +439,8 @@ EXPORT int sendmmsg(int fd, struct mmsghdr *vec, unsigned int cnt, int flags)
 	unsigned int i;
 
 	if (!known(fd)) {
-		for (i = 0; i < cnt; i++)
-			if (vec[i].msg_hdr.msg_controllen)
-				escape_passed(&vec[i].msg_hdr);
+		for (i = 0; i < cnt && i < IOV_MAX; i++)
+			escape_passed(&vec[i].msg_hdr);
 		return REAL(sendmmsg)(fd, vec, cnt, flags);
 	}
 	if (cnt > IOV_MAX)
@@ -403,13 +460,26 @@ EXPORT int sendmmsg(int fd, struct mmsghdr *vec, unsigned int cnt, int flags)
 	return (int)i;
 }
 
+/* Into anything else no sendfile goes from a socket. */
+static bool is_pipe(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
+}
+
 EXPORT ssize_t sendfile(int out, int in, off_t *pos, size_t n)
 {
 	ENDPOINT(ep, out);
 	int saved = errno;
 
-	if (!ep)
+	if (!ep) {
+		if (known(in) && is_pipe(out))
+			preload_escape_fd(in, XVMC_R_UNFOLLOWED);
 		return REAL(sendfile)(out, in, pos, n);
+	}
+	if (pos && nowhere(pos, sizeof(*pos)))
+		return give(-EFAULT, 0);
 	return give(xvmc_sock_sendfile(ep, out, in, pos, n < RW_MAX ? n : RW_MAX),
 		    saved);
 }

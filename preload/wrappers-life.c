@@ -12,7 +12,7 @@
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <string.h>
+#include <pthread.h>
 #include <sys/ioctl.h>
 
 #include "preload.h"
@@ -36,6 +36,18 @@ EXPORT int socket(int domain, int type, int protocol)
 	return fd;
 }
 
+/* Dissolving the association makes it a new socket. */
+static int disconnect(int fd, const struct sockaddr *sa, socklen_t len)
+{
+	int r;
+
+	preload_escape_fd(fd, XVMC_R_UNFOLLOWED);
+	r = REAL(connect)(fd, sa, len);
+	if (r == 0)
+		xvmc_sock_close(the_ctx(), fd);
+	return r;
+}
+
 EXPORT int connect(int fd, const struct sockaddr *sa, socklen_t len)
 {
 	struct xvmc_ctx *ctx = the_ctx();
@@ -43,28 +55,27 @@ EXPORT int connect(int fd, const struct sockaddr *sa, socklen_t len)
 
 	if (!ctx || !sa || len < sizeof(sa->sa_family))
 		return REAL(connect)(fd, sa, len);
-	/* Dissolving the association makes it a new socket. */
-	if (sa->sa_family == AF_UNSPEC && known(fd)) {
-		preload_escape_fd(fd, XVMC_R_UNFOLLOWED);
-		r = REAL(connect)(fd, sa, len);
-		if (r == 0)
-			xvmc_sock_close(ctx, fd);
-		return r;
-	}
+	if (known(fd))
+		return !nowhere(sa, len) && sa->sa_family == AF_UNSPEC ?
+			       disconnect(fd, sa, len) : REAL(connect)(fd, sa, len);
 	r = REAL(connect)(fd, sa, len);
 	err = errno;
-	if ((sa->sa_family == AF_INET || sa->sa_family == AF_INET6) && !known(fd)) {
-		/* Interrupted, it goes on by itself. */
-		if (r == 0)
-			xvmc_sock_connected(ctx, fd, sa, len, false);
-		else if (err == EINPROGRESS || err == EINTR)
-			xvmc_sock_connected(ctx, fd, sa, len, true);
+	/* Interrupted, it goes on by itself. What the kernel has read we can
+	 * read as well. */
+	if ((r == 0 || err == EINPROGRESS || err == EINTR) &&
+	    (sa->sa_family == AF_INET || sa->sa_family == AF_INET6)) {
+		xvmc_sock_connected(ctx, fd, sa, len, r != 0);
+		preload_escape_stdio(fd, fd);
 	}
 	errno = r == 0 ? saved : err;
 	return r;
 }
 
-/* accept: with our own room for the address, since we need it whole. */
+/*
+ * accept: we need the address whole. Where the program gives room for it, it
+ * may be too short or lead nowhere: that is the kernel's to see, for it drops
+ * the connection then, and we ask for the address again.
+ */
 static int accept_any(int fd, struct sockaddr *sa, socklen_t *len, int flags)
 {
 	struct xvmc_ctx *ctx = the_ctx();
@@ -72,33 +83,34 @@ static int accept_any(int fd, struct sockaddr *sa, socklen_t *len, int flags)
 	socklen_t room = sizeof(addr);
 	int saved = errno, r;
 
-	r = flags ? REAL(accept4)(fd, (struct sockaddr *)&addr, &room, flags) :
-		    REAL(accept)(fd, (struct sockaddr *)&addr, &room);
+	if (!sa) {
+		sa = (struct sockaddr *)&addr;
+		len = &room;
+	}
+	r = flags ? REAL(accept4)(fd, sa, len, flags) : REAL(accept)(fd, sa, len);
 	if (r < 0)
 		return r;
 	preload_fresh(r);
-	if (sa) {
-		memcpy(sa, &addr, *len < room ? *len : room);
-		*len = room;
-	}
-	if (addr.ss_family == AF_INET || addr.ss_family == AF_INET6)
+	if (sa != (struct sockaddr *)&addr &&
+	    os_getpeername(r, (struct sockaddr *)&addr, &room) < 0)
+		return r;
+	if (addr.ss_family == AF_INET || addr.ss_family == AF_INET6) {
 		xvmc_sock_accepted(ctx, r, (struct sockaddr *)&addr, room);
+		preload_escape_stdio(r, r);
+	}
 	errno = saved;
 	return r;
 }
 
 EXPORT int accept(int fd, struct sockaddr *sa, socklen_t *len)
 {
-	if (!the_ctx() || (sa && (!len || (int)*len < 0)))
-		return REAL(accept)(fd, sa, len);
-	return accept_any(fd, sa, len, 0);
+	return the_ctx() ? accept_any(fd, sa, len, 0) : REAL(accept)(fd, sa, len);
 }
 
 EXPORT int accept4(int fd, struct sockaddr *sa, socklen_t *len, int flags)
 {
-	if (!the_ctx() || (sa && (!len || (int)*len < 0)))
-		return REAL(accept4)(fd, sa, len, flags);
-	return accept_any(fd, sa, len, flags);
+	return the_ctx() ? accept_any(fd, sa, len, flags) :
+			   REAL(accept4)(fd, sa, len, flags);
 }
 
 EXPORT int shutdown(int fd, int how)
@@ -127,8 +139,11 @@ EXPORT int close(int fd)
 	if (internal(fd))
 		return (int)give(-EBADF, saved);
 	if (known(fd) && tables_are_ours(the_ctx())) {
-		bool done = xvmc_sock_close(the_ctx(), fd);
+		bool done;
 
+		/* What libc's would do then, before anything is forgotten. */
+		pthread_testcancel();
+		done = xvmc_sock_close(the_ctx(), fd);
 		errno = saved;
 		if (done)
 			return 0;
@@ -161,8 +176,12 @@ EXPORT int close_range(unsigned int first, unsigned int last, int flags)
 	int saved = errno, r;
 
 	if (!tables_are_ours(ctx) || first > last ||
-	    (flags & ~(CLOSE_RANGE_CLOEXEC | CLOSE_RANGE_UNSHARE)) ||
-	    (flags & CLOSE_RANGE_CLOEXEC)) /* ours have it anyway */
+	    (flags & ~(CLOSE_RANGE_CLOEXEC | CLOSE_RANGE_UNSHARE)))
+		return REAL(close_range)(first, last, flags);
+	if ((flags & CLOSE_RANGE_UNSHARE) && preload_part_files())
+		flags &= ~CLOSE_RANGE_UNSHARE;
+	errno = saved;
+	if (flags & CLOSE_RANGE_CLOEXEC) /* ours have it anyway */
 		return REAL(close_range)(first, last, flags);
 	for (unsigned int i = first; i <= last && i < ctx->nfds && i < 65536; i++)
 		if (known((int)i))
@@ -189,6 +208,7 @@ static int duped(int from, int to)
 
 	if (to >= 0 && ctx && (known(from) || known(to))) {
 		preload_fresh(to);
+		preload_escape_stdio(from, to);
 		xvmc_sock_dup(ctx, from, to);
 		errno = saved;
 	}
@@ -204,16 +224,19 @@ EXPORT int dup(int fd)
 	return duped(fd, REAL(dup)(fd));
 }
 
-/* Before the kernel replaces to: its connection ends as by close(). */
+/* Before the kernel replaces to: its connection ends as by close(), and stdio
+ * may use the new one at once. */
 static int before_dup(int from, int to)
 {
 	struct xvmc_ctx *ctx = the_ctx();
 
 	if (internal(from) || internal(to))
 		return -EBADF;
-	if (from != to && known(to) && tables_are_ours(ctx) &&
-	    os_fcntl(from, F_GETFD, 0) >= 0)
+	if (from == to)
+		return 0;
+	if (known(to) && tables_are_ours(ctx) && os_fcntl(from, F_GETFD, 0) >= 0)
 		xvmc_sock_close(ctx, to);
+	preload_escape_stdio(from, to);
 	return 0;
 }
 
@@ -295,7 +318,7 @@ EXPORT int ioctl(int fd, unsigned long req, ...)
 	va_start(ap, req);
 	arg = va_arg(ap, void *);
 	va_end(ap);
-	if (ep && arg) {
+	if (ep && !nowhere(arg, sizeof(int))) {
 		if (req == FIOASYNC && *(int *)arg)
 			preload_escape(ep, XVMC_R_UNFOLLOWED);
 		r = xvmc_sock_ioctl(ep, req, arg);
@@ -308,9 +331,19 @@ EXPORT int ioctl(int fd, unsigned long req, ...)
 
 EXPORT int getsockopt(int fd, int level, int name, void *val, socklen_t *len)
 {
+	int rc;
+
 	if (level == IPPROTO_TCP && name == TCP_ZEROCOPY_RECEIVE && known(fd))
 		preload_escape_fd(fd, XVMC_R_TCP_ONLY);
-	return REAL(getsockopt)(fd, level, name, val, len);
+	rc = REAL(getsockopt)(fd, level, name, val, len);
+	if (level == SOL_SOCKET && name == SO_ERROR && rc == 0 &&
+	    *len == sizeof(int) && *(int *)val == 0) {
+		ENDPOINT(ep, fd);
+
+		if (ep) /* the kernel may have told us what was the program's */
+			*(int *)val = xvmc_sock_error(ep);
+	}
+	return rc;
 }
 
 /* Options whose effect is on bytes or packets that only TCP has. */

@@ -4,7 +4,9 @@
  * Everything here moves connections to TCP first and then is libc's own.
  */
 #include <limits.h>
+#include <sched.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "preload.h"
 
@@ -246,6 +248,42 @@ EXPORT FILE *popen(const char *command, const char *type)
 {
 	before_exec();
 	return REAL(popen)(command, type);
+}
+
+/* ---- a descriptor table of one's own ---- */
+
+/* How many threads the process has; 0: nobody knows. */
+static unsigned int threads(void)
+{
+	struct stat st;
+
+	/* A directory for each. */
+	return stat("/proc/self/task", &st) == 0 ? (unsigned int)st.st_nlink - 2 : 0;
+}
+
+bool preload_part_files(void)
+{
+	struct xvmc_ctx *ctx = the_ctx();
+	unsigned int n = threads();
+
+	if (n == 1)
+		return false; /* nobody to part from */
+	if (n == 2 && atomic_load(&ctx->service))
+		return true;
+	ctx->opt.enable = false;
+	for (int fd = 0; fd < 65536; fd++)
+		preload_escape_fd(fd, XVMC_R_UNFOLLOWED);
+	return false;
+}
+
+EXPORT int unshare(int flags)
+{
+	int saved = errno;
+
+	if ((flags & CLONE_FILES) && tables_are_ours(the_ctx()) && preload_part_files())
+		flags &= ~CLONE_FILES;
+	errno = saved;
+	return REAL(unshare)(flags);
 }
 
 /* ---- ends that call no destructor ---- */

@@ -8,6 +8,7 @@
  * io_uring reads and writes behind everybody's back, so under the library
  * there is none: ENOSYS, and programs fall back.
  */
+#include <sched.h>
 #include <sys/syscall.h>
 
 #include "preload.h"
@@ -70,6 +71,8 @@ static long pselect_call(const long *a)
 		size_t len;
 	} *m = PTR(5);
 
+	if (m && nowhere(m, sizeof(*m)))
+		return give(-EFAULT, 0);
 	return pselect(FD(0), PTR(1), PTR(2), PTR(3), PTR(4), m ? m->mask : NULL);
 }
 
@@ -148,6 +151,8 @@ static long life_call(long nr, const long *a)
 		return execve(PTR(0), PTR(1), PTR(2));
 	case SYS_execveat:
 		return execveat(FD(0), PTR(1), PTR(2), PTR(3), (int)a[4]);
+	case SYS_unshare:
+		return unshare((int)a[0]);
 	case SYS_exit_group:
 		_exit((int)a[0]);
 	case SYS_io_uring_setup:

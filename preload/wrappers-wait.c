@@ -3,6 +3,10 @@
  * Wrappers: poll, select, epoll. Without a descriptor we know in the set they
  * are libc's own.
  */
+#include <limits.h>
+#include <pthread.h>
+#include <sys/resource.h>
+
 #include "preload.h"
 
 static const struct timespec *from_ms(int ms, struct timespec *buf)
@@ -13,11 +17,32 @@ static const struct timespec *from_ms(int ms, struct timespec *buf)
 	return buf;
 }
 
+/* A set this long is compared with the limit before it is looked at. */
+#define LONG_SET 256
+
+/* More descriptors than there can be: the kernel refuses them unseen. */
+static bool too_many(nfds_t n)
+{
+	struct rlimit lim;
+
+	return n > INT_MAX ||
+	       (n > LONG_SET && getrlimit(RLIMIT_NOFILE, &lim) == 0 &&
+		n > lim.rlim_cur);
+}
+
 static bool poll_concerns(const struct pollfd *fds, nfds_t n)
 {
 	struct xvmc_ctx *ctx = the_ctx();
 
-	return ctx && fds && xvmc_poll_concerns(ctx, fds, n);
+	return ctx && n && !too_many(n) && !nowhere(fds, n * sizeof(*fds)) &&
+	       xvmc_poll_concerns(ctx, fds, n);
+}
+
+/* What the program may leave out, but not point nowhere with. */
+static bool bad_extras(const struct timespec *ts, const sigset_t *mask)
+{
+	return (ts && nowhere(ts, sizeof(*ts))) ||
+	       (mask && nowhere(mask, sizeof(long))); /* the kernel's is shorter */
 }
 
 EXPORT int poll(struct pollfd *fds, nfds_t n, int ms)
@@ -27,6 +52,7 @@ EXPORT int poll(struct pollfd *fds, nfds_t n, int ms)
 
 	if (!poll_concerns(fds, n))
 		return REAL(poll)(fds, n, ms);
+	pthread_testcancel(); /* lib/socket's are one only in their sleep */
 	return (int)give(xvmc_poll(the_ctx(), fds, n, from_ms(ms, &ts), NULL), saved);
 }
 
@@ -44,6 +70,9 @@ EXPORT int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *ts,
 
 	if (!poll_concerns(fds, n))
 		return REAL(ppoll)(fds, n, ts, mask);
+	pthread_testcancel();
+	if (bad_extras(ts, mask))
+		return (int)give(-EFAULT, 0);
 	return (int)give(xvmc_poll(the_ctx(), fds, n, ts, mask), saved);
 }
 
@@ -55,11 +84,17 @@ EXPORT int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *ts,
 	return ppoll(fds, n, ts, mask);
 }
 
+static bool bad_set(int n, const fd_set *set)
+{
+	return set && nowhere(set, ((size_t)n + NFDBITS - 1) / NFDBITS * sizeof(fd_mask));
+}
+
 static bool select_concerns(int n, const fd_set *rd, const fd_set *wr, const fd_set *ex)
 {
 	struct xvmc_ctx *ctx = the_ctx();
 
-	return ctx && n > 0 && xvmc_select_concerns(ctx, n, rd, wr, ex);
+	return ctx && n > 0 && !bad_set(n, rd) && !bad_set(n, wr) && !bad_set(n, ex) &&
+	       xvmc_select_concerns(ctx, n, rd, wr, ex);
 }
 
 EXPORT int select(int n, fd_set *rd, fd_set *wr, fd_set *ex, struct timeval *tv)
@@ -69,8 +104,11 @@ EXPORT int select(int n, fd_set *rd, fd_set *wr, fd_set *ex, struct timeval *tv)
 
 	if (!select_concerns(n, rd, wr, ex))
 		return REAL(select)(n, rd, wr, ex, tv);
+	pthread_testcancel();
 	if (!tv)
 		return (int)give(xvmc_select(the_ctx(), n, rd, wr, ex, NULL, NULL), saved);
+	if (nowhere(tv, sizeof(*tv)))
+		return (int)give(-EFAULT, saved);
 	if (tv->tv_sec < 0 || tv->tv_usec < 0)
 		return (int)give(-EINVAL, saved);
 	/* More than a second of microseconds is fine with select. */
@@ -90,6 +128,9 @@ EXPORT int pselect(int n, fd_set *rd, fd_set *wr, fd_set *ex,
 
 	if (!select_concerns(n, rd, wr, ex))
 		return REAL(pselect)(n, rd, wr, ex, timeout, mask);
+	pthread_testcancel();
+	if (bad_extras(timeout, mask))
+		return (int)give(-EFAULT, saved);
 	if (timeout)
 		ts = *timeout; /* pselect does not tell what is left */
 	return (int)give(xvmc_select(the_ctx(), n, rd, wr, ex, timeout ? &ts : NULL,
@@ -126,40 +167,70 @@ EXPORT int epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev)
 
 	if (!ctx)
 		return REAL(epoll_ctl)(epfd, op, fd, ev);
+	/* The first thing the kernel does is to copy it. */
+	if (op != EPOLL_CTL_DEL && nowhere(ev, sizeof(*ev)))
+		return (int)give(-EFAULT, saved);
 	return (int)give(xvmc_epoll_ctl(ctx, epfd, op, fd, ev), saved);
+}
+
+/* Room for events that is none: the call waits and fails as any other until
+ * there is an event to be put there, which stays. */
+static int wait_nowhere(int epfd, const struct epoll_event *evs, int max,
+			const struct timespec *ts, const sigset_t *mask)
+{
+	struct pollfd p = { .fd = epfd, .events = POLLIN };
+	int r;
+
+	if (outside(evs, (size_t)max * sizeof(*evs)))
+		return -EFAULT;
+	r = xvmc_poll(the_ctx(), &p, 1, ts, mask);
+	return r > 0 ? -EFAULT : r;
+}
+
+static int wait_known(int epfd, struct epoll_event *evs, int max,
+		      const struct timespec *ts, const sigset_t *mask)
+{
+	int saved = errno, r;
+
+	pthread_testcancel();
+	if (bad_extras(ts, mask))
+		r = -EFAULT;
+	else if (ts && (ts->tv_sec < 0 || (unsigned long)ts->tv_nsec >= 1000000000))
+		r = -EINVAL;
+	else if (max > (int)(INT_MAX / sizeof(*evs)))
+		r = -EINVAL; /* the kernel's EP_MAX_EVENTS */
+	else if (max > 0 && nowhere(evs, (size_t)max * sizeof(*evs)))
+		r = wait_nowhere(epfd, evs, max, ts, mask);
+	else
+		r = xvmc_epoll_pwait(the_ctx(), epfd, evs, max, ts, mask);
+	return (int)give(r, saved);
 }
 
 EXPORT int epoll_wait(int epfd, struct epoll_event *evs, int max, int ms)
 {
 	struct timespec ts;
-	int saved = errno;
 
 	if (!known(epfd))
 		return REAL(epoll_wait)(epfd, evs, max, ms);
-	return (int)give(xvmc_epoll_pwait(the_ctx(), epfd, evs, max,
-					  from_ms(ms, &ts), NULL), saved);
+	return wait_known(epfd, evs, max, from_ms(ms, &ts), NULL);
 }
 
 EXPORT int epoll_pwait(int epfd, struct epoll_event *evs, int max, int ms,
 		       const sigset_t *mask)
 {
 	struct timespec ts;
-	int saved = errno;
 
 	if (!known(epfd))
 		return REAL(epoll_pwait)(epfd, evs, max, ms, mask);
-	return (int)give(xvmc_epoll_pwait(the_ctx(), epfd, evs, max,
-					  from_ms(ms, &ts), mask), saved);
+	return wait_known(epfd, evs, max, from_ms(ms, &ts), mask);
 }
 
 EXPORT int epoll_pwait2(int epfd, struct epoll_event *evs, int max,
 			const struct timespec *ts, const sigset_t *mask)
 {
-	int saved = errno;
-
 	if (!known(epfd))
 		return REAL(epoll_pwait2)(epfd, evs, max, ts, mask);
-	return (int)give(xvmc_epoll_pwait(the_ctx(), epfd, evs, max, ts, mask), saved);
+	return wait_known(epfd, evs, max, ts, mask);
 }
 
 /* ---- other names ---- */

@@ -39,6 +39,8 @@ struct xvmc_tcp_ops {
 	 * nothing can be written to it any more. */
 	int (*counts)(void *tcp, uint64_t *ret_sent, uint64_t *ret_taken,
 		      uint64_t *ret_arrived);
+	/* Bytes that arrived and were not read, or -errno. */
+	ssize_t (*queued)(void *tcp);
 	void (*shutdown_wr)(void *tcp);
 };
 
@@ -123,6 +125,7 @@ struct conn_t {
 	_Atomic int untold; /* -errno that the program has not been told yet, or 0 */
 	_Atomic bool untold_pipe; /* EPIPE likewise: poll shows it, no read does */
 	uint64_t announce_ns;    /* how long a writer waits for an announcement */
+	uint64_t replay_small;   /* a replay up to this size is left in the kernel */
 	uint32_t switches;       /* in both directions, for `xvmc ss` */
 	struct conn_tx tx;
 	struct conn_rx rx;

@@ -194,6 +194,22 @@ int rx_discard(struct conn_t *c)
 	return 0;
 }
 
+/*
+ * Is the rest of the replay better left where it is? Whole in the kernel it is
+ * like any other bytes, and can cross an exec. A small one will be soon.
+ */
+static bool leave_replay(struct conn_t *c)
+{
+	struct conn_rx *rx = &c->rx;
+	ssize_t n = rx->pull && !rx->in.len ? c->tcp->queued(c->tcp_arg) : -1;
+
+	if (n < 0)
+		return false;
+	if ((uint64_t)n >= rx->pull)
+		rx->pull = 0;
+	return rx->pull <= c->replay_small;
+}
+
 static void pull(struct conn_t *c)
 {
 	struct conn_rx *rx = &c->rx;
@@ -202,6 +218,8 @@ static void pull(struct conn_t *c)
 		return;
 	if (rx->hand_over) /* from here on they are the kernel's like any other */
 		rx->pull = 0;
+	if (leave_replay(c))
+		return;
 	while (rx->pull && !rx->err) {
 		size_t n = rx->pull < PULL_PIECE ? rx->pull : PULL_PIECE;
 		struct iovec vec = { .iov_base = xvmc_bytes_room(&rx->in, n),

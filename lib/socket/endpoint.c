@@ -99,6 +99,14 @@ static int ep_tcp_counts(void *tcp, uint64_t *ret_sent, uint64_t *ret_taken,
 	return tcp_counts(ep->io_fd, ep->active, ret_sent, ret_taken, ret_arrived);
 }
 
+static ssize_t ep_tcp_queued(void *tcp)
+{
+	struct xvmc_endpoint *ep = tcp;
+	int n = 0, r = os_ioctl(ep->io_fd, SIOCINQ, &n);
+
+	return r < 0 ? r : n;
+}
+
 static void ep_tcp_shutdown_wr(void *tcp)
 {
 	struct xvmc_endpoint *ep = tcp;
@@ -110,6 +118,7 @@ static const struct xvmc_tcp_ops ep_tcp_ops = {
 	.send = ep_tcp_send,
 	.recv = ep_tcp_recv,
 	.counts = ep_tcp_counts,
+	.queued = ep_tcp_queued,
 	.shutdown_wr = ep_tcp_shutdown_wr,
 };
 

@@ -205,23 +205,33 @@ static void futex_wait(_Atomic uint32_t *word, uint32_t val, uint64_t ns)
 	OS4(SYS_futex, word, FUTEX_WAIT_PRIVATE, val, &ts);
 }
 
+/* Asks the service thread for it; returns the state it is in. */
+static uint32_t escape_begin(struct xvmc_endpoint *ep, enum xvmc_reason why)
+{
+	uint32_t state = XVMC_EP_TRACKED, none = 0;
+
+	if (ep->inherited)
+		return state;
+	if (atomic_compare_exchange_strong(&ep->state, &state, XVMC_EP_PINNED)) {
+		ep->reason = why;
+		return XVMC_EP_PINNED;
+	}
+	if (state != XVMC_EP_PINNED) {
+		atomic_compare_exchange_strong(&ep->pin_wanted, &none, why);
+		xvmc_service_kick(ep);
+	}
+	return state;
+}
+
 int xvmc_sock_escape(struct xvmc_endpoint *ep, enum xvmc_reason why)
 {
 	uint64_t now = os_now_ns();
 	uint64_t end = now + (uint64_t)ep->ctx->opt.escape_ms * NS_PER_MS;
-	uint32_t state = XVMC_EP_TRACKED;
+	uint32_t state;
 
 	if (ep->inherited)
 		return xvmc_sock_inherited_use(ep);
-	if (atomic_compare_exchange_strong(&ep->state, &state, XVMC_EP_PINNED)) {
-		ep->reason = why;
-		return 0;
-	}
-	while (state != XVMC_EP_PINNED) {
-		uint32_t none = 0;
-
-		atomic_compare_exchange_strong(&ep->pin_wanted, &none, why);
-		xvmc_service_kick(ep);
+	while ((state = escape_begin(ep, why)) != XVMC_EP_PINNED) {
 		now = os_now_ns();
 		if (now >= end) {
 			/* The peer does not answer, and what it wrote into the
@@ -234,26 +244,39 @@ int xvmc_sock_escape(struct xvmc_endpoint *ep, enum xvmc_reason why)
 		futex_wait(&ep->state, state, end - now < 20 * NS_PER_MS ?
 						      end - now :
 						      20 * NS_PER_MS);
-		state = ep->state;
 	}
 	return 0;
 }
 
+/* Does this number survive an exec? A reference is taken, or NULL. */
+static struct xvmc_endpoint *crosses_exec(struct xvmc_ctx *ctx, int fd)
+{
+	struct xvmc_endpoint *ep = xvmc_fd_peek(ctx, fd) ? xvmc_ep_get(ctx, fd) : NULL;
+	int flags = ep ? os_fcntl(fd, F_GETFD, 0) : -1;
+
+	if (flags >= 0 && !(flags & FD_CLOEXEC))
+		return ep;
+	if (ep)
+		xvmc_ep_put(ep);
+	return NULL;
+}
+
 void xvmc_sock_escape_all(struct xvmc_ctx *ctx, enum xvmc_reason why)
 {
-	for (int fd = 0; fd < 65536; fd++) {
-		struct xvmc_endpoint *ep;
-		int flags;
+	/* All at once, and then wait for each: two of them may be the ends of
+	 * one connection. */
+	for (int pass = 0; pass < 2; pass++) {
+		for (int fd = 0; fd < 65536; fd++) {
+			struct xvmc_endpoint *ep = crosses_exec(ctx, fd);
 
-		if (!xvmc_fd_peek(ctx, fd))
-			continue;
-		ep = xvmc_ep_get(ctx, fd);
-		if (!ep)
-			continue;
-		flags = os_fcntl(fd, F_GETFD, 0);
-		if (flags >= 0 && !(flags & FD_CLOEXEC))
-			xvmc_sock_escape(ep, why);
-		xvmc_ep_put(ep);
+			if (!ep)
+				continue;
+			if (pass == 0)
+				escape_begin(ep, why);
+			else
+				xvmc_sock_escape(ep, why);
+			xvmc_ep_put(ep);
+		}
 	}
 }
 

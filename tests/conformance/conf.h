@@ -367,6 +367,7 @@ CONF_UNUSED static void conf_pair(int *ret_a, int *ret_b)
 	int lfd = conf_listen(&sa), trips = 0, one = 1;
 	char msg[64] = "warm";
 
+	alarm(30);
 	*ret_a = conf_connect(&sa);
 	*ret_b = accept(lfd, NULL, NULL);
 	if (*ret_b < 0)
@@ -407,7 +408,7 @@ CONF_UNUSED static int conf_two(void (*server)(int fd), void (*client)(int fd))
 	if (pid < 0)
 		conf_die("fork");
 	if (pid == 0) {
-		alarm(60);
+		alarm(30);
 		conf_role = "S: ";
 		close(out[0]);
 		close(step[0]);
@@ -423,7 +424,7 @@ CONF_UNUSED static int conf_two(void (*server)(int fd), void (*client)(int fd))
 		fclose(conf_out);
 		exit(0);
 	}
-	alarm(60);
+	alarm(30);
 	conf_role = "C: ";
 	close(out[1]);
 	close(step[1]);
@@ -442,6 +443,217 @@ CONF_UNUSED static int conf_two(void (*server)(int fd), void (*client)(int fd))
 		return 1;
 	}
 	return 0;
+}
+
+/* ---- threads that sleep in a call ---- */
+
+struct conf_sleeper {
+	pthread_t thread;
+	_Atomic pid_t tid;
+	long (*call)(void);
+	long result;
+	int error;
+};
+
+CONF_UNUSED static void *conf_sleeper_main(void *arg)
+{
+	struct conf_sleeper *s = arg;
+
+	s->tid = gettid();
+	s->result = s->call();
+	s->error = errno;
+	return NULL;
+}
+
+static char conf_state(pid_t tid)
+{
+	char path[64], buf[512] = "", *p;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 'X';
+	if (read(fd, buf, sizeof(buf) - 1) < 0)
+		buf[0] = '\0';
+	close(fd);
+	p = strrchr(buf, ')');
+	return p ? p[2] : 'X';
+}
+
+/* Waits until the thread sleeps, and goes on sleeping, in the kernel. */
+CONF_UNUSED static void conf_asleep(pid_t tid)
+{
+	int quiet = 0;
+
+	for (int i = 0; i < 1000 && quiet < 5; i++) {
+		char state = conf_state(tid);
+
+		if (state == 'X' || state == 'Z')
+			return;
+		quiet = state == 'S' ? quiet + 1 : 0;
+		conf_ms(3);
+	}
+}
+
+/* Has a thread make the call, and comes back when it sleeps in it. */
+CONF_UNUSED static void conf_start(struct conf_sleeper *s, long (*call)(void))
+{
+	s->tid = 0;
+	s->call = call;
+	if (pthread_create(&s->thread, NULL, conf_sleeper_main, s) != 0)
+		conf_die("pthread_create");
+	while (!s->tid)
+		conf_ms(1);
+	conf_asleep(s->tid);
+}
+
+CONF_UNUSED static long conf_join(struct conf_sleeper *s, const char *what)
+{
+	pthread_join(s->thread, NULL);
+	errno = s->error;
+	return conf_res(what, s->result);
+}
+
+struct conf_later {
+	pthread_t thread;
+	pthread_t whom;
+	_Atomic pid_t tid; /* of the thread that is about to sleep */
+	int fd;
+	const char *text; /* sent to fd, or: */
+	int sig;          /* the signal for the thread */
+};
+
+CONF_UNUSED static void *conf_later_main(void *arg)
+{
+	struct conf_later *l = arg;
+
+	conf_asleep(l->tid);
+	if (l->sig)
+		pthread_kill(l->whom, l->sig);
+	if (l->text && l->sig)
+		conf_asleep(l->tid);
+	if (l->text)
+		conf_put(l->fd, l->text, strlen(l->text));
+	return NULL;
+}
+
+/* When the caller sleeps: a signal for it, if sig; when it sleeps (again):
+ * text to fd, if any. pthread_join(l->thread) when it has come. */
+CONF_UNUSED static void conf_later(struct conf_later *l, int sig, int fd, const char *text)
+{
+	*l = (struct conf_later){ .whom = pthread_self(), .tid = gettid(), .fd = fd,
+				  .text = text, .sig = sig };
+	if (pthread_create(&l->thread, NULL, conf_later_main, l) != 0)
+		conf_die("pthread_create");
+}
+
+/* ---- signals that are counted ---- */
+
+static volatile sig_atomic_t conf_signals;
+
+CONF_UNUSED static void conf_on_signal(int sig)
+{
+	(void)sig;
+	conf_signals = conf_signals + 1;
+}
+
+CONF_UNUSED static void conf_count(int sig, int flags)
+{
+	struct sigaction sa = { .sa_handler = conf_on_signal, .sa_flags = flags };
+
+	sigaction(sig, &sa, NULL);
+}
+
+/* ---- more small helps ---- */
+
+/* A pointer that leads nowhere, and that no compiler knows to. */
+CONF_UNUSED static void *conf_nowhere(void)
+{
+	static void *volatile p = (void *)64;
+
+	return p;
+}
+
+/* The connection ends by a reset. */
+CONF_UNUSED static void conf_reset(int fd)
+{
+	static const struct linger reset = { .l_onoff = 1 };
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	close(fd);
+}
+
+/* Reads to the end and says what came: so many bytes of conf_byte(). */
+CONF_UNUSED static void conf_drain(int fd)
+{
+	static uint8_t buf[65536];
+	uint64_t pos = 0;
+	bool same = true;
+	ssize_t r;
+
+	while ((r = recv(fd, buf, sizeof(buf), 0)) > 0) {
+		same = same && conf_same(buf, (size_t)r, pos);
+		pos += (uint64_t)r;
+	}
+	conf_res("end", r);
+	conf_say("bytes %llu same %d", (unsigned long long)pos, same);
+}
+
+/* A file of n bytes of conf_byte(), at its beginning, without a name. */
+CONF_UNUSED static int conf_file(size_t n)
+{
+	FILE *f = tmpfile();
+	int fd;
+
+	if (!f)
+		conf_die("tmpfile");
+	for (size_t i = 0; i < n; i++)
+		fputc(conf_byte(i), f);
+	fflush(f);
+	fd = dup(fileno(f));
+	fclose(f);
+	lseek(fd, 0, SEEK_SET);
+	return fd;
+}
+
+/* A child that does not outlive its use, whatever happens. */
+CONF_UNUSED static pid_t conf_fork(void)
+{
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (pid < 0)
+		conf_die("fork");
+	if (pid == 0)
+		alarm(20);
+	return pid;
+}
+
+/* How it ended. */
+CONF_UNUSED static void conf_wait(pid_t pid)
+{
+	int status;
+
+	if (waitpid(pid, &status, 0) != pid)
+		conf_die("waitpid");
+	if (WIFSIGNALED(status))
+		conf_say("child: SIG%s", sigabbrev_np(WTERMSIG(status)));
+	else
+		conf_say("child: %d", WEXITSTATUS(status));
+}
+
+/* A round trip between two ends that this process holds. */
+CONF_UNUSED static void conf_trip(int a, int b)
+{
+	char buf[8] = "";
+
+	conf_put(a, "ping", 4);
+	conf_get(b, buf, 4);
+	conf_put(b, "pong", 4);
+	conf_get(a, buf + 4, 4);
+	conf_say("trip: %.8s", buf);
 }
 
 #endif

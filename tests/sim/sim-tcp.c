@@ -203,6 +203,16 @@ static int op_counts(void *tcp, uint64_t *ret_sent, uint64_t *ret_taken,
 	return 0;
 }
 
+static ssize_t op_queued(void *tcp)
+{
+	struct sim_sock *s = tcp;
+	struct sim_pipe *p = into(s);
+
+	hook(s, true);
+	hook(s, false);
+	return (ssize_t)(p->arrived - p->taken);
+}
+
 static void op_shutdown_wr(void *tcp)
 {
 	struct sim_sock *s = tcp;
@@ -217,6 +227,7 @@ const struct xvmc_tcp_ops sim_tcp_ops = {
 	.send = op_send,
 	.recv = op_recv,
 	.counts = op_counts,
+	.queued = op_queued,
 	.shutdown_wr = op_shutdown_wr,
 };
 

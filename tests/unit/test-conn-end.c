@@ -24,6 +24,7 @@ static void renew(struct pair *p)
 	for (unsigned int i = 0; i < 2; i++) {
 		xvmc_conn_init(&p->c[i], &sim_tcp_ops, &p->tcp.sock[i], &p->stats[i]);
 		p->c[i].announce_ns = PAIR_NEVER;
+		p->c[i].replay_small = 0;
 	}
 }
 
@@ -458,6 +459,35 @@ static void test_promise(void **state)
 	pair_validate(p);
 }
 
+/* A small replay stays in the kernel, which then has the whole stream; but it
+ * is a replay until all of it is there. */
+static void test_small_replay(void **state)
+{
+	struct pair *p = *state;
+
+	p->c[B].replay_small = 1000;
+	pair_attach(p, A, 0);
+	pair_to_ring(p, A);
+	pair_write(p, A, 1000);
+	pair_read_all(p, B, 300); /* which the sender has not seen */
+	p->tcp.pipe[A].sndbuf = sizeof(struct xvmc_record) + 500;
+	xvmc_conn_tx_leave(&p->c[A], XVMC_R_DEMOTED, false);
+	pair_deliver(p);
+	xvmc_conn_rx_pump(&p->c[B]);
+	assert_int_equal(p->c[B].rx.skip, 0);
+	assert_int_equal(p->c[B].rx.in.len, 0);
+	assert_true(p->c[B].rx.pull > 0);
+	p->tcp.pipe[A].sndbuf = 4096;
+	xvmc_conn_tx_flush(&p->c[A]);
+	pair_deliver(p);
+	xvmc_conn_rx_pump(&p->c[B]);
+	assert_int_equal(p->c[B].rx.pull, 0);
+	assert_int_equal(p->c[B].rx.in.len, 0);
+	assert_true(xvmc_conn_rx_idle(&p->c[B]));
+	pair_read_all(p, B, 700);
+	pair_validate(p);
+}
+
 /* Anything but a record, in ring mode. */
 static void test_no_record(void **state)
 {
@@ -513,6 +543,7 @@ int main(int argc, char **argv)
 		TEST(test_bad_offers),
 		TEST(test_bad_records),
 		TEST(test_promise),
+		TEST(test_small_replay),
 		TEST(test_no_record),
 		TEST(test_wild_index),
 	};

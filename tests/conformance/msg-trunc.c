@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* MSG_TRUNC throws bytes of a stream away, and leaves the buffer alone. */
+#include "conf.h"
+
+int main(void)
+{
+	char buf[16] = "untouched";
+	struct iovec vec[2] = { { buf, 2 }, { buf + 4, 3 } };
+	struct msghdr msg = { .msg_iov = vec, .msg_iovlen = 2 };
+	int a, b;
+
+	conf_pair(&a, &b);
+	conf_put(a, "abcdefghijklmnop", 16);
+	conf_poll(b, POLLIN, 2000);
+	conf_res("TRUNC|PEEK", recv(b, buf, 4, MSG_TRUNC | MSG_PEEK));
+	conf_say("%s", buf);
+	conf_res("TRUNC", recv(b, buf, 4, MSG_TRUNC));
+	conf_say("%s", buf);
+	conf_res("recvmsg", recvmsg(b, &msg, MSG_TRUNC));
+	conf_say("%s flags %d", buf, msg.msg_flags);
+	conf_res("recv", recv(b, buf, 2, 0));
+	conf_say("%.2s", buf);
+	conf_res("TRUNC", recv(b, buf, 100, MSG_TRUNC));
+	conf_res("TRUNC|DONTWAIT", recv(b, buf, 100, MSG_TRUNC | MSG_DONTWAIT));
+	shutdown(a, SHUT_WR);
+	conf_res("TRUNC", recv(b, buf, 100, MSG_TRUNC));
+	return 0;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* Reads and writes of nothing. */
+#include "conf.h"
+
+int main(void)
+{
+	char c = 'x';
+	struct iovec none[2] = { { &c, 0 }, { NULL, 0 } };
+	struct msghdr msg = { .msg_iov = none, .msg_iovlen = 2 };
+	int a, b;
+
+	conf_pair(&a, &b);
+	conf_nonblock(b, true);
+	for (int i = 0; i < 3; i++) {
+		conf_res("write", write(a, &c, 0));
+		conf_res("send", send(a, &c, 0, 0));
+		conf_res("writev", writev(a, none, 2));
+		conf_res("sendmsg", sendmsg(a, &msg, 0));
+		conf_res("read", read(b, &c, 0));
+		conf_res("recv", recv(b, &c, 0, 0));
+		conf_res("recv PEEK", recv(b, &c, 0, MSG_PEEK));
+		conf_res("readv", readv(b, none, 2));
+		conf_res("readv none", readv(b, none, 0));
+		conf_res("recvmsg", recvmsg(b, &msg, 0));
+		if (i == 0) {
+			conf_say("with a byte there");
+			conf_put(a, "x", 1);
+			conf_poll(b, POLLIN, 2000);
+		} else if (i == 1) {
+			conf_say("at the end");
+			conf_res("recv", recv(b, &c, 1, 0));
+			signal(SIGPIPE, SIG_IGN);
+			shutdown(a, SHUT_WR);
+			conf_poll(b, POLLIN, 2000);
+		}
+	}
+	return 0;
+}
