@@ -5,6 +5,7 @@
 #ifndef XVMC_PRELOAD_BIND_H
 #define XVMC_PRELOAD_BIND_H
 
+#include <aio.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>

@@ -126,6 +126,15 @@ static ssize_t send1(struct xvmc_endpoint *ep, int fd, const void *buf, size_t n
 	return do_send(ep, fd, &vec, 1, flags);
 }
 
+/* The kernel does not ask the socket where there is nothing to move. */
+static bool vec_bytes(const struct iovec *vec, int cnt)
+{
+	for (int i = 0; i < cnt; i++)
+		if (vec[i].iov_len)
+			return true;
+	return false;
+}
+
 /* ---- reading ---- */
 
 EXPORT ssize_t read(int fd, void *buf, size_t n)
@@ -155,8 +164,8 @@ EXPORT ssize_t readv(int fd, const struct iovec *vec, int cnt)
 	if (!ep || cnt == 0)
 		return REAL(readv)(fd, vec, cnt);
 	r = check_vec(vec, cnt);
-	if (r < 0)
-		return give(r, 0);
+	if (r < 0 || !vec_bytes(vec, cnt))
+		return give(r, errno);
 	return do_recv(ep, fd, vec, (size_t)cnt, 0, &msg_flags);
 }
 
@@ -168,8 +177,8 @@ EXPORT ssize_t preadv2(int fd, const struct iovec *vec, int cnt, off_t pos, int 
 	if (!ep || pos != -1 || cnt == 0 || (flags & ~RWF_NOWAIT))
 		return REAL(preadv2)(fd, vec, cnt, pos, flags);
 	r = check_vec(vec, cnt);
-	if (r < 0)
-		return give(r, 0);
+	if (r < 0 || !vec_bytes(vec, cnt))
+		return give(r, errno);
 	return do_recv(ep, fd, vec, (size_t)cnt, flags ? MSG_DONTWAIT : 0,
 		       &msg_flags);
 }
@@ -334,8 +343,8 @@ EXPORT ssize_t writev(int fd, const struct iovec *vec, int cnt)
 	if (!ep)
 		return REAL(writev)(fd, vec, cnt);
 	r = check_vec(vec, cnt);
-	if (r < 0)
-		return give(r, 0);
+	if (r < 0 || !vec_bytes(vec, cnt))
+		return give(r, errno);
 	return do_send(ep, fd, vec, (size_t)cnt, 0);
 }
 
@@ -347,8 +356,8 @@ EXPORT ssize_t pwritev2(int fd, const struct iovec *vec, int cnt, off_t pos, int
 	if (!ep || pos != -1 || (flags & ~RWF_NOWAIT))
 		return REAL(pwritev2)(fd, vec, cnt, pos, flags);
 	r = check_vec(vec, cnt);
-	if (r < 0)
-		return give(r, 0);
+	if (r < 0 || !vec_bytes(vec, cnt))
+		return give(r, errno);
 	return do_send(ep, fd, vec, (size_t)cnt, flags ? MSG_DONTWAIT : 0);
 }
 

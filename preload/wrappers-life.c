@@ -364,6 +364,19 @@ static bool tcp_only(int level, int name)
 	return false;
 }
 
+/* The same, where it depends on the value. */
+static bool tcp_only_value(int level, int name, const void *val, socklen_t len)
+{
+	if (level != SOL_SOCKET || !val)
+		return false;
+	if (name == SO_RCVLOWAT && len >= sizeof(int))
+		return *(const int *)val > 1;
+	/* "At once", which getsockopt shows as "never". */
+	if ((name == SO_RCVTIMEO || name == SO_SNDTIMEO) && len >= sizeof(struct timeval))
+		return ((const struct timeval *)val)->tv_sec < 0;
+	return false;
+}
+
 EXPORT int setsockopt(int fd, int level, int name, const void *val, socklen_t len)
 {
 	ENDPOINT(ep, fd);
@@ -371,7 +384,7 @@ EXPORT int setsockopt(int fd, int level, int name, const void *val, socklen_t le
 
 	if (!ep)
 		return REAL(setsockopt)(fd, level, name, val, len);
-	if (tcp_only(level, name))
+	if (tcp_only(level, name) || tcp_only_value(level, name, val, len))
 		preload_escape(ep, XVMC_R_TCP_ONLY);
 	r = REAL(setsockopt)(fd, level, name, val, len);
 	saved = errno;

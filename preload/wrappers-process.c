@@ -3,6 +3,7 @@
  * Wrappers: where descriptors leave the process, or our sight within it.
  * Everything here moves connections to TCP first and then is libc's own.
  */
+#include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -87,6 +88,33 @@ static void before_exec(void)
 EXPORT pid_t vfork(void)
 {
 	return fork();
+}
+
+/* libc's own ends the parent by a way nobody sees, rings and all. */
+EXPORT int daemon(int nochdir, int noclose)
+{
+	pid_t pid = fork();
+	int fd;
+
+	if (pid < 0)
+		return -1;
+	if (pid > 0)
+		_exit(0);
+	if (setsid() < 0)
+		return -1;
+	if (!nochdir && chdir("/") < 0)
+		return -1;
+	if (noclose)
+		return 0;
+	fd = open("/dev/null", O_RDWR);
+	if (fd < 0)
+		return -1;
+	for (int std = 0; std < 3; std++)
+		if (dup2(fd, std) < 0)
+			return -1;
+	if (fd > 2)
+		close(fd);
+	return 0;
 }
 
 EXPORT int posix_spawn(pid_t *pid, const char *path,

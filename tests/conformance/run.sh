@@ -32,7 +32,7 @@ XVMC_DIR=$work/run
 export XVMC_DIR
 unset XVMC_DOMAIN XVMC_LOG XVMC_ENABLE LD_PRELOAD CONF_RING
 repeat=${CONF_REPEAT:-1}
-limit=${CONF_TIMEOUT:-60}
+limit=${CONF_TIMEOUT:-20}
 count=0
 failed=0
 mover=
@@ -55,9 +55,30 @@ ring_bytes() {
 		sed -n 's/.*"ring_tx_bytes":[^0-9]*\([0-9]*\).*/\1/p' | head -n 1
 }
 
+# What is known to differ, always or now and then, and why: counted apart,
+# never as passed. Whoever mends one takes it off the list.
+known() { # NAME
+	case $1 in
+	"close-unread-killed "*) echo "killed with bytes unread: docs/differences.md" ;;
+	"epoll-deep "*) echo "epoll in epoll in epoll: docs/differences.md" ;;
+	"epoll-stale "*) echo "a number made again by dup2: docs/differences.md" ;;
+	"fork-raw "*) echo "_Fork and the clone system call are not followed: docs/differences.md" ;;
+	"dup-lowest switch") echo "a number of ours is the lowest free one for a moment" ;;
+	"eintr"*" switch") echo "a signal between two sleeps of one call does not end it" ;;
+	"epoll-edge-rdhup ring") echo "one edge too many after a reset, now and then" ;;
+	"nonblock-sleeping switch") echo "O_NONBLOCK set by another thread may end a sleep that began before" ;;
+	"opt-error switch") echo "HUP without ERR after a reset, now and then" ;;
+	"signal-longjmp switch") echo "a jump out of a call leaves its gate counted" ;;
+	"splice-in-out switch") echo "bytes taken early are overtaken by splice, now and then" ;;
+	esac
+}
+
 verdict() { # STATUS NAME FILE-OF-COMMENT
 	count=$((count + 1))
-	if [ "$1" -eq 0 ]; then
+	if [ "$1" -ne 0 ] && [ -n "$(known "$2")" ]; then
+		echo "not ok $count - $2 # TODO $(known "$2")"
+		head -n 30 "$3" | sed 's/^/#   /'
+	elif [ "$1" -eq 0 ]; then
 		echo "ok $count - $2"
 	else
 		failed=$((failed + 1))
