@@ -74,20 +74,19 @@ __attribute__((destructor)) static void finish(void)
 	errno = saved;
 }
 
-void preload_escape(struct xvmc_endpoint *ep, enum xvmc_reason why)
+bool preload_escape(struct xvmc_endpoint *ep, enum xvmc_reason why)
 {
-	int saved = errno;
+	int saved = errno, r = xvmc_sock_escape(ep, why);
 
-	xvmc_sock_escape(ep, why);
-	errno = saved;
+	errno = r < 0 ? ECONNRESET : saved;
+	return r == 0;
 }
 
-void preload_escape_fd(int fd, enum xvmc_reason why)
+bool preload_escape_fd(int fd, enum xvmc_reason why)
 {
 	ENDPOINT(ep, fd);
 
-	if (ep && tables_are_ours(the_ctx()))
-		preload_escape(ep, why);
+	return !ep || !tables_are_ours(the_ctx()) || preload_escape(ep, why);
 }
 
 void preload_fresh(int fd)

@@ -196,8 +196,9 @@ EXPORT ssize_t recv(int fd, void *buf, size_t n, int flags)
 	if (!ep)
 		return REAL(recv)(fd, buf, n, flags);
 	if (flags & RECV_ESCAPE) {
-		preload_escape(ep, XVMC_R_UNFOLLOWED);
-		return REAL(recv)(fd, buf, n, flags);
+		return preload_escape(ep, XVMC_R_UNFOLLOWED) ?
+			       REAL(recv)(fd, buf, n, flags) :
+			       -1;
 	}
 	return recv1(ep, fd, buf, n, flags);
 }
@@ -218,8 +219,9 @@ EXPORT ssize_t recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr 
 	if (!ep)
 		return REAL(recvfrom)(fd, buf, n, flags, sa, len);
 	if (flags & RECV_ESCAPE) {
-		preload_escape(ep, XVMC_R_UNFOLLOWED);
-		return REAL(recvfrom)(fd, buf, n, flags, sa, len);
+		return preload_escape(ep, XVMC_R_UNFOLLOWED) ?
+			       REAL(recvfrom)(fd, buf, n, flags, sa, len) :
+			       -1;
 	}
 	r = recv1(ep, fd, buf, n, flags);
 	if (r < 0 || !sa)
@@ -253,8 +255,9 @@ EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 	if (nowhere(msg, sizeof(*msg)))
 		return give(-EFAULT, 0);
 	if (flags & RECV_ESCAPE) {
-		preload_escape(ep, XVMC_R_UNFOLLOWED);
-		return REAL(recvmsg)(fd, msg, flags);
+		return preload_escape(ep, XVMC_R_UNFOLLOWED) ?
+			       REAL(recvmsg)(fd, msg, flags) :
+			       -1;
 	}
 	r = check_msg(msg, false);
 	if (r < 0)
@@ -374,8 +377,9 @@ EXPORT ssize_t send(int fd, const void *buf, size_t n, int flags)
 	if (!ep)
 		return REAL(send)(fd, buf, n, flags);
 	if (flags & SEND_ESCAPE) {
-		preload_escape(ep, XVMC_R_UNFOLLOWED);
-		return REAL(send)(fd, buf, n, flags);
+		return preload_escape(ep, XVMC_R_UNFOLLOWED) ?
+			       REAL(send)(fd, buf, n, flags) :
+			       -1;
 	}
 	return send1(ep, fd, buf, n, flags);
 }
@@ -390,8 +394,9 @@ EXPORT ssize_t sendto(int fd, const void *buf, size_t n, int flags,
 	if (!ep)
 		return REAL(sendto)(fd, buf, n, flags, sa, len);
 	if (flags & SEND_ESCAPE) {
-		preload_escape(ep, XVMC_R_UNFOLLOWED);
-		return REAL(sendto)(fd, buf, n, flags, sa, len);
+		return preload_escape(ep, XVMC_R_UNFOLLOWED) ?
+			       REAL(sendto)(fd, buf, n, flags, sa, len) :
+			       -1;
 	}
 	r = check_addr(sa, len);
 	if (r < 0)
@@ -434,8 +439,9 @@ EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 		return give(-EFAULT, 0);
 	/* Control messages of a stream are instructions to the kernel. */
 	if ((flags & SEND_ESCAPE) || msg->msg_controllen) {
-		preload_escape(ep, XVMC_R_UNFOLLOWED);
-		return REAL(sendmsg)(fd, msg, flags);
+		return preload_escape(ep, XVMC_R_UNFOLLOWED) ?
+			       REAL(sendmsg)(fd, msg, flags) :
+			       -1;
 	}
 	r = check_msg(msg, true);
 	if (r < 0)
@@ -501,10 +507,9 @@ EXPORT ssize_t sendfile64(int out, int in, off64_t *pos, size_t n)
 EXPORT ssize_t splice(int in, off64_t *in_pos, int out, off64_t *out_pos, size_t n,
 		      unsigned int flags)
 {
-	if (known(in))
-		preload_escape_fd(in, XVMC_R_UNFOLLOWED);
-	if (known(out))
-		preload_escape_fd(out, XVMC_R_UNFOLLOWED);
+	if ((known(in) && !preload_escape_fd(in, XVMC_R_UNFOLLOWED)) ||
+	    (known(out) && !preload_escape_fd(out, XVMC_R_UNFOLLOWED)))
+		return -1;
 	return REAL(splice)(in, in_pos, out, out_pos, n, flags);
 }
 

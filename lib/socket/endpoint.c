@@ -158,7 +158,7 @@ static void endpoint_reset(struct xvmc_endpoint *ep, struct xvmc_ctx *ctx, int f
 	atomic_fetch_and(&ep->rx_gate, ~XVMC_GATE_MANAGED);
 	atomic_fetch_and(&ep->tx_gate, ~XVMC_GATE_MANAGED);
 	ep->rx_waiters = ep->tx_waiters = ep->bell_holds = 0;
-	ep->inside = 0;
+	ep->inside = ep->dries = 0;
 	ep->close_later = false;
 	ep->rx_poke_fd = ep->tx_poke_fd = ep->io_fd = -1;
 	ep->tx_full = false;

@@ -257,6 +257,7 @@ int epreg_manage(struct xvmc_epreg *reg)
 	/* An edge the kernel held ready may just have been lost: as if
 	 * nothing had been reported yet. */
 	reg->last_rx = reg->last_tx = 0;
+	reg->last_dries = (uint8_t)(reg->ep->dries - 1);
 	reg->last_bits = 0;
 	epreg_heat(reg);
 	epreg_news(reg);

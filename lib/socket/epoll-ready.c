@@ -77,6 +77,10 @@ static bool edge(struct xvmc_epreg *reg, short bits, uint64_t rx, uint64_t tx)
 	 * queue it may have been counted. */
 	if ((bits & want & POLLIN) && rx != reg->last_rx)
 		fresh = true;
+	/* Who has found less than it asked for believes it has all: bytes that
+	 * were in a ring, and come again by TCP, are news to it. */
+	if ((bits & want & POLLIN) && (uint8_t)reg->ep->dries != reg->last_dries)
+		fresh = true;
 	if ((bits & want & POLLOUT) && tx > reg->last_tx)
 		fresh = true;
 	return fresh;
@@ -85,12 +89,14 @@ static bool edge(struct xvmc_epreg *reg, short bits, uint64_t rx, uint64_t tx)
 uint32_t epreg_look(struct xvmc_epreg *reg, bool arm, bool tell)
 {
 	short want = epreg_wants(reg);
-	uint64_t rx, tx;
+	uint8_t dries;
 	uint32_t now;
+	uint64_t rx, tx;
 	short bits;
 	bool more;
 
 again:
+	dries = (uint8_t)reg->ep->dries;
 	bits = xvmc_ep_poll(reg->ep, arm ? want : 0, &rx, &tx);
 	now = epoll_bits(bits) &
 	      ((reg->events & EPREG_READY) | EPOLLHUP | EPOLLERR);
@@ -104,6 +110,7 @@ again:
 			reg->last_rx = rx;
 			reg->last_tx = tx;
 			reg->last_bits = bits;
+			reg->last_dries = dries;
 		}
 		return now;
 	}

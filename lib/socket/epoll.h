@@ -64,6 +64,7 @@ struct xvmc_epreg {
 	/* what an edge-triggered one has reported */
 	uint64_t last_rx, last_tx;
 	short last_bits;
+	uint8_t last_dries; /* ep->dries when it reported, its low bits */
 	uint8_t dup_bells; /* bit i: bell[i] is a duplicate of ours */
 	uint32_t since;    /* the set's takeovers when it became managed */
 	int bell[EPREG_BELLS];

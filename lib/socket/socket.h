@@ -120,6 +120,7 @@ struct xvmc_endpoint {
 	_Atomic uint32_t rx_gate, tx_gate;
 	_Atomic uint32_t rx_waiters, tx_waiters; /* threads asleep on the bells */
 	_Atomic uint32_t bell_holds;             /* epoll registrations */
+	_Atomic uint32_t dries;   /* reads that found less than they asked for */
 	_Atomic uint32_t inside;  /* calls that have slept, until they return */
 	_Atomic bool close_later; /* closed meanwhile: to these it stays open, as
 				   * the kernel's file would */

@@ -239,6 +239,8 @@ ssize_t xvmc_sock_recv(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 		if (r > 0)
 			sum += r;
 	} while (again || (r > 0 && goes_on(ep, &it, flags)));
+	if (it.left && ep->bell_holds && r != 0 && !(flags & MSG_PEEK))
+		atomic_fetch_add_explicit(&ep->dries, 1, memory_order_release);
 	return sum ? sum : r;
 }
 

@@ -69,7 +69,7 @@ known() { # NAME
 	"nonblock-sleeping switch") echo "O_NONBLOCK set by another thread may end a sleep that began before" ;;
 	"opt-error switch") echo "HUP without ERR after a reset, now and then" ;;
 	"signal-longjmp switch") echo "a jump out of a call leaves its gate counted" ;;
-	"splice-in-out switch") echo "bytes taken early are overtaken by splice, now and then" ;;
+	"splice-in-out switch") echo "bytes taken early cannot be put back: docs/differences.md" ;;
 	esac
 }
 
