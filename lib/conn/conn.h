@@ -139,6 +139,12 @@ void xvmc_conn_deinit(struct conn_t *c);
 /* The invariants of both directions; the caller holds both locks. */
 bool xvmc_conn_validate(const struct conn_t *c);
 
+/* For lib/conn itself: notes what the caller has to see to. */
+static inline void xvmc_conn_want(struct conn_t *c, uint32_t events)
+{
+	atomic_fetch_or(&c->events, events);
+}
+
 /* ---- set-up and tear-down (setup.c) [S 3] [S 4] ---- */
 
 /* Step 3: makes and grants the pages of our direction and an event channel,

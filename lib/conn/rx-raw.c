@@ -10,8 +10,7 @@
 
 /* Takes bytes off the kernel's socket; counts down what the eager reader
  * still has to fetch. */
-ssize_t rx_take(struct conn_t *c, const struct iovec *vec, size_t cnt,
-			   bool peek)
+ssize_t rx_take(struct conn_t *c, const struct iovec *vec, size_t cnt, bool peek)
 {
 	struct conn_rx *rx = &c->rx;
 	ssize_t r = c->tcp->recv(c->tcp_arg, vec, cnt, peek);
@@ -30,7 +29,7 @@ void rx_error(struct conn_t *c, int err)
 {
 	c->rx.err = err;
 	c->untold = err;
-	rx_want(c, XVMC_EV_RX_CHANGED | XVMC_EV_CLOSED);
+	xvmc_conn_want(c, XVMC_EV_RX_CHANGED | XVMC_EV_CLOSED);
 }
 
 /*
@@ -116,7 +115,7 @@ void rx_reset(struct conn_t *c, enum xvmc_reason why)
 	rx->skip = rx->pull = 0;
 	xvmc_stat_add(c->stats, XVMC_S_RESETS, 1);
 	xvmc_stat_add(c->stats, XVMC_S_REASON0 + why, 1);
-	rx_want(c, XVMC_EV_RX_CHANGED);
+	xvmc_conn_want(c, XVMC_EV_RX_CHANGED);
 }
 
 void rx_gone(struct conn_t *c, enum xvmc_reason why)
@@ -129,5 +128,5 @@ void rx_gone(struct conn_t *c, enum xvmc_reason why)
 	rx->reason = (uint8_t)why;
 	if (why == XVMC_R_BAD_NONCE)
 		xvmc_stat_add(c->stats, XVMC_S_NONCE_MISMATCHES, 1);
-	rx_want(c, XVMC_EV_GONE);
+	xvmc_conn_want(c, XVMC_EV_GONE);
 }

@@ -7,11 +7,6 @@
 
 #include "conn.h"
 
-static inline void rx_want(struct conn_t *c, uint32_t events)
-{
-	atomic_fetch_or(&c->events, events);
-}
-
 /* ---- rx-raw.c ---- */
 
 /* recv on the kernel's socket: a count, 0 for the end, or -errno. */

@@ -20,7 +20,7 @@ static void enter_ring(struct conn_t *c)
 	rx->epoch = rx->expect_epoch;
 	if (rx->attached && !rx->gone)
 		xvmc_recver_start(&rx->r, rx->rcvd);
-	rx_want(c, XVMC_EV_RX_CHANGED);
+	xvmc_conn_want(c, XVMC_EV_RX_CHANGED);
 }
 
 /*
@@ -47,7 +47,7 @@ static void drain_ring(struct conn_t *c)
 	rx->skip = rx->pull = 0;
 	enter_ring(c);
 	rx->eof = true;
-	rx_want(c, XVMC_EV_CLOSED);
+	xvmc_conn_want(c, XVMC_EV_CLOSED);
 }
 
 /*
@@ -119,7 +119,7 @@ static void read_record(struct conn_t *c)
 		if (end) {
 			/* No record, or half of one: the sender has died. */
 			rx->eof = true;
-			rx_want(c, XVMC_EV_RX_CHANGED | XVMC_EV_CLOSED);
+			xvmc_conn_want(c, XVMC_EV_RX_CHANGED | XVMC_EV_CLOSED);
 		}
 		return;
 	}
@@ -138,7 +138,7 @@ static void read_record(struct conn_t *c)
 	rx->skip = rx->rcvd - rec.pos;
 	rx->pull = rec.len > rx->in.len ? rec.len - rx->in.len : 0;
 	rx->expect = XVMC_POS_NONE;
-	rx_want(c, XVMC_EV_RX_CHANGED |
+	xvmc_conn_want(c, XVMC_EV_RX_CHANGED |
 			(rec.cause == XVMC_R_CLOSE ? XVMC_EV_CLOSED : 0) |
 			(rec.flags & XVMC_REC_BOTH ? XVMC_EV_FOLLOW : 0));
 }
@@ -241,7 +241,7 @@ static void pull(struct conn_t *c)
 			return;
 		}
 		rx->in.len += (size_t)r;
-		rx_want(c, XVMC_EV_RX_CHANGED);
+		xvmc_conn_want(c, XVMC_EV_RX_CHANGED);
 	}
 }
 

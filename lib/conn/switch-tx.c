@@ -13,11 +13,6 @@
 /* An announcement that no writer waits for may take so much longer. */
 #define PATIENCE 16
 
-static void want(struct conn_t *c, uint32_t events)
-{
-	atomic_fetch_or(&c->events, events);
-}
-
 static void put_record(struct conn_t *c, enum xvmc_path target,
 		       enum xvmc_reason why, unsigned int flags, uint64_t pos,
 		       uint64_t len)
@@ -52,7 +47,7 @@ static int tx_broken(struct conn_t *c, int err)
 	tx->head_off = tx->head_len = 0;
 	tx->replay_pos = tx->replay_end;
 	tx->fin_owed = false;
-	want(c, XVMC_EV_TX_CHANGED);
+	xvmc_conn_want(c, XVMC_EV_TX_CHANGED);
 	return 0;
 }
 
@@ -100,10 +95,10 @@ int xvmc_conn_tx_flush(struct conn_t *c)
 		c->tcp->shutdown_wr(c->tcp_arg);
 	}
 	if (waited)
-		want(c, XVMC_EV_TX_CHANGED);
+		xvmc_conn_want(c, XVMC_EV_TX_CHANGED);
 	return 0;
 later:
-	want(c, XVMC_EV_PENDING);
+	xvmc_conn_want(c, XVMC_EV_PENDING);
 	return -EAGAIN;
 }
 
@@ -180,7 +175,7 @@ int xvmc_conn_tx_settle(struct conn_t *c, uint64_t now_ns, bool give_up)
 			state = ring_ann_state(tx->s.r, tx->epoch);
 	}
 	tx->announced = false;
-	want(c, XVMC_EV_TX_CHANGED);
+	xvmc_conn_want(c, XVMC_EV_TX_CHANGED);
 	if (state != XVMC_ANN_ACKED || xvmc_conn_reader_gone(c)) {
 		tx->reason = XVMC_R_ANN_TIMEOUT;
 		xvmc_stat_add(c->stats, XVMC_S_ANN_CANCELLED, 1);
@@ -208,8 +203,9 @@ void xvmc_conn_tx_leave(struct conn_t *c, enum xvmc_reason why, bool both)
 		tx->reason = (uint8_t)why;
 		return;
 	}
-	/* O may be old, never too new: a lying cons leaves the last good one. */
+	/* Looked at first: it consumed nothing after it was gone. */
 	gone = xvmc_conn_reader_gone(c);
+	/* O may be old, never too new: a lying cons leaves the last good one. */
 	xvmc_sender_look(&tx->s);
 	len = tx->s.prod - tx->s.known;
 	if (gone && !len) {
@@ -224,7 +220,7 @@ void xvmc_conn_tx_leave(struct conn_t *c, enum xvmc_reason why, bool both)
 	tx->path = XVMC_PATH_TCP;
 	xvmc_stat_add(c->stats, XVMC_S_TO_TCP, 1);
 	xvmc_stat_add(c->stats, XVMC_S_REASON0 + why, 1);
-	want(c, XVMC_EV_TX_CHANGED);
+	xvmc_conn_want(c, XVMC_EV_TX_CHANGED);
 	xvmc_conn_tx_flush(c);
 }
 
@@ -235,7 +231,7 @@ void xvmc_conn_tx_abandon(struct conn_t *c, enum xvmc_reason why)
 	if (tx->announced)
 		xvmc_conn_tx_settle(c, 0, true);
 	tx->reason = (uint8_t)why;
-	want(c, XVMC_EV_TX_CHANGED);
+	xvmc_conn_want(c, XVMC_EV_TX_CHANGED);
 	/* A replay that is on its way goes on: whoever closed may be reading
 	 * it, and would take half of one for our death. */
 	if (tx->path != XVMC_PATH_RING)
