@@ -147,9 +147,10 @@ static int gather(struct wait *w)
 	uint32_t as_of = atomic_load(&set->takeovers);
 	bool others = shared(set);
 	uint64_t now = os_now_ns();
-	int n = 0;
+	int room, got, n = 0;
 
-	if (++set->since_kernel >= KERNEL_EVERY || now - set->kernel_ns > KERNEL_NS) {
+	if (++set->since_kernel >= KERNEL_EVERY || set->filled ||
+	    now - set->kernel_ns > KERNEL_NS) {
 		/* The kernel's turn; half the room is the hot members'. */
 		set->kernel_ns = now;
 		n = kernel_look(w, w->evs, w->max > 1 ? w->max / 2 : 1);
@@ -157,7 +158,11 @@ static int gather(struct wait *w)
 			return n;
 	}
 	pthread_mutex_lock(&set->lock);
-	n += epset_collect(set, as_of, w->evs + n, w->max - n, others);
+	room = w->max - n;
+	got = epset_collect(set, as_of, w->evs + n, room, others);
+	/* Who has room for few must not hear of the hot members alone. */
+	set->filled = room > 0 && got == room;
+	n += got;
 	if (n && others && set->nhot)
 		epset_wake(set);
 	pthread_mutex_unlock(&set->lock);

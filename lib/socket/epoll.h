@@ -95,6 +95,7 @@ struct xvmc_epset {
 	uint32_t spin; /* adaptive budget */
 	uint32_t since_kernel; /* waits without a look at the kernel */
 	uint64_t kernel_ns;    /* when that was */
+	bool filled;           /* hot members took all the room of a wait */
 	struct xvmc_list early[EPSET_BUCKETS];
 };
 
