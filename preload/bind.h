@@ -20,6 +20,8 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+typedef void (*old_handler)(int); /* of signal() and the like */
+
 enum sym {
 #define XVMC_SYM(ret, name, params, group, text) SYM_##name,
 #define XVMC_ALIAS(name, target)

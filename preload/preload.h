@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <unistd.h>
 
+#include "base/unwind.h"
 #include "bind.h"
 #include "socket/socket.h"
 #include "user.h"
@@ -40,16 +41,40 @@ static inline struct xvmc_endpoint *endpoint(int fd)
 	return known(fd) ? xvmc_ep_get(the_ctx(), fd) : NULL;
 }
 
-static inline void endpoint_put(struct xvmc_endpoint **ep)
+/* A reference that is given back however the function is left. */
+struct held {
+	struct xvmc_endpoint *ep;
+	struct unwind u;
+};
+
+static inline void held_put(void *arg)
 {
-	if (*ep)
-		xvmc_ep_put(*ep);
+	struct held *h = arg;
+	struct xvmc_endpoint *ep = h->ep;
+
+	h->ep = NULL; /* the end of a thread may come here twice */
+	if (ep)
+		xvmc_ep_put(ep);
 }
 
-/* Declares ep, which is put back however the function is left: also by
- * pthread_cancel inside a sleeping call. */
-#define ENDPOINT(ep, fd) \
-	struct xvmc_endpoint *ep __attribute__((cleanup(endpoint_put))) = endpoint(fd)
+static inline struct xvmc_endpoint *held_get(struct held *h, int fd)
+{
+	h->ep = endpoint(fd);
+	if (h->ep)
+		unwind_push(&h->u, held_put, h);
+	return h->ep;
+}
+
+static inline void held_end(struct held *h)
+{
+	if (h->ep)
+		unwind_pop(&h->u, 1);
+}
+
+/* Declares ep, the endpoint behind fd or NULL, put back at the end. */
+#define ENDPOINT(ep, fd)                                              \
+	struct held ep##_held __attribute__((cleanup(held_end)));     \
+	struct xvmc_endpoint *ep = held_get(&ep##_held, fd)
 
 static inline ssize_t give(ssize_t r, int saved)
 {

@@ -9,14 +9,11 @@
 #include "preload.h"
 #include "xvmc/xvmc.h"
 
-/* The endpoint with a reference; NULL with errno set. */
-static struct xvmc_endpoint *lookup(int fd)
+/* Says why there is no endpoint. */
+static int nothing(int fd)
 {
-	struct xvmc_endpoint *ep = endpoint(fd);
-
-	if (!ep)
-		errno = fcntl(fd, F_GETFD) < 0 ? EBADF : ENOTCONN;
-	return ep;
+	errno = fcntl(fd, F_GETFD) < 0 ? EBADF : ENOTCONN;
+	return -1;
 }
 
 static void direction(struct xvmc_fd_direction *d, uint32_t path, unsigned int reason,
@@ -30,28 +27,28 @@ static void direction(struct xvmc_fd_direction *d, uint32_t path, unsigned int r
 
 EXPORT int xvmc_fd_info(int fd, struct xvmc_fd_info *ret)
 {
-	struct xvmc_endpoint *ep __attribute__((cleanup(endpoint_put))) = lookup(fd);
+	ENDPOINT(ep, fd);
 	struct xvmc_fd_info info = { 0 };
 	struct conn_t *c;
 	bool plain;
 
 	if (!ep)
-		return -1;
+		return nothing(fd);
 	if (ret->size < sizeof(ret->size)) {
 		errno = EINVAL;
 		return -1;
 	}
 	c = &ep->conn;
 	plain = !xvmc_ep_managed(ep);
-	pthread_mutex_lock(&c->tx.lock);
+	section_lock(&c->tx.lock);
 	direction(&info.tx, c->tx.path, plain ? ep->reason : c->tx.reason, c->tx.sent,
 		  c->tx.ring_bytes);
 	info.switches = c->switches;
-	pthread_mutex_unlock(&c->tx.lock);
-	pthread_mutex_lock(&c->rx.lock);
+	section_unlock(&c->tx.lock);
+	section_lock(&c->rx.lock);
 	direction(&info.rx, c->rx.path, plain ? ep->reason : c->rx.reason, c->rx.rcvd,
 		  c->rx.ring_bytes);
-	pthread_mutex_unlock(&c->rx.lock);
+	section_unlock(&c->rx.lock);
 	info.size = ret->size < sizeof(info) ? ret->size : sizeof(info);
 	memcpy(ret, &info, info.size);
 	return 0;
@@ -59,12 +56,12 @@ EXPORT int xvmc_fd_info(int fd, struct xvmc_fd_info *ret)
 
 static int steer(int fd, enum xvmc_path to)
 {
-	struct xvmc_endpoint *ep __attribute__((cleanup(endpoint_put))) = lookup(fd);
+	ENDPOINT(ep, fd);
 	uint32_t state = XVMC_EP_TRACKED;
 	int saved = errno;
 
 	if (!ep)
-		return -1;
+		return nothing(fd);
 	if (atomic_load(&ep->state) == XVMC_EP_PINNED && to == XVMC_PATH_RING) {
 		errno = EPERM;
 		return -1;

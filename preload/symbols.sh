@@ -40,12 +40,13 @@ themselves (Go), and `/proc/self/fd`, which lists the library's own
 descriptors (high numbers, close-on-exec).
 
 PAGE
-	for g in bytes waiting life escape process; do
+	for g in bytes waiting life escape signals process; do
 		case $g in
 		bytes) echo '## Bytes' ;;
 		waiting) echo '## Waiting' ;;
 		life) echo '## Connections and descriptors' ;;
 		escape) echo '## stdio' ;;
+		signals) echo '## Signals' ;;
 		process) echo '## Processes' ;;
 		esac
 		echo
@@ -58,7 +59,7 @@ PAGE
 	echo
 	# The backquotes are for the page, not for the shell.
 	# shellcheck disable=SC2016
-	sed -n 's/^XVMC_ALIAS(\([A-Za-z0-9_]*\), \([a-z0-9]*\))$/`\1` is `\2`./p' "$def"
+	sed -n 's/^XVMC_ALIAS(\([A-Za-z0-9_]*\), \([a-z0-9_]*\))$/`\1` is `\2`./p' "$def"
 }
 
 case $what in

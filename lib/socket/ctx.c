@@ -77,7 +77,7 @@ static void each_endpoint(struct xvmc_ctx *ctx,
 
 	do {
 		n = 0;
-		for (int i = 0; pthread_mutex_trylock(&ctx->lock) != 0; i++) {
+		for (int i = 0; section_trylock(&ctx->lock) != 0; i++) {
 			if (i == 100)
 				return;
 			OS4(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &ms, NULL);
@@ -90,7 +90,7 @@ static void each_endpoint(struct xvmc_ctx *ctx,
 			if (ep->epid > last && n < BATCH && hold(ep))
 				batch[n++] = ep;
 		}
-		pthread_mutex_unlock(&ctx->lock);
+		section_unlock(&ctx->lock);
 		for (size_t i = 0; i < n; i++) {
 			last = batch[i]->epid;
 			fn(batch[i], arg);
@@ -119,18 +119,18 @@ static void last_words(struct xvmc_endpoint *ep)
 {
 	struct conn_t *c = &ep->conn;
 
-	if (pthread_mutex_trylock(&c->tx.lock) != 0)
+	if (section_trylock(&c->tx.lock) != 0)
 		return;
 	if (xvmc_ep_managed(ep)) {
-		if (pthread_mutex_trylock(&c->rx.lock) == 0) {
+		if (section_trylock(&c->rx.lock) == 0) {
 			if (ep->nfds && endpoint_left_unread(ep))
 				endpoint_reset_on_close(ep);
 			xvmc_conn_rx_stop(c);
-			pthread_mutex_unlock(&c->rx.lock);
+			section_unlock(&c->rx.lock);
 		}
 		xvmc_conn_tx_leave(c, XVMC_R_CLOSE, false);
 	}
-	pthread_mutex_unlock(&c->tx.lock);
+	section_unlock(&c->tx.lock);
 }
 
 static void flush_until(struct xvmc_endpoint *ep, uint64_t end)
@@ -141,9 +141,9 @@ static void flush_until(struct xvmc_endpoint *ep, uint64_t end)
 	while (xvmc_conn_tx_pending(c) && os_now_ns() < end) {
 		struct pollfd pfd = { .fd = ep->io_fd, .events = POLLOUT };
 
-		if (pthread_mutex_trylock(&c->tx.lock) == 0) {
+		if (section_trylock(&c->tx.lock) == 0) {
 			xvmc_conn_tx_flush(c);
-			pthread_mutex_unlock(&c->tx.lock);
+			section_unlock(&c->tx.lock);
 		}
 		if (xvmc_conn_tx_pending(c))
 			os_ppoll(&pfd, 1, &slice, NULL);
@@ -167,11 +167,11 @@ static void take_records(struct xvmc_endpoint *ep, void *arg)
 	struct conn_t *c = &ep->conn;
 
 	(void)arg;
-	if (!at_end(ep) || pthread_mutex_trylock(&c->rx.lock) != 0)
+	if (!at_end(ep) || section_trylock(&c->rx.lock) != 0)
 		return;
 	if (xvmc_ep_managed(ep))
 		xvmc_conn_rx_pump(c);
-	pthread_mutex_unlock(&c->rx.lock);
+	section_unlock(&c->rx.lock);
 }
 
 struct exit_pass {

@@ -260,11 +260,11 @@ static bool try_plain(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 	    (c->rx.in.len || c->rx.skip || c->rx.pull || c->rx.err || c->untold ||
 	     c->untold_pipe))
 		return false;
-	pthread_mutex_unlock(&c->rx.lock);
-	pthread_mutex_unlock(&c->tx.lock);
+	section_unlock(&c->rx.lock);
+	section_unlock(&c->tx.lock);
 	xvmc_epoll_ep_plain(ep);
-	pthread_mutex_lock(&c->tx.lock);
-	pthread_mutex_lock(&c->rx.lock);
+	section_lock(&c->tx.lock);
+	section_lock(&c->rx.lock);
 	service_watch(sv, ep, c->rx.chan.wait_fd, TAG_RX_BELL, &ep->svc.watch_rx, false);
 	service_watch(sv, ep, c->tx.chan.wait_fd, TAG_TX_BELL, &ep->svc.watch_tx, false);
 	service_watch(sv, ep, ep->io_fd, TAG_TCP, &ep->svc.watch_tcp, false);
@@ -302,15 +302,15 @@ static void abort_setup(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 {
 	struct conn_t *c = &ep->conn;
 
-	pthread_mutex_lock(&c->tx.lock);
-	pthread_mutex_lock(&c->rx.lock);
+	section_lock(&c->tx.lock);
+	section_lock(&c->rx.lock);
 	xvmc_conn_tx_detach(c);
 	xvmc_conn_rx_detach(c);
 	if (ep->io_fd >= 0)
 		os_close(ep->io_fd);
 	ep->io_fd = -1;
-	pthread_mutex_unlock(&c->rx.lock);
-	pthread_mutex_unlock(&c->tx.lock);
+	section_unlock(&c->rx.lock);
+	section_unlock(&c->tx.lock);
 	became_plain(sv, ep);
 }
 
@@ -328,8 +328,8 @@ static void drive_managed(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 	bool plain = false;
 	uint32_t ev;
 
-	pthread_mutex_lock(&c->tx.lock);
-	pthread_mutex_lock(&c->rx.lock);
+	section_lock(&c->tx.lock);
+	section_lock(&c->rx.lock);
 	drive_rx(sv, ep);
 	drive_end(ep, now);
 	ev = atomic_exchange(&c->events, 0);
@@ -377,8 +377,8 @@ static void drive_managed(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		if (ev & XVMC_EV_TX_CHANGED)
 			endpoint_poke_tx(ep);
 	}
-	pthread_mutex_unlock(&c->rx.lock);
-	pthread_mutex_unlock(&c->tx.lock);
+	section_unlock(&c->rx.lock);
+	section_unlock(&c->tx.lock);
 	if (plain) {
 		sv->nrings--;
 		atomic_fetch_sub(&ep->ctx->stats->value[XVMC_S_RINGS], 1);

@@ -128,11 +128,11 @@ static struct xvmc_endpoint *endpoint_alloc(struct xvmc_ctx *ctx)
 {
 	struct xvmc_endpoint *ep;
 
-	pthread_mutex_lock(&ctx->lock);
+	section_lock(&ctx->lock);
 	ep = (struct xvmc_endpoint *)ctx->free_eps;
 	if (ep)
 		ctx->free_eps = ep->obj.free_next;
-	pthread_mutex_unlock(&ctx->lock);
+	section_unlock(&ctx->lock);
 	if (ep)
 		return ep;
 	ep = aligned_alloc(64, (sizeof(*ep) + 63) / 64 * 64);
@@ -172,14 +172,14 @@ static void endpoint_reset(struct xvmc_endpoint *ep, struct xvmc_ctx *ctx, int f
 
 void endpoint_free(struct xvmc_ctx *ctx, struct xvmc_endpoint *ep)
 {
-	pthread_mutex_lock(&ctx->lock);
+	section_lock(&ctx->lock);
 	xvmc_list_del(&ep->all_link);
-	pthread_mutex_unlock(&ctx->lock);
+	section_unlock(&ctx->lock);
 	xvmc_conn_deinit(&ep->conn);
-	pthread_mutex_lock(&ctx->lock);
+	section_lock(&ctx->lock);
 	ep->obj.free_next = ctx->free_eps;
 	ctx->free_eps = &ep->obj;
-	pthread_mutex_unlock(&ctx->lock);
+	section_unlock(&ctx->lock);
 }
 
 /* The library's table of VMs[] comes with the first connection after xvmcd
@@ -192,7 +192,7 @@ static struct vms *get_vms(struct xvmc_ctx *ctx)
 	if (vms)
 		return vms;
 	now = os_now_ns();
-	pthread_mutex_lock(&ctx->lock);
+	section_lock(&ctx->lock);
 	vms = ctx->vms;
 	if (!vms && now >= ctx->vms_retry_ns) {
 		ctx->vms_retry_ns = now + 1000000000u;
@@ -201,7 +201,7 @@ static struct vms *get_vms(struct xvmc_ctx *ctx)
 		else
 			vms = NULL;
 	}
-	pthread_mutex_unlock(&ctx->lock);
+	section_unlock(&ctx->lock);
 	return vms;
 }
 
@@ -227,10 +227,10 @@ static void track(struct xvmc_ctx *ctx, int fd, const struct sockaddr *sa,
 	endpoint_reset(ep, ctx, fd);
 	ep->active = active;
 	ep->connecting = in_progress;
-	pthread_mutex_lock(&ctx->lock);
+	section_lock(&ctx->lock);
 	ep->epid = ++ctx->next_epid;
 	xvmc_list_add(&ctx->eps, &ep->all_link);
-	pthread_mutex_unlock(&ctx->lock);
+	section_unlock(&ctx->lock);
 	xvmc_stat_add(ctx->stats, XVMC_S_TRACKED, 1);
 	xvmc_obj_init(&ep->obj, XVMC_OBJ_ENDPOINT);
 	fdtab_set(ctx, fd, &ep->obj);

@@ -30,7 +30,7 @@ static bool close_regs(struct xvmc_endpoint *ep, int fd, bool last, bool escaped
 
 		if (reg->fd != fd && !last)
 			continue;
-		pthread_mutex_lock(&set->lock);
+		section_lock(&set->lock);
 		if (last || ep->inherited || reg->parked ||
 		    (escaped && reg->managed)) {
 			if (reg->managed && reg->fd >= 0)
@@ -43,7 +43,7 @@ static bool close_regs(struct xvmc_endpoint *ep, int fd, bool last, bool escaped
 		} else {
 			epreg_drop(reg); /* the kernel's alone from now on */
 		}
-		pthread_mutex_unlock(&set->lock);
+		section_unlock(&set->lock);
 	}
 	return survivors;
 }
@@ -53,15 +53,15 @@ void xvmc_epoll_fd_closed(struct xvmc_ctx *ctx, struct xvmc_endpoint *ep, int fd
 	bool last = atomic_load(&ep->nfds) <= 1;
 	bool survivors;
 
-	pthread_mutex_lock(&ctx->epoll_lock);
+	section_lock(&ctx->epoll_lock);
 	survivors = close_regs(ep, fd, last, false);
-	pthread_mutex_unlock(&ctx->epoll_lock);
+	section_unlock(&ctx->epoll_lock);
 	if (!survivors)
 		return;
 	xvmc_sock_escape(ep, XVMC_R_UNFOLLOWED);
-	pthread_mutex_lock(&ctx->epoll_lock);
+	section_lock(&ctx->epoll_lock);
 	close_regs(ep, fd, false, true);
-	pthread_mutex_unlock(&ctx->epoll_lock);
+	section_unlock(&ctx->epoll_lock);
 }
 
 /* ---- fork ---- */
@@ -80,14 +80,14 @@ void xvmc_epoll_fork_prepare(struct xvmc_ctx *ctx)
 {
 	for (struct xvmc_list *it = first_set(ctx); it && it != &ctx->epolls->sets;
 	     it = it->next)
-		pthread_mutex_lock(&set_at(it)->lock);
+		section_lock(&set_at(it)->lock);
 }
 
 void xvmc_epoll_fork_parent(struct xvmc_ctx *ctx)
 {
 	for (struct xvmc_list *it = first_set(ctx); it && it != &ctx->epolls->sets;
 	     it = it->next)
-		pthread_mutex_unlock(&set_at(it)->lock);
+		section_unlock(&set_at(it)->lock);
 }
 
 /*
@@ -193,19 +193,19 @@ void epset_claim_severed(struct xvmc_epset *set)
 	while (atomic_load(&set->nsevered)) {
 		struct xvmc_endpoint *ep;
 
-		pthread_mutex_lock(&ctx->epoll_lock);
+		section_lock(&ctx->epoll_lock);
 		ep = severed_ep(set);
-		pthread_mutex_unlock(&ctx->epoll_lock);
+		section_unlock(&ctx->epoll_lock);
 		if (!ep)
 			return;
 		/* Waiting for it is using it: the owner goes to TCP. */
 		if (ep->inherited)
 			xvmc_sock_inherited_use(ep);
-		pthread_mutex_lock(&ctx->epoll_lock);
-		pthread_mutex_lock(&set->lock);
+		section_lock(&ctx->epoll_lock);
+		section_lock(&set->lock);
 		restore(set, ep);
-		pthread_mutex_unlock(&set->lock);
-		pthread_mutex_unlock(&ctx->epoll_lock);
+		section_unlock(&set->lock);
+		section_unlock(&ctx->epoll_lock);
 		xvmc_ep_put(ep);
 	}
 }

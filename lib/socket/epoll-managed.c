@@ -344,9 +344,9 @@ static int each_reg(struct xvmc_endpoint *ep, int (*fn)(struct xvmc_epreg *reg))
 			xvmc_list_entry(it, struct xvmc_epreg, ep_link);
 		struct xvmc_epset *set = reg->set;
 
-		pthread_mutex_lock(&set->lock);
+		section_lock(&set->lock);
 		r = fn(reg);
-		pthread_mutex_unlock(&set->lock);
+		section_unlock(&set->lock);
 		if (r)
 			break;
 	}
@@ -399,7 +399,7 @@ int xvmc_epoll_ep_managed(struct xvmc_endpoint *ep)
 	struct xvmc_ctx *ctx = ep->ctx;
 	int r = 0;
 
-	pthread_mutex_lock(&ctx->epoll_lock);
+	section_lock(&ctx->epoll_lock);
 	if (ctx->epolls) {
 		adopt_early(ctx->epolls, ep);
 		r = ctx->epolls->blind ? -ENOMEM : each_reg(ep, take_over);
@@ -408,22 +408,22 @@ int xvmc_epoll_ep_managed(struct xvmc_endpoint *ep)
 		if (r < 0)
 			each_reg(ep, give_back);
 	}
-	pthread_mutex_unlock(&ctx->epoll_lock);
+	section_unlock(&ctx->epoll_lock);
 	return r;
 }
 
 void xvmc_epoll_ep_plain(struct xvmc_endpoint *ep)
 {
-	pthread_mutex_lock(&ep->ctx->epoll_lock);
+	section_lock(&ep->ctx->epoll_lock);
 	each_reg(ep, give_back);
-	pthread_mutex_unlock(&ep->ctx->epoll_lock);
+	section_unlock(&ep->ctx->epoll_lock);
 }
 
 void xvmc_epoll_ep_changed(struct xvmc_endpoint *ep)
 {
-	pthread_mutex_lock(&ep->ctx->epoll_lock);
+	section_lock(&ep->ctx->epoll_lock);
 	each_reg(ep, heat_up);
-	pthread_mutex_unlock(&ep->ctx->epoll_lock);
+	section_unlock(&ep->ctx->epoll_lock);
 }
 
 static int room_awaited(struct xvmc_epreg *reg)
@@ -441,7 +441,7 @@ static int room_awaited(struct xvmc_epreg *reg)
 
 void xvmc_epoll_ep_blocked(struct xvmc_endpoint *ep)
 {
-	pthread_mutex_lock(&ep->ctx->epoll_lock);
+	section_lock(&ep->ctx->epoll_lock);
 	each_reg(ep, room_awaited);
-	pthread_mutex_unlock(&ep->ctx->epoll_lock);
+	section_unlock(&ep->ctx->epoll_lock);
 }

@@ -44,7 +44,7 @@ static bool see_more(struct xvmc_endpoint *ep, bool arm, uint64_t *rx_seen)
 	bool more = false;
 	ssize_t n;
 
-	pthread_mutex_lock(&rx->lock);
+	section_lock(&rx->lock);
 	if (!xvmc_ep_managed(ep) || !rx->attached || rx->gone) {
 		/* TCP, whose every edge the service thread passes on */
 	} else if (rx->path == XVMC_PATH_RING && arm) {
@@ -63,7 +63,7 @@ static bool see_more(struct xvmc_endpoint *ep, bool arm, uint64_t *rx_seen)
 		}
 		*rx_seen += had;
 	}
-	pthread_mutex_unlock(&rx->lock);
+	section_unlock(&rx->lock);
 	return more;
 }
 
@@ -186,14 +186,14 @@ void epset_harvest(struct xvmc_epset *set)
 
 	do {
 		n = set->inner < 0 ? 0 : os_epoll_pwait(set->inner, evs, HARVEST, 0, NULL);
-		pthread_mutex_lock(&set->lock);
+		section_lock(&set->lock);
 		for (int i = 0; i < n; i++) {
 			struct xvmc_epreg *reg = epreg_of(evs[i].data.u64);
 
 			if (reg && reg->kind == EPREG_ENDPOINT && reg->set == set)
 				epreg_heat(reg);
 		}
-		pthread_mutex_unlock(&set->lock);
+		section_unlock(&set->lock);
 	} while (n == HARVEST);
 }
 
@@ -205,7 +205,7 @@ bool epset_ready(struct xvmc_epset *set, bool arm)
 	bool ready = false;
 
 	epset_harvest(set);
-	pthread_mutex_lock(&set->lock);
+	section_lock(&set->lock);
 	todo = set->nhot;
 	while (todo-- && !ready) {
 		struct xvmc_epreg *reg = xvmc_list_entry(
@@ -221,6 +221,6 @@ bool epset_ready(struct xvmc_epset *set, bool arm)
 	/* Harvesting took what made the epfd readable for another epoll. */
 	if (ready && atomic_load(&set->watched))
 		epset_wake(set);
-	pthread_mutex_unlock(&set->lock);
+	section_unlock(&set->lock);
 	return ready;
 }

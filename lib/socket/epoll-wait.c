@@ -9,7 +9,9 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "base/unwind.h"
 #include "epoll.h"
+#include "interrupt.h"
 #include "spin.h"
 
 #define SPIN_MEMBERS 128u  /* with more, spinning finds too little */
@@ -32,6 +34,7 @@ struct wait {
 	bool late;         /* some of the timeout has passed */
 	bool counted;      /* among set->sleepers */
 	bool foreign;      /* woken by what only another process can answer */
+	struct interrupt in;
 };
 
 /* ---- what the kernel says ---- */
@@ -75,12 +78,12 @@ static int translate(struct wait *w, struct epoll_event *evs, int n)
 		;
 	if (i == n)
 		return n;
-	pthread_mutex_lock(&w->set->lock);
+	section_lock(&w->set->lock);
 	for (i = 0; i < n; i++)
 		if (!epreg_is_ours(e, evs[i].data.u64) ||
 		    translate_one(w, &evs[i], &inner))
 			evs[k++] = evs[i];
-	pthread_mutex_unlock(&w->set->lock);
+	section_unlock(&w->set->lock);
 	if (inner)
 		epset_harvest(w->set);
 	return k;
@@ -109,24 +112,29 @@ static int ms_left(const struct timespec *left)
 static int kernel_sleep(struct wait *w, bool *ret_woken)
 {
 	const struct timespec *left = w->timeout;
+	const sigset_t *mask;
 	struct timespec buf;
 	int n = -1, saved = errno;
 
 	if (w->late)
 		left = deadline_left(w->deadline, &buf);
 	w->late = true;
+	if (!interrupt_sleep(&w->in, false))
+		return -EINTR;
+	mask = interrupt_mask(&w->in, w->sigmask);
 	errno = ENOSYS;
 	/* Milliseconds will do unless the caller counts finer. */
 	if (w->timeout && w->timeout->tv_nsec % 1000000) {
 		n = (int)OS6(SYS_epoll_pwait2, w->epfd, w->evs, w->max, left,
-			     w->sigmask, _NSIG / 8);
+			     mask, _NSIG / 8);
 		errno = n < 0 ? -n : 0;
 	}
 	if (n < 0 && errno == ENOSYS)
 		n = w->ctx->libc.epoll_pwait(w->epfd, w->evs, w->max,
-					     ms_left(left), w->sigmask);
+					     ms_left(left), mask);
 	if (n < 0)
 		n = -errno;
+	interrupt_sleep_end(&w->in);
 	errno = saved;
 	*ret_woken = n > 0;
 	return n > 0 && w->set ? translate(w, w->evs, n) : n;
@@ -157,7 +165,7 @@ static int gather(struct wait *w)
 		if (n < 0)
 			return n;
 	}
-	pthread_mutex_lock(&set->lock);
+	section_lock(&set->lock);
 	room = w->max - n;
 	got = epset_collect(set, as_of, w->evs + n, room, others);
 	/* Who has room for few must not hear of the hot members alone. */
@@ -165,7 +173,7 @@ static int gather(struct wait *w)
 	n += got;
 	if (n && others && set->nhot)
 		epset_wake(set);
-	pthread_mutex_unlock(&set->lock);
+	section_unlock(&set->lock);
 	return n;
 }
 
@@ -208,14 +216,14 @@ static int spin(struct wait *w)
 	while (n == 0 && !rang && now - start < budget) {
 		int looks = (int)(SPIN_LOOKS / (set->nmanaged + 1)) + 1;
 
-		pthread_mutex_lock(&set->lock);
+		section_lock(&set->lock);
 		while (looks-- && n == 0) {
 			if (glance(set))
 				n = epset_collect(set, set->takeovers, w->evs, w->max, false);
 			else
 				spin_relax();
 		}
-		pthread_mutex_unlock(&set->lock);
+		section_unlock(&set->lock);
 		now = os_now_ns();
 		if (n == 0 && now - kernel > SPIN_KERNEL_NS) {
 			uint32_t hot = set->nhot;
@@ -236,12 +244,12 @@ static int arm_and_count(struct wait *w)
 	struct xvmc_epset *set = w->set;
 	int n;
 
-	pthread_mutex_lock(&set->lock);
+	section_lock(&set->lock);
 	/* Counted before the last look: pairs with epset_wake. */
 	atomic_fetch_add(&set->sleepers, 1);
 	w->counted = true;
 	n = epset_collect(set, set->takeovers, w->evs, w->max, true);
-	pthread_mutex_unlock(&set->lock);
+	section_unlock(&set->lock);
 	return n;
 }
 
@@ -252,8 +260,11 @@ static void uncount(struct wait *w)
 	w->counted = false;
 }
 
-static void wait_end(struct wait *w)
+static void wait_end(void *arg)
 {
+	struct wait *w = arg;
+
+	interrupt_sleep_end(&w->in);
 	if (!w->set)
 		return;
 	uncount(w);
@@ -270,9 +281,9 @@ static int leave(struct wait *w, int n)
 {
 	uncount(w);
 	if (n > 0 && w->set->nhot && shared(w->set)) {
-		pthread_mutex_lock(&w->set->lock);
+		section_lock(&w->set->lock);
 		epset_wake(w->set);
-		pthread_mutex_unlock(&w->set->lock);
+		section_unlock(&w->set->lock);
 	}
 	return n;
 }
@@ -292,9 +303,9 @@ static int last_look(struct wait *w)
 	int n = kernel_look(w, w->evs, w->max);
 
 	if (n == 0) {
-		pthread_mutex_lock(&set->lock);
+		section_lock(&set->lock);
 		n = epset_collect(set, set->takeovers, w->evs, w->max, shared(set));
-		pthread_mutex_unlock(&set->lock);
+		section_unlock(&set->lock);
 	}
 	return leave(w, n);
 }
@@ -324,9 +335,9 @@ static int wait_managed(struct wait *w)
 	if (n == 0)
 		return -EAGAIN;
 	/* What room is left is for those whose bells rang. */
-	pthread_mutex_lock(&w->set->lock);
+	section_lock(&w->set->lock);
 	n += epset_collect(w->set, as_of, w->evs + n, w->max - n, false);
-	pthread_mutex_unlock(&w->set->lock);
+	section_unlock(&w->set->lock);
 	return leave(w, n);
 }
 
@@ -381,17 +392,24 @@ int xvmc_epoll_pwait(struct xvmc_ctx *ctx, int epfd, struct epoll_event *evs,
 		     const sigset_t *sigmask)
 {
 	struct xvmc_obj *obj = xvmc_fd_get(ctx, epfd);
-	struct wait w __attribute__((cleanup(wait_end))) = {
+	struct wait w = {
 		.ctx = ctx, .epfd = epfd, .evs = evs, .max = max,
 		.timeout = timeout, .sigmask = sigmask,
+		.in = interrupt_begin(),
 	};
+	struct unwind u;
+	int r;
 
 	if (obj && obj->kind != XVMC_OBJ_EPSET) {
 		xvmc_obj_put(ctx, obj);
 		obj = NULL;
 	}
 	w.set = (struct xvmc_epset *)(void *)obj;
+	unwind_push(&u, wait_end, &w);
 	if (!obj || max <= 0 || !evs || (timeout && !timespec_valid(timeout)))
-		return wait_kernel(&w);
-	return wait_set(&w);
+		r = wait_kernel(&w);
+	else
+		r = wait_set(&w);
+	unwind_pop(&u, 1);
+	return r;
 }

@@ -157,11 +157,11 @@ static struct xvmc_epset *epset_alloc(struct xvmc_ctx *ctx)
 {
 	struct xvmc_epset *set;
 
-	pthread_mutex_lock(&ctx->lock);
+	section_lock(&ctx->lock);
 	set = (struct xvmc_epset *)(void *)ctx->free_sets;
 	if (set)
 		ctx->free_sets = set->obj.free_next;
-	pthread_mutex_unlock(&ctx->lock);
+	section_unlock(&ctx->lock);
 	if (set)
 		return set;
 	set = calloc(1, sizeof(*set));
@@ -177,10 +177,10 @@ void xvmc_epoll_created(struct xvmc_ctx *ctx, int epfd)
 
 	if ((unsigned int)epfd >= ctx->nfds)
 		return;
-	pthread_mutex_lock(&ctx->epoll_lock);
+	section_lock(&ctx->epoll_lock);
 	set = epolls_get(ctx, &e) == 0 ? epset_alloc(ctx) : NULL;
 	if (!set) {
-		pthread_mutex_unlock(&ctx->epoll_lock);
+		section_unlock(&ctx->epoll_lock);
 		return;
 	}
 	set->ctx = ctx;
@@ -199,7 +199,7 @@ void xvmc_epoll_created(struct xvmc_ctx *ctx, int epfd)
 		xvmc_list_init(&set->early[i]);
 	xvmc_list_add(&e->sets, &set->all_link);
 	xvmc_obj_init(&set->obj, XVMC_OBJ_EPSET);
-	pthread_mutex_unlock(&ctx->epoll_lock);
+	section_unlock(&ctx->epoll_lock);
 	fdtab_set(ctx, epfd, &set->obj);
 }
 
@@ -213,8 +213,8 @@ void xvmc_epset_free(struct xvmc_ctx *ctx, struct xvmc_obj *obj)
 {
 	struct xvmc_epset *set = (struct xvmc_epset *)(void *)obj;
 
-	pthread_mutex_lock(&ctx->epoll_lock);
-	pthread_mutex_lock(&set->lock);
+	section_lock(&ctx->epoll_lock);
+	section_lock(&set->lock);
 	drop_all(&set->managed);
 	drop_all(&set->regs);
 	for (size_t i = 0; i < EPSET_BUCKETS; i++)
@@ -230,12 +230,12 @@ void xvmc_epset_free(struct xvmc_ctx *ctx, struct xvmc_obj *obj)
 		os_close(set->kfd);
 	set->kfd = set->inner = set->flag = -1;
 	xvmc_list_del(&set->all_link);
-	pthread_mutex_unlock(&set->lock);
-	pthread_mutex_unlock(&ctx->epoll_lock);
-	pthread_mutex_lock(&ctx->lock);
+	section_unlock(&set->lock);
+	section_unlock(&ctx->epoll_lock);
+	section_lock(&ctx->lock);
 	set->obj.free_next = ctx->free_sets;
 	ctx->free_sets = &set->obj;
-	pthread_mutex_unlock(&ctx->lock);
+	section_unlock(&ctx->lock);
 }
 
 void xvmc_epoll_deinit(struct xvmc_ctx *ctx)
@@ -274,13 +274,13 @@ struct ctl {
 /* Programs that delete and add with every request are common. */
 static void unpark(struct ctl *c, struct xvmc_epreg *reg)
 {
-	pthread_mutex_lock(&c->set->lock);
+	section_lock(&c->set->lock);
 	fill(reg, c->ev);
 	reg->own_data = true;
 	reg->parked = false;
 	epreg_heat(reg);
 	epreg_news(reg);
-	pthread_mutex_unlock(&c->set->lock);
+	section_unlock(&c->set->lock);
 }
 
 static int ep_add(struct ctl *c)
@@ -307,7 +307,7 @@ static int ep_add(struct ctl *c)
 	reg->set = c->set;
 	kev = epreg_kernel_event(reg);
 	r = os_epoll_ctl(c->epfd, EPOLL_CTL_ADD, c->fd, &kev);
-	pthread_mutex_lock(&c->set->lock);
+	section_lock(&c->set->lock);
 	if (r < 0) {
 		epreg_free(e, reg);
 	} else {
@@ -321,7 +321,7 @@ static int ep_add(struct ctl *c)
 				c->why = XVMC_R_NO_FDS;
 		}
 	}
-	pthread_mutex_unlock(&c->set->lock);
+	section_unlock(&c->set->lock);
 	return r;
 }
 
@@ -340,7 +340,7 @@ static int ep_mod(struct ctl *c)
 		return -EINVAL; /* the kernel does not know that it is */
 	if (c->ev->events & EPOLLEXCLUSIVE)
 		return os_epoll_ctl(c->epfd, EPOLL_CTL_MOD, c->fd, c->ev);
-	pthread_mutex_lock(&c->set->lock);
+	section_lock(&c->set->lock);
 	before = *reg;
 	fill(reg, c->ev);
 	if (reg->managed) {
@@ -360,7 +360,7 @@ static int ep_mod(struct ctl *c)
 			reg->fired = before.fired;
 		}
 	}
-	pthread_mutex_unlock(&c->set->lock);
+	section_unlock(&c->set->lock);
 	return r;
 }
 
@@ -372,17 +372,17 @@ static int ep_del(struct ctl *c)
 	if (reg && reg->parked)
 		return -ENOENT;
 	if (reg && reg->managed) {
-		pthread_mutex_lock(&c->set->lock);
+		section_lock(&c->set->lock);
 		epreg_cool(reg);
 		reg->parked = reg->fired = true;
-		pthread_mutex_unlock(&c->set->lock);
+		section_unlock(&c->set->lock);
 		return 0;
 	}
 	r = os_epoll_ctl(c->epfd, EPOLL_CTL_DEL, c->fd, NULL);
 	if (reg && (r == 0 || r == -ENOENT)) {
-		pthread_mutex_lock(&c->set->lock);
+		section_lock(&c->set->lock);
 		epreg_drop(reg);
-		pthread_mutex_unlock(&c->set->lock);
+		section_unlock(&c->set->lock);
 	}
 	return r;
 }
@@ -393,11 +393,11 @@ static int ctl_endpoint(struct xvmc_epset *set, struct xvmc_endpoint *ep, int ep
 	struct ctl c = { set, ep, epfd, fd, ev, XVMC_R_NONE };
 	int r;
 
-	pthread_mutex_lock(&set->ctx->epoll_lock);
+	section_lock(&set->ctx->epoll_lock);
 	r = op == EPOLL_CTL_ADD ? ep_add(&c) :
 	    op == EPOLL_CTL_MOD ? ep_mod(&c) :
 				  ep_del(&c);
-	pthread_mutex_unlock(&set->ctx->epoll_lock);
+	section_unlock(&set->ctx->epoll_lock);
 	if (c.why)
 		xvmc_sock_escape(ep, c.why);
 	return r;
@@ -416,7 +416,7 @@ static int ctl_early(struct xvmc_epset *set, int epfd, int op, int fd,
 	struct xvmc_epreg *reg;
 	int r;
 
-	pthread_mutex_lock(&ctx->epoll_lock);
+	section_lock(&ctx->epoll_lock);
 	r = os_epoll_ctl(epfd, op, fd, ev);
 	if (r == 0) {
 		reg = epreg_find_early(set, fd);
@@ -437,7 +437,7 @@ static int ctl_early(struct xvmc_epset *set, int epfd, int op, int fd,
 				ctx->epolls->blind = true;
 		}
 	}
-	pthread_mutex_unlock(&ctx->epoll_lock);
+	section_unlock(&ctx->epoll_lock);
 	return r;
 }
 
@@ -481,10 +481,10 @@ static int ctl(struct xvmc_ctx *ctx, struct xvmc_epset *set, int epfd, int op,
 		r = os_epoll_ctl(epfd, op, fd, ev);
 		if (r == 0 && op == EPOLL_CTL_ADD) {
 			atomic_store(&inside->watched, true);
-			pthread_mutex_lock(&inside->lock);
+			section_lock(&inside->lock);
 			if (inside->nhot)
 				epset_wake(inside);
-			pthread_mutex_unlock(&inside->lock);
+			section_unlock(&inside->lock);
 		}
 	}
 	xvmc_obj_put(ctx, target);

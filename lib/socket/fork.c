@@ -52,10 +52,10 @@ static void give_words(struct xvmc_ctx *ctx)
 
 void xvmc_ctx_fork_prepare(struct xvmc_ctx *ctx)
 {
-	pthread_mutex_lock(&ctx->epoll_lock);
+	section_lock(&ctx->epoll_lock);
 	xvmc_epoll_fork_prepare(ctx);
-	pthread_mutex_lock(&ctx->service_lock);
-	pthread_mutex_lock(&ctx->lock);
+	section_lock(&ctx->service_lock);
+	section_lock(&ctx->lock);
 	give_words(ctx);
 }
 
@@ -65,10 +65,10 @@ void xvmc_ctx_fork_parent(struct xvmc_ctx *ctx)
 
 	xvmc_list_each(it, tmp, &ctx->eps)
 		xvmc_list_entry(it, struct xvmc_endpoint, all_link)->forked = true;
-	pthread_mutex_unlock(&ctx->lock);
-	pthread_mutex_unlock(&ctx->service_lock);
+	section_unlock(&ctx->lock);
+	section_unlock(&ctx->service_lock);
 	xvmc_epoll_fork_parent(ctx);
-	pthread_mutex_unlock(&ctx->epoll_lock);
+	section_unlock(&ctx->epoll_lock);
 }
 
 /* Locks that other threads of the parent held are nobody's here. */
@@ -191,7 +191,7 @@ int xvmc_sock_inherited_use(struct xvmc_endpoint *ep)
 	uint32_t word = WORD_FREE;
 	int r = 0;
 
-	pthread_mutex_lock(&ep->conn.tx.lock);
+	section_lock(&ep->conn.tx.lock);
 	if (!ep->inherited)
 		goto out;
 	if (ep->fork_word) {
@@ -228,6 +228,6 @@ int xvmc_sock_inherited_use(struct xvmc_endpoint *ep)
 	atomic_fetch_and(&ep->rx_gate, ~XVMC_GATE_MANAGED);
 	atomic_fetch_and(&ep->tx_gate, ~XVMC_GATE_MANAGED);
 out:
-	pthread_mutex_unlock(&ep->conn.tx.lock);
+	section_unlock(&ep->conn.tx.lock);
 	return r;
 }

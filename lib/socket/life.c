@@ -73,8 +73,8 @@ static void close_managed(struct xvmc_endpoint *ep)
 	struct conn_t *c = &ep->conn;
 	bool reset, ours;
 
-	pthread_mutex_lock(&c->tx.lock);
-	pthread_mutex_lock(&c->rx.lock);
+	section_lock(&c->tx.lock);
+	section_lock(&c->rx.lock);
 	if (!xvmc_ep_managed(ep))
 		goto out;
 	/* As the kernel does: whoever closes with unread bytes resets. */
@@ -105,8 +105,8 @@ static void close_managed(struct xvmc_endpoint *ep)
 		ep->svc.watch_tcp = false; /* went with it */
 	}
 out:
-	pthread_mutex_unlock(&c->rx.lock);
-	pthread_mutex_unlock(&c->tx.lock);
+	section_unlock(&c->rx.lock);
+	section_unlock(&c->tx.lock);
 }
 
 static bool threads_inside(const struct xvmc_endpoint *ep)
@@ -175,7 +175,7 @@ int xvmc_sock_shutdown(struct xvmc_endpoint *ep, int fd, int how)
 		if (r < 0)
 			return r;
 	}
-	pthread_mutex_lock(&c->tx.lock);
+	section_lock(&c->tx.lock);
 	if (how == SHUT_WR && xvmc_ep_managed(ep)) {
 		ep->svc.want_ring = false;
 		xvmc_conn_tx_leave(c, XVMC_R_SHUTDOWN, false);
@@ -183,7 +183,7 @@ int xvmc_sock_shutdown(struct xvmc_endpoint *ep, int fd, int how)
 		r = c->tx.shut ? os_shutdown(ep->io_fd, SHUT_WR) : 0;
 		c->tx.shut = true;
 		xvmc_conn_tx_flush(c);
-		pthread_mutex_unlock(&c->tx.lock);
+		section_unlock(&c->tx.lock);
 		endpoint_events(ep);
 		return r;
 	}
@@ -191,7 +191,7 @@ int xvmc_sock_shutdown(struct xvmc_endpoint *ep, int fd, int how)
 	r = os_shutdown(fd, how);
 	if (r == 0 && how != SHUT_RD)
 		c->tx.shut = true;
-	pthread_mutex_unlock(&c->tx.lock);
+	section_unlock(&c->tx.lock);
 	return r;
 }
 

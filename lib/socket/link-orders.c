@@ -51,11 +51,11 @@ static void on_finish(struct xvmc_service *sv, const struct migrate_event *ev)
 		if (!ep->svc.asked || !(ev->self || c->peer_domid == ev->old_domid))
 			continue;
 		if (xvmc_ep_managed(ep)) {
-			pthread_mutex_lock(&c->tx.lock);
-			pthread_mutex_lock(&c->rx.lock);
+			section_lock(&c->tx.lock);
+			section_lock(&c->rx.lock);
 			finish_mig(c, ev);
-			pthread_mutex_unlock(&c->rx.lock);
-			pthread_mutex_unlock(&c->tx.lock);
+			section_unlock(&c->rx.lock);
+			section_unlock(&c->tx.lock);
 		}
 		c->link = 0;
 		drive_leave(sv, ep, ev->self ? XVMC_R_MIGRATE_SELF :

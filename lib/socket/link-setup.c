@@ -167,9 +167,9 @@ static void on_ask(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		limit = order_limit(ep, SO_SNDBUF, SOCK_SNDBUF_LOCK);
 		if (order > limit)
 			order = limit;
-		pthread_mutex_lock(&ep->conn.tx.lock);
+		section_lock(&ep->conn.tx.lock);
 		r = xvmc_conn_offer(&ep->conn, sv->hv, order, offer); /* 3 */
-		pthread_mutex_unlock(&ep->conn.tx.lock);
+		section_unlock(&ep->conn.tx.lock);
 	}
 	if (r < 0)
 		give_up(sv, ep, r);
@@ -183,10 +183,10 @@ static void on_offer(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 	struct conn_t *c = &ep->conn;
 	int r;
 
-	pthread_mutex_lock(&c->rx.lock);
+	section_lock(&c->rx.lock);
 	r = c->tx.have_chan ? xvmc_conn_accept_offer(c, sv->hv, offer, len) :
 			      -EPROTO;
-	pthread_mutex_unlock(&c->rx.lock);
+	section_unlock(&c->rx.lock);
 	if (r == 0)
 		r = endpoint_manage(ep);
 	if (r < 0) {
@@ -230,9 +230,9 @@ static void on_relayed(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		on_offer(sv, ep, &m.offer, len);
 		break;
 	case XVMC_SETUP_READY:
-		pthread_mutex_lock(&ep->conn.tx.lock);
+		section_lock(&ep->conn.tx.lock);
 		xvmc_conn_ready(&ep->conn);
-		pthread_mutex_unlock(&ep->conn.tx.lock);
+		section_unlock(&ep->conn.tx.lock);
 		ep->svc.want_ring = !ep->svc.leaving;
 		ep->svc.try_ns = 0;
 		break;

@@ -14,7 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/unwind.h"
 #include "epoll.h"
+#include "interrupt.h"
 #include "spin.h"
 
 #define STACK_FDS 256u
@@ -49,6 +51,7 @@ struct call {
 	const struct timespec *timeout;
 	uint64_t deadline;
 	bool late; /* some of the timeout has passed */
+	struct interrupt in;
 	void *heap;
 };
 
@@ -94,8 +97,11 @@ static void leave_doors(struct call *c)
 	}
 }
 
-static void call_end(struct call *c)
+static void call_end(void *arg)
 {
+	struct call *c = arg;
+
+	interrupt_sleep_end(&c->in);
 	leave_doors(c);
 	for (size_t i = 0; i < c->nent; i++)
 		xvmc_obj_put(c->ctx, c->ent[i].ep ? &c->ent[i].ep->obj :
@@ -373,9 +379,12 @@ static int libc_ppoll(struct call *c, struct pollfd *fds, nfds_t n)
 	if (c->late)
 		left = deadline_left(c->deadline, &buf);
 	c->late = true;
-	r = c->ctx->libc.ppoll(fds, n, left, c->sigmask);
+	if (!interrupt_sleep(&c->in, false))
+		return -EINTR;
+	r = c->ctx->libc.ppoll(fds, n, left, interrupt_mask(&c->in, c->sigmask));
 	if (r < 0)
 		r = -errno;
+	interrupt_sleep_end(&c->in);
 	errno = saved;
 	return r;
 }
@@ -482,20 +491,24 @@ poll_known(struct xvmc_ctx *ctx, struct pollfd *fds, nfds_t n,
 {
 	struct entry ent[STACK_ENTRIES];
 	struct pollfd kfds[STACK_FDS];
-	struct call c __attribute__((cleanup(call_end))) = {
+	struct call c = {
 		.ctx = ctx, .fds = fds, .n = n,
 		.timeout = timeout, .sigmask = sigmask,
+		.in = interrupt_begin(),
 	};
+	struct unwind u;
 	int r;
 
 	if (!call_begin(&c, ent, kfds))
 		return -ENOMEM;
+	unwind_push(&u, call_end, &c);
 	if (!timeout || timeout->tv_sec || timeout->tv_nsec)
 		c.deadline = deadline_of(timeout);
 	do {
 		classify(&c);
 		r = c.nmanaged ? round_managed(&c) : round_plain(&c);
 	} while (r == LOOK_AGAIN);
+	unwind_pop(&u, 1);
 	return r;
 }
 

@@ -118,21 +118,21 @@ short xvmc_ep_poll(struct xvmc_endpoint *ep, short arm, uint64_t *ret_rx_pos,
 	*ret_rx_pos = *ret_tx_pos = 0;
 	if (ep->inherited)
 		xvmc_sock_inherited_use(ep);
-	pthread_mutex_lock(&c->rx.lock);
+	section_lock(&c->rx.lock);
 	if (!xvmc_ep_managed(ep)) {
-		pthread_mutex_unlock(&c->rx.lock);
+		section_unlock(&c->rx.lock);
 		return tcp_poll_plain(ep);
 	}
 	ev |= poll_rx(ep, (arm & POLLIN) != 0, ret_rx_pos);
-	pthread_mutex_unlock(&c->rx.lock);
-	pthread_mutex_lock(&c->tx.lock);
+	section_unlock(&c->rx.lock);
+	section_lock(&c->tx.lock);
 	if (!xvmc_ep_managed(ep)) { /* in between */
-		pthread_mutex_unlock(&c->tx.lock);
+		section_unlock(&c->tx.lock);
 		return tcp_poll_plain(ep);
 	}
 	ev |= poll_tx(ep, (arm & POLLOUT) != 0, ret_tx_pos);
 	full = c->tx.path == XVMC_PATH_RING && !(ev & POLLOUT) && (arm & POLLOUT);
-	pthread_mutex_unlock(&c->tx.lock);
+	section_unlock(&c->tx.lock);
 	if (full && !atomic_exchange(&ep->tx_full, true))
 		xvmc_service_kick(ep);
 	endpoint_events(ep);
@@ -145,15 +145,15 @@ bool xvmc_ep_glance(struct xvmc_endpoint *ep, short events)
 	bool yes = false;
 
 	/* A held lock means that somebody is at it: look again later. */
-	if ((events & POLLIN) && pthread_mutex_trylock(&c->rx.lock) == 0) {
+	if ((events & POLLIN) && section_trylock(&c->rx.lock) == 0) {
 		struct conn_rx *rx = &c->rx;
 
 		if (rx->path == XVMC_PATH_RING && rx->attached && !rx->gone)
 			yes = ring_see_prod(rx->r.s) != rx->r.cons;
 		yes = yes || rx->in.len || rx->eof || rx->err;
-		pthread_mutex_unlock(&c->rx.lock);
+		section_unlock(&c->rx.lock);
 	}
-	if (!yes && (events & POLLOUT) && pthread_mutex_trylock(&c->tx.lock) == 0) {
+	if (!yes && (events & POLLOUT) && section_trylock(&c->tx.lock) == 0) {
 		struct conn_tx *tx = &c->tx;
 
 		if (tx->path == XVMC_PATH_RING && tx->attached)
@@ -161,7 +161,7 @@ bool xvmc_ep_glance(struct xvmc_endpoint *ep, short events)
 			      writable_room(&tx->s);
 		else
 			yes = true;
-		pthread_mutex_unlock(&c->tx.lock);
+		section_unlock(&c->tx.lock);
 	}
 	return yes;
 }
@@ -214,7 +214,7 @@ int xvmc_sock_ioctl(struct xvmc_endpoint *ep, unsigned long req, void *arg)
 	if (!xvmc_ep_managed(ep))
 		return -ENOTTY;
 	if (req == FIONREAD) {
-		pthread_mutex_lock(&c->rx.lock);
+		section_lock(&c->rx.lock);
 		n = xvmc_conn_rx_ready(c);
 		if (c->rx.path == XVMC_PATH_TCP && c->rx.expect != c->rx.rcvd)
 			os_ioctl(ep->io_fd, SIOCINQ, &inq);
@@ -224,16 +224,16 @@ int xvmc_sock_ioctl(struct xvmc_endpoint *ep, unsigned long req, void *arg)
 		if (c->rx.path == XVMC_PATH_TCP && !c->rx.in.len && inq > 0)
 			n = 0;
 		*val = (int)(n > 0 ? n : 0) + inq;
-		pthread_mutex_unlock(&c->rx.lock);
+		section_unlock(&c->rx.lock);
 	} else if (req == SIOCOUTQ) {
-		pthread_mutex_lock(&c->tx.lock);
+		section_lock(&c->tx.lock);
 		if (c->tx.path == XVMC_PATH_RING) {
 			xvmc_sender_look(&c->tx.s);
 			*val = (int)(c->tx.s.prod - c->tx.s.known);
 		} else {
 			r = -ENOTTY;
 		}
-		pthread_mutex_unlock(&c->tx.lock);
+		section_unlock(&c->tx.lock);
 	} else {
 		r = -ENOTTY;
 	}

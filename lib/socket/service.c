@@ -146,13 +146,13 @@ static struct xvmc_endpoint *next_work(struct xvmc_service *sv)
 {
 	struct xvmc_endpoint *ep = NULL;
 
-	pthread_mutex_lock(&sv->work_lock);
+	section_lock(&sv->work_lock);
 	if (!xvmc_list_empty(&sv->work)) {
 		ep = xvmc_list_entry(sv->work.next, struct xvmc_endpoint, work_link);
 		xvmc_list_del(&ep->work_link);
 		atomic_store(&ep->queued, false);
 	}
-	pthread_mutex_unlock(&sv->work_lock);
+	section_unlock(&sv->work_lock);
 	return ep;
 }
 
@@ -239,9 +239,9 @@ static bool have_work(struct xvmc_service *sv)
 {
 	bool yes;
 
-	pthread_mutex_lock(&sv->work_lock);
+	section_lock(&sv->work_lock);
 	yes = !xvmc_list_empty(&sv->work);
-	pthread_mutex_unlock(&sv->work_lock);
+	section_unlock(&sv->work_lock);
 	return yes;
 }
 
@@ -345,20 +345,20 @@ void xvmc_service_kick(struct xvmc_endpoint *ep)
 		return;
 	sv = atomic_load_explicit(&ctx->service, memory_order_acquire);
 	if (!sv) {
-		pthread_mutex_lock(&ctx->service_lock);
+		section_lock(&ctx->service_lock);
 		if (!ctx->service && service_start(ctx) < 0)
 			ep->reason = XVMC_R_NO_THREAD;
 		sv = ctx->service;
-		pthread_mutex_unlock(&ctx->service_lock);
+		section_unlock(&ctx->service_lock);
 		if (!sv)
 			return;
 	}
 	if (atomic_exchange(&ep->queued, true))
 		return;
 	atomic_fetch_add(&ep->obj.users, 1);
-	pthread_mutex_lock(&sv->work_lock);
+	section_lock(&sv->work_lock);
 	xvmc_list_add(&sv->work, &ep->work_link);
-	pthread_mutex_unlock(&sv->work_lock);
+	section_unlock(&sv->work_lock);
 	/* The thread looks at its queue before it sleeps. */
 	if (!pthread_equal(pthread_self(), sv->thread))
 		os_eventfd_ring(sv->kick_fd);

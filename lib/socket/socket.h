@@ -30,6 +30,7 @@
 #include "base/list.h"
 #include "base/options.h"
 #include "base/os.h"
+#include "base/section.h"
 #include "conn/conn.h"
 #include "vms/vms.h"
 #include "xvmc/agent.h"

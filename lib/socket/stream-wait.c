@@ -6,53 +6,8 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "spin.h"
 #include "stream.h"
-
-/* A spinner looks at the ring so often between two looks at the clock. */
-#define SPIN_BATCH 32
-
-static inline void cpu_relax(void)
-{
-#if defined(__x86_64__)
-	__builtin_ia32_pause();
-#elif defined(__aarch64__)
-	__asm__ volatile("yield");
-#endif
-}
-
-/*
- * Spinning pays when the peer answers within the time a sleep and a wake-up
- * cost. The budget halves with every spin that found nothing and recovers
- * with every one that did, and now and then it is tried again in full.
- */
-static uint64_t spin_budget(struct xvmc_endpoint *ep, uint32_t *adaptive)
-{
-	uint32_t full = ep->ctx->opt.spin_us * 1000;
-
-	if (ep->ctx->ncpu < 2 || !full)
-		return 0;
-	if (*adaptive < 1000) {
-		/* asleep for good reasons: probe every 64th time */
-		if (++*adaptive % 64)
-			return 0;
-		return full / 2;
-	}
-	return *adaptive;
-}
-
-static void spin_result(struct xvmc_endpoint *ep, uint32_t *adaptive, bool hit)
-{
-	uint32_t full = ep->ctx->opt.spin_us * 1000;
-
-	if (hit) {
-		*adaptive = full;
-		xvmc_stat_add(ep->ctx->stats, XVMC_S_SPIN_HITS, 1);
-	} else if (*adaptive >= 1000) {
-		*adaptive /= 2;
-		if (*adaptive < 1000)
-			*adaptive = 0;
-	}
-}
 
 /* rx.lock held: waits a little for the ring to fill. */
 bool stream_spin_rx(struct xvmc_endpoint *ep)
@@ -63,20 +18,20 @@ bool stream_spin_rx(struct xvmc_endpoint *ep)
 	if (ep->conn.rx.path != XVMC_PATH_RING || !ep->conn.rx.attached ||
 	    ep->conn.rx.gone)
 		return false;
-	budget = spin_budget(ep, &ep->spin_rx);
+	budget = spin_for(ep->ctx, &ep->spin_rx);
 	if (!budget)
 		return false;
 	end = os_now_ns() + budget;
 	do {
-		for (int i = 0; i < SPIN_BATCH; i++) {
+		for (int i = 0; i < SPIN_LOOKS; i++) {
 			if (ring_see_prod(r->s) != r->prod) {
-				spin_result(ep, &ep->spin_rx, true);
+				spin_done(ep->ctx, &ep->spin_rx, true);
 				return true;
 			}
-			cpu_relax();
+			spin_relax();
 		}
 	} while (os_now_ns() < end && !ep->conn.events);
-	spin_result(ep, &ep->spin_rx, false);
+	spin_done(ep->ctx, &ep->spin_rx, false);
 	return false;
 }
 
@@ -88,25 +43,25 @@ bool stream_spin_tx(struct xvmc_endpoint *ep)
 
 	if (ep->conn.tx.path != XVMC_PATH_RING)
 		return false;
-	budget = spin_budget(ep, &ep->spin_tx);
+	budget = spin_for(ep->ctx, &ep->spin_tx);
 	if (!budget)
 		return false;
 	end = os_now_ns() + budget;
 	do {
-		for (int i = 0; i < SPIN_BATCH; i++) {
+		for (int i = 0; i < SPIN_LOOKS; i++) {
 			if (ring_see_cons(s->r) != s->known) {
-				spin_result(ep, &ep->spin_tx, true);
+				spin_done(ep->ctx, &ep->spin_tx, true);
 				return true;
 			}
-			cpu_relax();
+			spin_relax();
 		}
 	} while (os_now_ns() < end && !ep->conn.events);
-	spin_result(ep, &ep->spin_tx, false);
+	spin_done(ep->ctx, &ep->spin_tx, false);
 	return false;
 }
 
 struct sleeper {
-	struct xvmc_endpoint *ep;
+	struct visit *v;
 	short event;
 };
 
@@ -114,7 +69,8 @@ static void sleep_end(void *arg)
 {
 	struct sleeper *s = arg;
 
-	xvmc_ep_wait_end(s->ep, s->event);
+	interrupt_sleep_end(&s->v->in);
+	xvmc_ep_wait_end(s->v->ep, s->event);
 }
 
 static bool bell_is_eventfd(struct xvmc_endpoint *ep, short event)
@@ -126,14 +82,15 @@ static bool bell_is_eventfd(struct xvmc_endpoint *ep, short event)
 /*
  * Sleeps on a direction's bell; no lock held, wait_begin done, bell armed.
  * 0: woken; -EINTR; -EAGAIN: deadline. Without a deadline and where the bell
- * is an eventfd, libc's read() is the sleep: it is a cancellation point and
- * honours SA_RESTART exactly as the kernel's recv() does. With a timeout, or
- * after some of the bytes, the kernel's recv() comes back from a signal
- * whatever SA_RESTART says, and so does ppoll.
+ * is an eventfd, libc's read() is the first sleep of a call: it is a cancella-
+ * tion point and honours SA_RESTART exactly as the kernel's recv() does. With a
+ * timeout, or after some of the bytes, the kernel's recv() comes back from a
+ * signal whatever SA_RESTART says, and so does ppoll.
  */
-static int sleep_on_bell(struct xvmc_endpoint *ep, short event, uint64_t deadline,
-			 bool restart)
+static int sleep_on_bell(struct visit *v, short event, uint64_t deadline, bool restart)
 {
+	struct xvmc_endpoint *ep = v->ep;
+	bool again = v->in.slept;
 	const struct xvmc_libc *libc = &ep->ctx->libc;
 	struct pollfd pfd[2];
 	struct timespec ts;
@@ -142,7 +99,10 @@ static int sleep_on_bell(struct xvmc_endpoint *ep, short event, uint64_t deadlin
 
 	xvmc_stat_add(ep->ctx->stats, XVMC_S_SLEEPS, 1);
 	n = xvmc_ep_wait_fds(ep, event, fds);
-	if (n == 1 && !deadline && restart) {
+	restart = restart && !deadline;
+	if (!interrupt_sleep(&v->in, restart))
+		return -EINTR;
+	if (n == 1 && restart && !again) {
 		ssize_t got = libc->read(fds[0], &count, sizeof(count));
 
 		xvmc_epoll_bell_taken(ep);
@@ -157,9 +117,11 @@ static int sleep_on_bell(struct xvmc_endpoint *ep, short event, uint64_t deadlin
 	}
 	for (int i = 0; i < n; i++)
 		pfd[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
-	r = libc->ppoll(pfd, (nfds_t)n, deadline ? &ts : NULL, NULL);
+	r = libc->ppoll(pfd, (nfds_t)n, deadline ? &ts : NULL,
+			interrupt_mask(&v->in, NULL));
 	if (r < 0)
-		return errno == EINTR ? -EINTR : 0;
+		return errno != EINTR || (restart && interrupt_restarts(&v->in)) ?
+			       0 : -EINTR;
 	for (int i = 0; i < n; i++)
 		if (pfd[i].revents && (i > 0 || bell_is_eventfd(ep, event)))
 			os_eventfd_drain(fds[i]);
@@ -167,15 +129,15 @@ static int sleep_on_bell(struct xvmc_endpoint *ep, short event, uint64_t deadlin
 	return r == 0 ? -EAGAIN : 0;
 }
 
-int stream_sleep(struct xvmc_endpoint *ep, short event, uint64_t deadline,
-		     bool restart)
+int stream_sleep(struct visit *v, short event, uint64_t deadline, bool restart)
 {
-	struct sleeper s = { ep, event };
+	struct sleeper s = { v, event };
+	struct unwind u;
 	int saved = errno, r;
 
-	pthread_cleanup_push(sleep_end, &s);
-	r = sleep_on_bell(ep, event, deadline, restart);
-	pthread_cleanup_pop(1);
+	unwind_push(&u, sleep_end, &s);
+	r = sleep_on_bell(v, event, deadline, restart);
+	unwind_pop(&u, 1);
 	errno = saved;
 	return r;
 }
@@ -193,4 +155,5 @@ void visit_end(void *arg)
 
 	if (v->inside)
 		atomic_fetch_sub(&v->ep->inside, 1);
+	v->inside = false;
 }

@@ -50,9 +50,9 @@ static ssize_t recv_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it,
 		r = xvmc_sock_inherited_use(ep);
 		return r < 0 ? r : -ESTALE;
 	}
-	pthread_mutex_lock(&c->rx.lock);
+	section_lock(&c->rx.lock);
 	if (!xvmc_ep_managed(ep)) {
-		pthread_mutex_unlock(&c->rx.lock);
+		section_unlock(&c->rx.lock);
 		return -ESTALE;
 	}
 	/* Who reads is awake already; the service thread may have to wait for
@@ -79,7 +79,7 @@ static ssize_t recv_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it,
 		     xvmc_conn_rx_arm(c, 1)))
 			endpoint_poke_rx(ep);
 	}
-	pthread_mutex_unlock(&c->rx.lock);
+	section_unlock(&c->rx.lock);
 	endpoint_events(ep);
 	return r;
 }
@@ -102,21 +102,23 @@ static ssize_t recv_or_sleep(struct visit *v, struct xvmc_iov *it, int flags, bo
 		visit_begin(v);
 		if (!deadline && ep->rcv_timeo_ns)
 			deadline = os_now_ns() + ep->rcv_timeo_ns;
-		w = stream_sleep(ep, POLLIN, deadline, !some);
+		w = stream_sleep(v, POLLIN, deadline, !some);
 		if (w < 0)
 			return w;
 	}
 }
 
 static ssize_t recv_managed(struct xvmc_endpoint *ep, struct xvmc_iov *it, int flags,
-			    bool some)
+			    bool some, struct interrupt *in)
 {
-	struct visit v = { .ep = ep };
+	struct visit v = { .ep = ep, .in = *in };
+	struct unwind u;
 	ssize_t r;
 
-	pthread_cleanup_push(visit_end, &v);
+	unwind_push(&u, visit_end, &v);
 	r = recv_or_sleep(&v, it, flags, some);
-	pthread_cleanup_pop(1);
+	unwind_pop(&u, 1);
+	in->slept |= v.in.slept;
 	return r;
 }
 
@@ -139,11 +141,12 @@ static ssize_t recv_plain(struct xvmc_endpoint *ep, int fd, struct msghdr *msg,
 {
 	struct conn_t *c = &ep->conn;
 	struct gate_guard guard = { &ep->rx_gate };
+	struct unwind u;
 	int saved = errno;
 	ssize_t r;
 
 	*ret_again = false;
-	pthread_cleanup_push(gate_leave, &guard);
+	unwind_push(&u, gate_leave, &guard);
 	if (msg->msg_iovlen == 1 && !msg->msg_control && !msg->msg_name)
 		r = ep->ctx->libc.recv(fd, msg->msg_iov->iov_base,
 				       msg->msg_iov->iov_len, flags);
@@ -161,30 +164,30 @@ static ssize_t recv_plain(struct xvmc_endpoint *ep, int fd, struct msghdr *msg,
 			xvmc_stat_add(c->stats, XVMC_S_TCP_RX_BYTES, (uint64_t)r);
 			stream_moved(ep, sum + (uint64_t)r);
 		} else {
-			pthread_mutex_lock(&c->rx.lock);
+			section_lock(&c->rx.lock);
 			r = xvmc_conn_rx_took(c, msg->msg_iov, msg->msg_iovlen,
 					      (size_t)r);
 			*ret_again = r == -EAGAIN;
-			pthread_mutex_unlock(&c->rx.lock);
+			section_unlock(&c->rx.lock);
 		}
 	} else if (r > 0 && xvmc_ep_managed(ep)) {
 		/* What was peeked at may have been a record. */
 		*ret_again = true;
 		r = -EAGAIN;
 	}
-	pthread_cleanup_pop(0);
+	unwind_pop(&u, 0);
 	if (xvmc_ep_gate_exit(&ep->rx_gate))
 		xvmc_service_kick(ep);
 	return r;
 }
 
 /* A read of no bytes still waits until there are some. */
-static ssize_t recv_nothing(struct xvmc_endpoint *ep, int flags)
+static ssize_t recv_nothing(struct xvmc_endpoint *ep, int flags, struct interrupt *in)
 {
 	char c;
 	struct iovec vec = { .iov_base = &c, .iov_len = 1 };
 	struct xvmc_iov it = xvmc_iov_make(&vec, 1);
-	ssize_t r = recv_managed(ep, &it, flags | MSG_PEEK, false);
+	ssize_t r = recv_managed(ep, &it, flags | MSG_PEEK, false, in);
 
 	return r > 0 ? 0 : r;
 }
@@ -211,6 +214,7 @@ ssize_t xvmc_sock_recv(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 	struct iovec rest[64];
 	struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)vec,
 			      .msg_iovlen = cnt };
+	struct interrupt in = interrupt_begin();
 	ssize_t sum = 0, r;
 	bool again, decided = false;
 
@@ -227,13 +231,20 @@ ssize_t xvmc_sock_recv(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 				msg.msg_iov = rest;
 			}
 			r = recv_plain(ep, fd, &msg, flags, &again);
+			in.slept = true;
 			if (r > 0)
 				xvmc_iov_advance(&it, (size_t)r);
+			/* It slept, if it was to, and will again. */
+			if (again && !(flags & MSG_DONTWAIT) && !ep->nonblock &&
+			    interrupt_came(&in, !ep->rcv_timeo_ns)) {
+				again = false;
+				r = -EINTR;
+			}
 		} else if (!it.left) {
-			r = sum ? 0 : recv_nothing(ep, flags);
+			r = sum ? 0 : recv_nothing(ep, flags, &in);
 			again = r == -ESTALE;
 		} else {
-			r = recv_managed(ep, &it, flags, sum > 0);
+			r = recv_managed(ep, &it, flags, sum > 0, &in);
 			again = r == -ESTALE;
 		}
 		if (r > 0)
@@ -265,9 +276,9 @@ static ssize_t send_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it,
 		r = xvmc_sock_inherited_use(ep);
 		return r < 0 ? r : -ESTALE;
 	}
-	pthread_mutex_lock(&c->tx.lock);
+	section_lock(&c->tx.lock);
 	if (!xvmc_ep_managed(ep)) {
-		pthread_mutex_unlock(&c->tx.lock);
+		section_unlock(&c->tx.lock);
 		return -ESTALE;
 	}
 	r = xvmc_conn_write(c, it, flags);
@@ -285,7 +296,7 @@ static ssize_t send_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it,
 		   (r < 0 || c->tx.path == XVMC_PATH_RING)) {
 		endpoint_poke_tx(ep);
 	}
-	pthread_mutex_unlock(&c->tx.lock);
+	section_unlock(&c->tx.lock);
 	if (full && !atomic_exchange(&ep->tx_full, true))
 		xvmc_service_kick(ep);
 	endpoint_events(ep);
@@ -313,7 +324,7 @@ static ssize_t send_or_sleep(struct visit *v, struct xvmc_iov *it, int flags)
 		if (r == -EBUSY) {
 			/* A switch is being agreed: a millisecond at most. */
 			if (sleep)
-				stream_sleep(ep, POLLOUT,
+				stream_sleep(v, POLLOUT,
 					     os_now_ns() + ep->conn.announce_ns, true);
 			continue;
 		}
@@ -326,20 +337,23 @@ static ssize_t send_or_sleep(struct visit *v, struct xvmc_iov *it, int flags)
 		visit_begin(v);
 		if (!deadline && ep->snd_timeo_ns)
 			deadline = os_now_ns() + ep->snd_timeo_ns;
-		w = stream_sleep(ep, POLLOUT, deadline, sum == 0);
+		w = stream_sleep(v, POLLOUT, deadline, sum == 0);
 		if (w < 0)
 			return sum ? sum : w;
 	}
 }
 
-static ssize_t send_managed(struct xvmc_endpoint *ep, struct xvmc_iov *it, int flags)
+static ssize_t send_managed(struct xvmc_endpoint *ep, struct xvmc_iov *it, int flags,
+			    struct interrupt *in)
 {
-	struct visit v = { .ep = ep };
+	struct visit v = { .ep = ep, .in = *in };
+	struct unwind u;
 	ssize_t r;
 
-	pthread_cleanup_push(visit_end, &v);
+	unwind_push(&u, visit_end, &v);
 	r = send_or_sleep(&v, it, flags);
-	pthread_cleanup_pop(1);
+	unwind_pop(&u, 1);
+	in->slept |= v.in.slept;
 	return r;
 }
 
@@ -347,10 +361,11 @@ static ssize_t send_plain(struct xvmc_endpoint *ep, int fd, struct msghdr *msg,
 			  int flags)
 {
 	struct gate_guard guard = { &ep->tx_gate };
+	struct unwind u;
 	int saved = errno;
 	ssize_t r;
 
-	pthread_cleanup_push(gate_leave, &guard);
+	unwind_push(&u, gate_leave, &guard);
 	if (msg->msg_iovlen == 1)
 		r = ep->ctx->libc.send(fd, msg->msg_iov->iov_base,
 				       msg->msg_iov->iov_len,
@@ -367,7 +382,7 @@ static ssize_t send_plain(struct xvmc_endpoint *ep, int fd, struct msghdr *msg,
 		xvmc_stat_add(ep->ctx->stats, XVMC_S_TCP_TX_BYTES, (uint64_t)r);
 		stream_moved(ep, sum + (uint64_t)r);
 	}
-	pthread_cleanup_pop(0);
+	unwind_pop(&u, 0);
 	if (xvmc_ep_gate_exit(&ep->tx_gate))
 		xvmc_service_kick(ep);
 	return r;
@@ -379,9 +394,9 @@ static ssize_t send_nothing(struct xvmc_endpoint *ep)
 	struct conn_t *c = &ep->conn;
 	ssize_t r;
 
-	pthread_mutex_lock(&c->tx.lock);
+	section_lock(&c->tx.lock);
 	r = xvmc_conn_tx_error(c);
-	pthread_mutex_unlock(&c->tx.lock);
+	section_unlock(&c->tx.lock);
 	return r;
 }
 
@@ -390,6 +405,7 @@ ssize_t xvmc_sock_send(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 {
 	struct xvmc_iov it = xvmc_iov_make(vec, cnt);
 	struct iovec rest[64];
+	struct interrupt in = interrupt_begin();
 	size_t total = it.left;
 	bool decided = false;
 	ssize_t r;
@@ -419,7 +435,7 @@ ssize_t xvmc_sock_send(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 			r = send_nothing(ep);
 			break;
 		}
-		r = send_managed(ep, &it, flags);
+		r = send_managed(ep, &it, flags, &in);
 		if (r != -ESTALE) {
 			/* Who waits for room by edges has one coming now. */
 			if (it.left && ep->bell_holds)

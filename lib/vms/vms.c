@@ -14,6 +14,7 @@
 #include <urcu-bp.h>
 
 #include "base/os.h"
+#include "base/section.h"
 
 /* One address that leads to a guest; sorted by address. */
 struct vms_entry {
@@ -104,7 +105,7 @@ static void refresh(struct vms *vms)
 {
 	struct vms_table *old, *t;
 
-	if (pthread_mutex_trylock(&vms->lock) != 0)
+	if (section_trylock(&vms->lock) != 0)
 		return; /* somebody else does it */
 	old = vms->table;
 	if (!old || old->seq != board_seq(vms->board)) {
@@ -115,7 +116,7 @@ static void refresh(struct vms *vms)
 			free(old);
 		}
 	}
-	pthread_mutex_unlock(&vms->lock);
+	section_unlock(&vms->lock);
 }
 
 int vms_open(const char *dir, const char *domain, struct vms **ret_vms)

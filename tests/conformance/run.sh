@@ -64,11 +64,9 @@ known() { # NAME
 	"epoll-stale "*) echo "a number made again by dup2: docs/differences.md" ;;
 	"fork-raw "*) echo "_Fork and the clone system call are not followed: docs/differences.md" ;;
 	"dup-lowest switch") echo "a number of ours is the lowest free one for a moment" ;;
-	"eintr"*" switch") echo "a signal between two sleeps of one call does not end it" ;;
 	"epoll-edge-rdhup ring") echo "one edge too many after a reset, now and then" ;;
 	"nonblock-sleeping switch") echo "O_NONBLOCK set by another thread may end a sleep that began before" ;;
 	"opt-error switch") echo "HUP without ERR after a reset, now and then" ;;
-	"signal-longjmp switch") echo "a jump out of a call leaves its gate counted" ;;
 	"splice-in-out switch") echo "bytes taken early cannot be put back: docs/differences.md" ;;
 	esac
 }
