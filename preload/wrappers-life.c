@@ -337,11 +337,11 @@ EXPORT int getsockopt(int fd, int level, int name, void *val, socklen_t *len)
 		preload_escape_fd(fd, XVMC_R_TCP_ONLY);
 	rc = REAL(getsockopt)(fd, level, name, val, len);
 	if (level == SOL_SOCKET && name == SO_ERROR && rc == 0 &&
-	    *len == sizeof(int) && *(int *)val == 0) {
+	    *len == sizeof(int)) {
 		ENDPOINT(ep, fd);
 
 		if (ep) /* the kernel may have told us what was the program's */
-			*(int *)val = xvmc_sock_error(ep);
+			*(int *)val = xvmc_sock_error(ep, *(int *)val);
 	}
 	return rc;
 }

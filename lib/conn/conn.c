@@ -50,3 +50,18 @@ bool xvmc_conn_validate(const struct conn_t *c)
 		return false;
 	return rx->expect == XVMC_POS_NONE || rx->expect >= rx->rcvd;
 }
+
+int xvmc_conn_tell(struct conn_t *c, int known)
+{
+	int err = atomic_exchange(&c->untold, 0);
+
+	if (err || known)
+		c->told = true;
+	return known ? known : err;
+}
+
+void xvmc_conn_keep_error(struct conn_t *c, int err)
+{
+	if (!c->told)
+		c->untold = err;
+}

@@ -123,6 +123,7 @@ struct conn_t {
 	struct xvmc_stats_page *stats;
 	_Atomic uint32_t events; /* XVMC_EV_* */
 	_Atomic int untold; /* -errno that the program has not been told yet, or 0 */
+	_Atomic bool told; /* it has: a connection breaks once */
 	_Atomic bool untold_pipe; /* EPIPE likewise: poll shows it, no read does */
 	uint64_t announce_ns;    /* how long a writer waits for an announcement */
 	uint64_t replay_small;   /* a replay up to this size is left in the kernel */
@@ -179,6 +180,12 @@ void xvmc_conn_rx_detach(struct conn_t *c);
  * being agreed, look again within a millisecond; or another -errno.
  */
 ssize_t xvmc_conn_write(struct conn_t *c, struct xvmc_iov *it, int flags);
+
+/* The connection's error, once: -errno, or 0 if there is none or the program has
+ * heard of it. known: one that it has just been told by the kernel, or 0. */
+int xvmc_conn_tell(struct conn_t *c, int known);
+/* Keeps an error for whoever asks first, unless one has been told. */
+void xvmc_conn_keep_error(struct conn_t *c, int err);
 
 /* What is wrong with the connection, as a write says it: 0, the socket's error
  * (once, to reader or writer), or -EPIPE. */

@@ -18,7 +18,7 @@ ssize_t rx_take(struct conn_t *c, const struct iovec *vec, size_t cnt, bool peek
 	/* The kernel tells an error once and calls it the end from then on:
 	 * not where a record of ours was told it in the reader's place. */
 	if (r == 0)
-		r = atomic_exchange(&c->untold, 0);
+		r = xvmc_conn_tell(c, 0);
 	if (r > 0 && !peek)
 		rx->pull -= rx->pull < (uint64_t)r ? rx->pull : (uint64_t)r;
 	return r;
@@ -28,7 +28,7 @@ ssize_t rx_take(struct conn_t *c, const struct iovec *vec, size_t cnt, bool peek
 void rx_error(struct conn_t *c, int err)
 {
 	c->rx.err = err;
-	c->untold = err;
+	xvmc_conn_keep_error(c, err);
 	xvmc_conn_want(c, XVMC_EV_RX_CHANGED | XVMC_EV_CLOSED);
 }
 
@@ -109,7 +109,7 @@ void rx_reset(struct conn_t *c, enum xvmc_reason why)
 	struct conn_rx *rx = &c->rx;
 
 	rx->err = -ECONNRESET;
-	c->untold = -ECONNRESET;
+	xvmc_conn_keep_error(c, -ECONNRESET);
 	rx->reason = (uint8_t)why;
 	rx->expect = XVMC_POS_NONE;
 	rx->skip = rx->pull = 0;

@@ -160,7 +160,7 @@ ssize_t xvmc_conn_read(struct conn_t *c, struct xvmc_iov *it, bool peek)
 		return read_held(c, it, peek);
 	/* Who asks first is told, reader or writer, and once. */
 	if (r < 0 && r == c->rx.err)
-		return atomic_exchange(&c->untold, 0);
+		return xvmc_conn_tell(c, 0);
 	return r;
 }
 

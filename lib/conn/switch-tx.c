@@ -40,7 +40,7 @@ static int tx_broken(struct conn_t *c, int err)
 
 	tx->err = err;
 	if (err != -EPIPE) /* which comes after the end, and spoils nothing */
-		c->untold = err;
+		xvmc_conn_keep_error(c, err);
 	else
 		c->untold_pipe = true;
 	tx->path = XVMC_PATH_TCP;
@@ -280,7 +280,7 @@ int xvmc_conn_tx_error(struct conn_t *c)
 	if (!c->tx.err && !c->tx.shut && !c->rx.err)
 		return 0;
 	c->untold_pipe = false;
-	err = atomic_exchange(&c->untold, 0);
+	err = xvmc_conn_tell(c, 0);
 	return err ? err : -EPIPE;
 }
 

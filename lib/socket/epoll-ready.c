@@ -73,6 +73,9 @@ static bool edge(struct xvmc_epreg *reg, short bits, uint64_t rx, uint64_t tx)
 	short want = epreg_wants(reg) | POLLRDHUP | POLLHUP | POLLERR;
 	bool fresh = (bits & ~reg->last_bits & want) != 0;
 
+	/* After an error nothing comes, however the count of it changes. */
+	if (bits & reg->last_bits & POLLERR)
+		return fresh;
 	/* Not only more: while a record of the switch lay in the socket's
 	 * queue it may have been counted. */
 	if ((bits & want & POLLIN) && rx != reg->last_rx)

@@ -193,9 +193,12 @@ bool xvmc_ep_glance_held(struct xvmc_endpoint *ep, short events)
 	return false;
 }
 
-int xvmc_sock_error(struct xvmc_endpoint *ep)
+int xvmc_sock_error(struct xvmc_endpoint *ep, int known)
 {
-	return -atomic_exchange(&ep->conn.untold, 0);
+	/* An attempt to connect may fail and be made again. */
+	if (known && !xvmc_ep_managed(ep))
+		return known;
+	return -xvmc_conn_tell(&ep->conn, -known);
 }
 
 int xvmc_sock_ioctl(struct xvmc_endpoint *ep, unsigned long req, void *arg)

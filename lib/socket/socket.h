@@ -278,8 +278,9 @@ ssize_t xvmc_sock_send(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 		       size_t cnt, int flags);
 ssize_t xvmc_sock_sendfile(struct xvmc_endpoint *ep, int out_fd, int in_fd,
 			   off_t *off, size_t count);
-/* SO_ERROR, where the kernel says 0: an errno that it told us alone, once. */
-int xvmc_sock_error(struct xvmc_endpoint *ep);
+/* SO_ERROR, where the kernel says known, an errno or 0: it may have told us
+ * alone. Once. */
+int xvmc_sock_error(struct xvmc_endpoint *ep, int known);
 int xvmc_sock_shutdown(struct xvmc_endpoint *ep, int fd, int how);
 /* FIONREAD, SIOCOUTQ and FIONBIO; -ENOTTY: not ours, ask the kernel. */
 int xvmc_sock_ioctl(struct xvmc_endpoint *ep, unsigned long req, void *arg);
