@@ -132,12 +132,56 @@ static void gate_leave(void *arg)
 }
 
 /*
+ * A call that has moved some bytes by another way sleeps here for the rest: the
+ * kernel's own, which has moved none yet, would be begun again after a handler
+ * with SA_RESTART. 1: look again; 0 or less: errno says why not.
+ */
+static int plain_sleep(struct xvmc_endpoint *ep, int fd, short event, uint64_t timeo_ns)
+{
+	struct pollfd pfd = { .fd = fd, .events = event };
+	struct timespec ts = { (time_t)(timeo_ns / 1000000000u),
+			       (long)(timeo_ns % 1000000000u) };
+	int r = ep->ctx->libc.ppoll(&pfd, 1, timeo_ns ? &ts : NULL, NULL);
+
+	if (r == 0)
+		errno = EAGAIN;
+	return r;
+}
+
+static bool blocking(const struct xvmc_endpoint *ep, int flags)
+{
+	return !(flags & MSG_DONTWAIT) && !ep->nonblock;
+}
+
+static ssize_t recv_rest(struct xvmc_endpoint *ep, int fd, struct msghdr *msg, int flags)
+{
+	ssize_t r;
+
+	do
+		r = ep->ctx->libc.recvmsg(fd, msg, flags | MSG_DONTWAIT);
+	while (r < 0 && errno == EAGAIN &&
+	       plain_sleep(ep, fd, POLLIN, ep->rcv_timeo_ns) > 0);
+	return r;
+}
+
+static ssize_t send_rest(struct xvmc_endpoint *ep, int fd, struct msghdr *msg, int flags)
+{
+	ssize_t r;
+
+	do
+		r = ep->ctx->libc.sendmsg(fd, msg, flags | MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (r < 0 && errno == EAGAIN &&
+	       plain_sleep(ep, fd, POLLOUT, ep->snd_timeo_ns) > 0);
+	return r;
+}
+
+/*
  * The kernel's own recvmsg, counted. A switch may begin while we are in
  * there: then what came back may end with a record, and lib/conn sorts it out.
  * -EAGAIN with *ret_again: nothing of it was the application's.
  */
 static ssize_t recv_plain(struct xvmc_endpoint *ep, int fd, struct msghdr *msg,
-			  int flags, bool *ret_again)
+			  int flags, bool some, bool *ret_again)
 {
 	struct conn_t *c = &ep->conn;
 	struct gate_guard guard = { &ep->rx_gate };
@@ -147,7 +191,9 @@ static ssize_t recv_plain(struct xvmc_endpoint *ep, int fd, struct msghdr *msg,
 
 	*ret_again = false;
 	unwind_push(&u, gate_leave, &guard);
-	if (msg->msg_iovlen == 1 && !msg->msg_control && !msg->msg_name)
+	if (some && blocking(ep, flags))
+		r = recv_rest(ep, fd, msg, flags);
+	else if (msg->msg_iovlen == 1 && !msg->msg_control && !msg->msg_name)
 		r = ep->ctx->libc.recv(fd, msg->msg_iov->iov_base,
 				       msg->msg_iov->iov_len, flags);
 	else
@@ -199,12 +245,23 @@ static int decide(const struct xvmc_endpoint *ep, int flags)
 	return ep->nonblock ? flags | MSG_DONTWAIT : flags;
 }
 
+/* It has slept, found the connection moved, and would sleep again: did a
+ * handler run meanwhile? restart: as SA_RESTART says. */
+static bool interrupted(const struct xvmc_endpoint *ep, const struct interrupt *in,
+			int flags, bool restart)
+{
+	return in->slept && blocking(ep, flags) && interrupt_came(in, restart);
+}
+
 /* Under MSG_WAITALL a blocking call goes on until the buffer is full, however
  * often the stream changes its way meanwhile. */
-static bool goes_on(struct xvmc_endpoint *ep, const struct xvmc_iov *it, int flags)
+static bool goes_on(struct xvmc_endpoint *ep, const struct xvmc_iov *it, int flags,
+		    bool kernels)
 {
+	/* What the kernel's own call found too little ended it for good. */
 	return it->left && (flags & MSG_WAITALL) &&
-	       !(flags & (MSG_PEEK | MSG_DONTWAIT)) && xvmc_ep_managed(ep);
+	       !(flags & (MSG_PEEK | MSG_DONTWAIT)) &&
+	       (!kernels || xvmc_ep_managed(ep));
 }
 
 ssize_t xvmc_sock_recv(struct xvmc_endpoint *ep, int fd, const struct iovec *vec,
@@ -216,7 +273,7 @@ ssize_t xvmc_sock_recv(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 			      .msg_iovlen = cnt };
 	struct interrupt in = interrupt_begin();
 	ssize_t sum = 0, r;
-	bool again, decided = false;
+	bool again, kernels, decided = false;
 
 	*ret_msg_flags = 0;
 	do {
@@ -225,21 +282,17 @@ ssize_t xvmc_sock_recv(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 			flags = decide(ep, flags);
 			decided = true;
 		}
+		kernels = false;
 		if (xvmc_ep_gate_enter(&ep->rx_gate)) {
+			kernels = sum == 0;
 			if (sum) { /* it became PLAIN in the middle */
 				msg.msg_iovlen = xvmc_iov_slice(&it, it.left, rest, 64);
 				msg.msg_iov = rest;
 			}
-			r = recv_plain(ep, fd, &msg, flags, &again);
+			r = recv_plain(ep, fd, &msg, flags, sum > 0, &again);
 			in.slept = true;
 			if (r > 0)
 				xvmc_iov_advance(&it, (size_t)r);
-			/* It slept, if it was to, and will again. */
-			if (again && !(flags & MSG_DONTWAIT) && !ep->nonblock &&
-			    interrupt_came(&in, !ep->rcv_timeo_ns)) {
-				again = false;
-				r = -EINTR;
-			}
 		} else if (!it.left) {
 			r = sum ? 0 : recv_nothing(ep, flags, &in);
 			again = r == -ESTALE;
@@ -249,7 +302,11 @@ ssize_t xvmc_sock_recv(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 		}
 		if (r > 0)
 			sum += r;
-	} while (again || (r > 0 && goes_on(ep, &it, flags)));
+		if (again && interrupted(ep, &in, flags, !sum && !ep->rcv_timeo_ns)) {
+			again = false;
+			r = -EINTR;
+		}
+	} while (again || (r > 0 && goes_on(ep, &it, flags, kernels)));
 	if (it.left && ep->bell_holds && r != 0 && !(flags & MSG_PEEK))
 		atomic_fetch_add_explicit(&ep->dries, 1, memory_order_release);
 	return sum ? sum : r;
@@ -303,8 +360,9 @@ static ssize_t send_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it,
 	return r;
 }
 
-/* Sends all of it where blocking, else what fits. */
-static ssize_t send_or_sleep(struct visit *v, struct xvmc_iov *it, int flags)
+/* Sends all of it where blocking, else what fits. some: the call has sent bytes
+ * before. */
+static ssize_t send_or_sleep(struct visit *v, struct xvmc_iov *it, int flags, bool some)
 {
 	struct xvmc_endpoint *ep = v->ep;
 	bool nonblock = (flags & MSG_DONTWAIT) != 0;
@@ -337,28 +395,28 @@ static ssize_t send_or_sleep(struct visit *v, struct xvmc_iov *it, int flags)
 		visit_begin(v);
 		if (!deadline && ep->snd_timeo_ns)
 			deadline = os_now_ns() + ep->snd_timeo_ns;
-		w = stream_sleep(v, POLLOUT, deadline, sum == 0);
+		w = stream_sleep(v, POLLOUT, deadline, sum == 0 && !some);
 		if (w < 0)
 			return sum ? sum : w;
 	}
 }
 
 static ssize_t send_managed(struct xvmc_endpoint *ep, struct xvmc_iov *it, int flags,
-			    struct interrupt *in)
+			    bool some, struct interrupt *in)
 {
 	struct visit v = { .ep = ep, .in = *in };
 	struct unwind u;
 	ssize_t r;
 
 	unwind_push(&u, visit_end, &v);
-	r = send_or_sleep(&v, it, flags);
+	r = send_or_sleep(&v, it, flags, some);
 	unwind_pop(&u, 1);
 	in->slept |= v.in.slept;
 	return r;
 }
 
 static ssize_t send_plain(struct xvmc_endpoint *ep, int fd, struct msghdr *msg,
-			  int flags)
+			  int flags, bool some)
 {
 	struct gate_guard guard = { &ep->tx_gate };
 	struct unwind u;
@@ -366,7 +424,9 @@ static ssize_t send_plain(struct xvmc_endpoint *ep, int fd, struct msghdr *msg,
 	ssize_t r;
 
 	unwind_push(&u, gate_leave, &guard);
-	if (msg->msg_iovlen == 1)
+	if (some && blocking(ep, flags))
+		r = send_rest(ep, fd, msg, flags);
+	else if (msg->msg_iovlen == 1)
 		r = ep->ctx->libc.send(fd, msg->msg_iov->iov_base,
 				       msg->msg_iov->iov_len,
 				       flags | MSG_NOSIGNAL);
@@ -411,6 +471,8 @@ ssize_t xvmc_sock_send(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 	ssize_t r;
 
 	for (;;) {
+		bool some = it.left < total;
+
 		if (!decided && xvmc_ep_managed(ep)) {
 			flags = decide(ep, flags);
 			decided = true;
@@ -421,25 +483,30 @@ ssize_t xvmc_sock_send(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 				.msg_iovlen = cnt,
 			};
 
-			if (it.left < total) {
-				/* it became PLAIN in the middle of the call */
+			if (some) { /* it became PLAIN in the middle of the call */
 				msg.msg_iovlen = xvmc_iov_slice(&it, it.left, rest, 64);
 				msg.msg_iov = rest;
 			}
-			r = send_plain(ep, fd, &msg, flags);
+			r = send_plain(ep, fd, &msg, flags, some);
+			in.slept = true;
 			if (r > 0)
 				xvmc_iov_advance(&it, (size_t)r);
-			break;
-		}
-		if (!it.left) {
+			if (r <= 0 || !some || !it.left || !blocking(ep, flags))
+				break;
+		} else if (!it.left) {
 			r = send_nothing(ep);
 			break;
+		} else {
+			r = send_managed(ep, &it, flags, some, &in);
+			if (r != -ESTALE) {
+				/* Who waits for room by edges has one coming now. */
+				if (it.left && ep->bell_holds)
+					xvmc_epoll_ep_blocked(ep);
+				break;
+			}
 		}
-		r = send_managed(ep, &it, flags, &in);
-		if (r != -ESTALE) {
-			/* Who waits for room by edges has one coming now. */
-			if (it.left && ep->bell_holds)
-				xvmc_epoll_ep_blocked(ep);
+		if (interrupted(ep, &in, flags, it.left == total && !ep->snd_timeo_ns)) {
+			r = -EINTR;
 			break;
 		}
 	}
