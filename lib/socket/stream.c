@@ -227,7 +227,9 @@ static ssize_t recv_plain(struct xvmc_endpoint *ep, int fd, struct msghdr *msg,
 	return r;
 }
 
-/* A read of no bytes still waits until there are some. */
+/* A read of no bytes still waits until there are some, or for SO_RCVTIMEO;
+ * the kernel looks at what it was asked for when it has slept, not at why it
+ * woke up. */
 static ssize_t recv_nothing(struct xvmc_endpoint *ep, int flags, struct interrupt *in)
 {
 	char c;
@@ -235,7 +237,7 @@ static ssize_t recv_nothing(struct xvmc_endpoint *ep, int flags, struct interrup
 	struct xvmc_iov it = xvmc_iov_make(&vec, 1);
 	ssize_t r = recv_managed(ep, &it, flags | MSG_PEEK, false, in);
 
-	return r > 0 ? 0 : r;
+	return r > 0 || (r == -EAGAIN && !(flags & MSG_DONTWAIT)) ? 0 : r;
 }
 
 /* Whether a call waits is decided when it begins, whatever another thread does

@@ -2,6 +2,20 @@
 /* Reads and writes of nothing. */
 #include "conf.h"
 
+/* SO_RCVTIMEO runs out. */
+static void too_late(int fd)
+{
+	struct timeval tv = { .tv_usec = 20000 };
+	char c;
+
+	conf_nonblock(fd, false);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+	conf_res("recv, too late", recv(fd, &c, 0, 0));
+	conf_res("recv PEEK, too late", recv(fd, &c, 0, MSG_PEEK));
+	conf_res("recv of one, too late", recv(fd, &c, 1, 0));
+	conf_nonblock(fd, true);
+}
+
 int main(void)
 {
 	char c = 'x';
@@ -10,6 +24,7 @@ int main(void)
 	int a, b;
 
 	conf_pair(&a, &b);
+	too_late(b);
 	conf_nonblock(b, true);
 	for (int i = 0; i < 3; i++) {
 		conf_res("write", write(a, &c, 0));
