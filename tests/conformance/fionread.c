@@ -20,6 +20,13 @@ int main(void)
 	conf_res("recv", recv(b, buf, 1000, 0));
 	ioctl(b, FIONREAD, &n);
 	conf_say("%d", n);
+	conf_put(a, buf, 47);
+	conf_poll(b, POLLIN, 2000);
+	conf_put(a, buf, 100);
+	conf_ms(30);
+	ioctl(b, FIONREAD, &n);
+	conf_say("%d", n);
+	conf_res("recv", recv(b, buf, 1000, 0));
 	n = 1;
 	conf_res("FIONBIO", ioctl(b, FIONBIO, &n));
 	conf_res("recv", recv(b, buf, 1000, 0));
