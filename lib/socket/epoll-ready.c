@@ -141,11 +141,14 @@ static void report(struct xvmc_epreg *reg, uint32_t now, struct epoll_event *ev)
 	epreg_heat(reg);
 }
 
-/* Not worth a look under the locks unless a glance says so. */
+/* Not worth a look under the locks unless a glance says so. Who asks for
+ * nothing hears of HUP and ERR, which come from where data comes. */
 static bool maybe(struct xvmc_epreg *reg)
 {
+	short want = epreg_wants(reg);
+
 	return (reg->events & EPOLLET) ||
-	       xvmc_ep_glance_held(reg->ep, epreg_wants(reg));
+	       xvmc_ep_glance_held(reg->ep, want ? want : POLLIN);
 }
 
 int epset_collect(struct xvmc_epset *set, uint32_t as_of, struct epoll_event *evs,
