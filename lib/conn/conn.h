@@ -271,6 +271,8 @@ bool xvmc_conn_rx_ended(struct conn_t *c);
  * queue; >0, 0, or -errno (then a read reports it). What it says is kept: a
  * read that follows finds at least one byte, wherever the stream goes. */
 ssize_t xvmc_conn_rx_ready(struct conn_t *c);
+/* The same, and not less than what the ring holds at this moment. */
+ssize_t xvmc_conn_rx_all(struct conn_t *c);
 
 /*
  * Arms the bell of a direction for want bytes (of data, of room) and looks

@@ -215,6 +215,15 @@ static bool hold(struct conn_rx *rx)
 	return true;
 }
 
+ssize_t xvmc_conn_rx_all(struct conn_t *c)
+{
+	struct conn_rx *rx = &c->rx;
+
+	if (rx->path == XVMC_PATH_RING && rx->attached && !rx->gone)
+		xvmc_recver_avail(&rx->r, rx->r.size); /* an error stays to be seen */
+	return xvmc_conn_rx_ready(c);
+}
+
 ssize_t xvmc_conn_rx_ready(struct conn_t *c)
 {
 	struct conn_rx *rx = &c->rx;

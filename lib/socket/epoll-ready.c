@@ -47,10 +47,13 @@ static bool see_more(struct xvmc_endpoint *ep, bool arm, uint64_t *rx_seen)
 	section_lock(&rx->lock);
 	if (!xvmc_ep_managed(ep) || !rx->attached || rx->gone) {
 		/* TCP, whose every edge the service thread passes on */
-	} else if (rx->path == XVMC_PATH_RING && arm) {
-		n = xvmc_conn_rx_ready(&ep->conn);
-		more = n >= 0 && (rx->rcvd + (uint64_t)n > *rx_seen ||
-				  xvmc_conn_rx_arm(&ep->conn, (size_t)n + 1));
+	} else if (rx->path == XVMC_PATH_RING) {
+		n = xvmc_conn_rx_all(&ep->conn);
+		more = n >= 0 && arm &&
+		       (rx->rcvd + (uint64_t)n > *rx_seen ||
+			xvmc_conn_rx_arm(&ep->conn, (size_t)n + 1));
+		if (n > 0 && !arm)
+			*rx_seen = rx->rcvd + (uint64_t)n;
 	} else if (rx->path == XVMC_PATH_TCP && rx->expect != XVMC_POS_NONE) {
 		uint64_t prod = ring_see_prod(rx->r.s);
 		uint64_t had = ahead(rx, prod);

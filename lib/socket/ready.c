@@ -218,10 +218,7 @@ int xvmc_sock_ioctl(struct xvmc_endpoint *ep, unsigned long req, void *arg)
 		return -ENOTTY;
 	if (req == FIONREAD) {
 		section_lock(&c->rx.lock);
-		/* All there is, not what poll has found enough. */
-		if (c->rx.path == XVMC_PATH_RING && c->rx.attached && !c->rx.gone)
-			xvmc_recver_avail(&c->rx.r, c->rx.r.size);
-		n = xvmc_conn_rx_ready(c);
+		n = xvmc_conn_rx_all(c);
 		if (c->rx.path == XVMC_PATH_TCP && c->rx.expect != c->rx.rcvd)
 			os_ioctl(ep->io_fd, SIOCINQ, &inq);
 		if ((uint64_t)inq > c->rx.expect - c->rx.rcvd)
