@@ -318,6 +318,15 @@ EXPORT int recvmmsg(int fd, struct mmsghdr *vec, unsigned int cnt, int flags,
 		end.tv_sec += end.tv_nsec / 1000000000;
 		end.tv_nsec %= 1000000000;
 	}
+	/* The kernel looks for an error first, whatever there is to read. */
+	if (!(flags & MSG_ERRQUEUE)) {
+		int saved = errno, err = 0;
+		socklen_t len = sizeof(err);
+
+		if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) == 0 && err)
+			return (int)give(-err, 0);
+		errno = saved;
+	}
 	for (i = 0; i < cnt; i++) {
 		int saved = errno;
 
