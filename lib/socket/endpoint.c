@@ -205,6 +205,16 @@ static struct vms *get_vms(struct xvmc_ctx *ctx)
 	return vms;
 }
 
+/* A UDP socket can be connected, too, and SCTP and MPTCP have streams. */
+static bool is_tcp(int fd)
+{
+	int protocol = 0;
+	socklen_t len = sizeof(protocol);
+
+	return os_getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) == 0 &&
+	       protocol == IPPROTO_TCP;
+}
+
 static void track(struct xvmc_ctx *ctx, int fd, const struct sockaddr *sa,
 		  socklen_t len, bool active, bool in_progress)
 {
@@ -220,6 +230,8 @@ static void track(struct xvmc_ctx *ctx, int fd, const struct sockaddr *sa,
 	if (!vms || !vms_possible(vms, &ip))
 		return;
 	if (xvmc_fd_peek(ctx, fd)) /* a second connect on the same socket */
+		return;
+	if (!is_tcp(fd))
 		return;
 	ep = endpoint_alloc(ctx);
 	if (!ep)
