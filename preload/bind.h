@@ -42,6 +42,9 @@ extern _Atomic(sym_any) bind_table[SYM_COUNT];
 /* Finds libc's function; never NULL. Any thread, any moment: see bind.c. */
 sym_any bind_symbol(enum sym sym);
 
+/* Our own in place of libc's, for `xvmc-run --trap`; NULL: none. own.c */
+sym_any bind_own(enum sym sym);
+
 static inline sym_any bind_get(enum sym sym)
 {
 	sym_any f = atomic_load_explicit(&bind_table[sym], memory_order_acquire);

@@ -7,11 +7,12 @@
 # Usage: test-tools.sh BUILD-DIRECTORY
 
 set -u
+here=$(cd "$(dirname "$0")" && pwd) || exit 1
 build=$(cd "${1:?build directory}" && pwd) || exit 1
 tools=$build/tools
 run=$tools/xvmc-run
 for tool in "$run" "$tools/xvmc" "$tools/xvmcd/xvmcd" \
-	"$build/preload/libxvmc.so"; do
+	"$build/preload/libxvmc.so" "$build/tests/unit/past-library"; do
 	if [ ! -x "$tool" ]; then
 		echo "Bail out! $tool has not been built"
 		exit 1
@@ -303,10 +304,15 @@ ending() {
 	ends 0 "xvmc-run starts another" "$run" --require true
 }
 
+# shellcheck source=tests/unit/tools-stay.sh
+. "$here/tools-stay.sh"
+
 options
 no_xvmcd
 programs
 starting
+stays
+traps
 fail_open
 doctor
 ending

@@ -6,7 +6,9 @@
  * program runs plainly.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +17,9 @@
 #include "base/options.h"
 #include "base/rundir.h"
 #include "daemon.h"
+#include "stay.h"
 #include "target.h"
+#include "trap.h"
 #include "xvmc/cli.h"
 #include "xvmc/client.h"
 #include "xvmc/paths.h"
@@ -24,7 +28,7 @@
 #define UNSET UINT32_MAX
 
 struct run {
-	const char *domain, *host, *dir, *log;
+	const char *domain, *host, *dir, *log, *trap;
 	uint32_t spin_us, order;
 	bool no_spin, stats, verbose, anyway, require;
 	struct cli_list rules;
@@ -45,6 +49,7 @@ static void parse(int argc, char **argv, struct run *run)
 		{ "rule", 'r', CLI_LIST, "R", "which connections to accelerate; may be repeated", &run->rules, 0, 0 },
 		{ "log", 0, CLI_TEXT, "FILE", "append the library's diagnostics to FILE", &run->log, 0, 0 },
 		{ "stats", 0, CLI_FLAG, NULL, "write the program's counters to the log at its end", &run->stats, 0, 0 },
+		{ "trap", 0, CLI_MAYBE, "FILE", "say which system calls pass the library by, to FILE or standard error", &run->trap, 0, 0 },
 		{ "anyway", 0, CLI_FLAG, NULL, "run a program the library cannot be loaded into, plainly", &run->anyway, 0, 0 },
 		{ "require", 0, CLI_FLAG, NULL, "no xvmcd: end with 124 instead of running it plainly", &run->require, 0, 0 },
 		{ "verbose", 'v', CLI_FLAG, NULL, "say what is used", &run->verbose, 0, 0 },
@@ -53,8 +58,8 @@ static void parse(int argc, char **argv, struct run *run)
 	const struct cli cli = {
 		PROG, "[--] PROGRAM [ARGUMENT...]",
 		"Runs a program whose TCP connections to other programs under xvmc on the same\n"
-		"host travel through shared memory. Exit status: the program's, or 2 wrong options,\n"
-		"124 no xvmcd (with --require), 125 the library cannot be loaded into it,\n"
+		"host travel through shared memory. Exit status: the program's, or 1 no --trap here,\n"
+		"2 wrong options, 124 no xvmcd (with --require), 125 the library cannot be loaded into it,\n"
 		"126 not executable, 127 not found.",
 		opts, 1, -1, true,
 	};
@@ -78,11 +83,52 @@ static void parse(int argc, char **argv, struct run *run)
 			run->domain);
 }
 
+_Noreturn static void not_started(const struct run *run, int why)
+{
+	cli_die(PROG, why == ENOENT ? RUN_EXIT_NOT_FOUND : RUN_EXIT_NOT_EXECUTABLE,
+		"%s: %s", run->args[0], strerror(why));
+}
+
 _Noreturn static void start(const struct run *run)
 {
 	execvp(run->args[0], run->args);
-	cli_die(PROG, errno == ENOENT ? RUN_EXIT_NOT_FOUND : RUN_EXIT_NOT_EXECUTABLE,
-		"%s: %s", run->args[0], strerror(errno));
+	not_started(run, errno);
+}
+
+/* Where --trap has its say. */
+static int trap_open(const char *path)
+{
+	int fd = *path ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666) :
+			 fcntl(2, F_DUPFD_CLOEXEC, 3);
+
+	if (fd < 0)
+		cli_die(PROG, CLI_EXIT_FAILED, "--trap: %s: %s",
+			*path ? path : "standard error", strerror(errno));
+	return fd;
+}
+
+/* With options that outlast the program's start. */
+_Noreturn static void start_and_stay(const struct run *run)
+{
+	int out = run->trap ? trap_open(run->trap) : -1, status;
+	struct trap trap;
+	struct stay stay;
+
+	if (stay_start(run->args, run->trap ? trap_filter() : NULL, &stay) < 0) {
+		if (stay.refused)
+			cli_die(PROG, CLI_EXIT_FAILED, "--trap: the kernel takes no such filter here: %s",
+				stay.refused == EBUSY ? "another one is in charge" :
+							strerror(stay.refused));
+		not_started(run, stay.failed ? stay.failed : EAGAIN);
+	}
+	if (run->trap && trap_watch(stay.listener, out, run->full_dir, &trap) < 0) {
+		kill(stay.pid, SIGKILL); /* its first call would wait for ever */
+		cli_die(PROG, CLI_EXIT_FAILED, "--trap: no process can be made");
+	}
+	status = stay_wait(&stay, -1, NULL, NULL);
+	if (run->trap)
+		trap_end(&trap);
+	stay_end(status);
 }
 
 /* xvmc does not work here: the program runs without it, or not at all. */
@@ -208,6 +254,8 @@ static void set_options(const struct run *run)
 	set_rules(&run->rules);
 	if (run->stats)
 		set("--stats", "XVMC_STATS", "1");
+	if (run->trap)
+		set("--trap", "XVMC_TRAP", "1");
 	if (run->log) {
 		if (paths_absolute(run->log, path) < 0)
 			cli_die(PROG, CLI_EXIT_USAGE, "--log: too long: %s", run->log);
@@ -254,5 +302,7 @@ int main(int argc, char **argv)
 	if (run.verbose)
 		cli_warn(PROG, "%s under %s, domain %s, xvmcd in %s",
 			 run.args[0], run.library, run.domain, run.full_dir);
+	if (run.trap)
+		start_and_stay(&run);
 	start(&run);
 }

@@ -77,16 +77,19 @@ bool cli_name_ok(const char *name)
 
 static void help(const struct cli *cli)
 {
-	char left[64];
+	char left[64], value[40];
 
 	printf("usage: %s%s%s%s\n\n%s\n\noptions:\n", cli->prog,
 	       cli->opts->name ? " [options]" : "", *cli->args ? " " : "",
 	       cli->args, cli->text);
 	for (const struct cli_opt *o = cli->opts; o->name; o++) {
-		snprintf(left, sizeof(left), "%c%c%c --%s%s%s",
+		value[0] = 0;
+		if (o->arg)
+			snprintf(value, sizeof(value),
+				 o->kind == CLI_MAYBE ? "[=%s]" : " %s", o->arg);
+		snprintf(left, sizeof(left), "%c%c%c --%s%s",
 			 o->letter ? '-' : ' ', o->letter ? o->letter : ' ',
-			 o->letter ? ',' : ' ', o->name, o->arg ? " " : "",
-			 o->arg ? o->arg : "");
+			 o->letter ? ',' : ' ', o->name, value);
 		printf("  %-26s %s\n", left, o->text);
 	}
 	printf("  %-26s %s\n", "-h, --help", "print this and end");
@@ -138,6 +141,11 @@ static void store(const struct cli *cli, const struct cli_opt *o,
 			wrong(cli, "empty value for --", o->name);
 		*(const char **)o->dst = val;
 		return;
+	case CLI_MAYBE:
+		if (val && !*val)
+			wrong(cli, "empty value for --", o->name);
+		*(const char **)o->dst = val ? val : "";
+		return;
 	case CLI_U32:
 		if (!cli_number(val, o->min, o->max, o->dst)) {
 			snprintf(what, sizeof(what),
@@ -180,7 +188,7 @@ static int take(const struct cli *cli, int argc, char **argv, int i)
 		wrong(cli, "unknown option: ", word);
 	if (o->kind == CLI_FLAG && val)
 		wrong(cli, "no value belongs to --", o->name);
-	if (o->kind != CLI_FLAG && !val) {
+	if (o->kind != CLI_FLAG && o->kind != CLI_MAYBE && !val) {
 		if (i + 1 >= argc)
 			wrong(cli, "no value after --", o->name);
 		val = argv[++i];

@@ -17,6 +17,7 @@
 enum cli_kind {
 	CLI_FLAG, /* dst: bool */
 	CLI_TEXT, /* dst: const char * */
+	CLI_MAYBE, /* the same; the value only by '=', "" without */
 	CLI_NAME, /* dst: const char *; a domain's or host's name */
 	CLI_U32,  /* dst: uint32_t, between min and max */
 	CLI_LIST, /* dst: struct cli_list, may be given several times */
