@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rules.h"
+
 static int load_num(const char *var, uint32_t def, unsigned long min,
 		    unsigned long max, uint32_t *field)
 {
@@ -43,6 +45,7 @@ static int load_str(const char *var, char *field)
 
 int xvmc_options_load(struct xvmc_options *opt)
 {
+	struct xvmc_rules rules;
 	int bad = 0;
 
 #define XVMC_OPT(field, var, def, min, max, text) \
@@ -51,6 +54,11 @@ int xvmc_options_load(struct xvmc_options *opt)
 #include "options.def"
 #undef XVMC_OPT
 #undef XVMC_OPT_STR
+	/* All of them or none: half a set of rules means something else. */
+	if (xvmc_rules_parse(opt->rules, &rules, NULL) < 0) {
+		opt->rules[0] = '\0';
+		bad++;
+	}
 	return bad;
 }
 

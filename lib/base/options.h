@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#define XVMC_OPT_STR_MAX 108u
+#define XVMC_OPT_STR_MAX 512u
 
 struct xvmc_options {
 #define XVMC_OPT(field, var, def, min, max, text) uint32_t field;

@@ -29,6 +29,7 @@ int xvmc_ctx_init(struct xvmc_ctx *ctx, const struct xvmc_libc *libc)
 	ctx->libc = *libc;
 	ctx->stats_memfd = -1;
 	xvmc_options_load(&ctx->opt);
+	xvmc_rules_parse(ctx->opt.rules, &ctx->rules, NULL);
 	if (!ctx->opt.domain[0])
 		memcpy(ctx->opt.domain, default_domain, sizeof(default_domain));
 	/* An unsafe directory is no directory. */
@@ -45,6 +46,9 @@ int xvmc_ctx_init(struct xvmc_ctx *ctx, const struct xvmc_libc *libc)
 	if (stats == MAP_FAILED)
 		return -ENOMEM;
 	ctx->stats = stats;
+	/* xvmc-run --stats wants all of it: the one descriptor made early. */
+	if (ctx->opt.stats[0] && ctx->opt.enable)
+		stats_share(ctx);
 	r = fdtab_init(ctx);
 	if (r < 0)
 		munmap(stats, XVMC_PAGE_SIZE);

@@ -215,6 +215,25 @@ static bool is_tcp(int fd)
 	       protocol == IPPROTO_TCP;
 }
 
+/* What the user's rules say. Where there are none, nothing is asked. */
+static bool allowed(struct xvmc_ctx *ctx, int fd, const struct in6_addr *peer,
+		    uint16_t peer_port)
+{
+	struct sockaddr_storage ss = { 0 };
+	socklen_t len = sizeof(ss);
+	struct in6_addr ip;
+	uint16_t port = 0;
+
+	if (!ctx->rules.n)
+		return true;
+	if (os_getsockname(fd, (struct sockaddr *)&ss, &len) == 0)
+		vms_addr((struct sockaddr *)&ss, len, &ip, &port);
+	if (xvmc_rules_allow(&ctx->rules, peer, port, peer_port))
+		return true;
+	xvmc_stat_add(ctx->stats, XVMC_S_REASON0 + XVMC_R_RULE, 1);
+	return false;
+}
+
 static void track(struct xvmc_ctx *ctx, int fd, const struct sockaddr *sa,
 		  socklen_t len, bool active, bool in_progress)
 {
@@ -231,7 +250,7 @@ static void track(struct xvmc_ctx *ctx, int fd, const struct sockaddr *sa,
 		return;
 	if (xvmc_fd_peek(ctx, fd)) /* a second connect on the same socket */
 		return;
-	if (!is_tcp(fd))
+	if (!is_tcp(fd) || !allowed(ctx, fd, &ip, port))
 		return;
 	ep = endpoint_alloc(ctx);
 	if (!ep)

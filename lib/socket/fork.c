@@ -114,9 +114,7 @@ void xvmc_ctx_fork_child(struct xvmc_ctx *ctx)
 		disown(xvmc_list_entry(it, struct xvmc_endpoint, all_link));
 	xvmc_epoll_fork_child(ctx);
 	service_forget(ctx);
-	if (ctx->stats_memfd >= 0)
-		os_close(ctx->stats_memfd);
-	ctx->stats_memfd = -1;
+	stats_fork_child(ctx);
 	ctx->pid = os_getpid();
 	ctx->ncpu = xvmc_os_ncpu();
 }

@@ -49,6 +49,12 @@ bool fork_claim(struct xvmc_endpoint *ep);
 /* The rings are gone; shared: a child asked for it. */
 void fork_release(struct xvmc_endpoint *ep, bool shared);
 
+/* stats-page.c */
+/* Puts the counters where others can read them, once. */
+void stats_share(struct xvmc_ctx *ctx);
+/* A child counts from nothing. */
+void stats_fork_child(struct xvmc_ctx *ctx);
+
 /* service.c */
 int service_start(struct xvmc_ctx *ctx);
 void service_stop(struct xvmc_ctx *ctx);

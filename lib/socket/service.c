@@ -266,31 +266,6 @@ static void *service_main(void *arg)
 
 /* ---- start and stop ---- */
 
-/* The counters move into a page that xvmcd can read, too. */
-static void share_stats(struct xvmc_ctx *ctx)
-{
-	int fd = xvmc_os_high_fd(os_memfd("xvmc-stats", MFD_CLOEXEC));
-	struct xvmc_stats_page *old = ctx->stats;
-	void *p;
-
-	if (fd < 0)
-		return;
-	if (OS2(SYS_ftruncate, fd, XVMC_PAGE_SIZE) != 0 ||
-	    os_write(fd, old, sizeof(*old)) != (ssize_t)sizeof(*old)) {
-		os_close(fd);
-		return;
-	}
-	/* In place: everyone's pointer stays right. Counts of the last
-	 * microsecond may be lost. */
-	p = mmap(old, XVMC_PAGE_SIZE, PROT_READ | PROT_WRITE,
-		 MAP_SHARED | MAP_FIXED, fd, 0);
-	if (p == MAP_FAILED) {
-		os_close(fd);
-		return;
-	}
-	ctx->stats_memfd = fd;
-}
-
 int service_start(struct xvmc_ctx *ctx)
 {
 	struct xvmc_service *sv = calloc(1, sizeof(*sv));
@@ -313,8 +288,7 @@ int service_start(struct xvmc_ctx *ctx)
 		goto fail;
 	}
 	watch_own(sv, sv->kick_fd, ON_KICK);
-	if (ctx->stats_memfd < 0)
-		share_stats(ctx);
+	stats_share(ctx);
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, SERVICE_STACK);
 	/* No signal of the application's is ever handled on our thread. */

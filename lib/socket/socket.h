@@ -30,6 +30,7 @@
 #include "base/list.h"
 #include "base/options.h"
 #include "base/os.h"
+#include "base/rules.h"
 #include "base/section.h"
 #include "conn/conn.h"
 #include "vms/vms.h"
@@ -366,6 +367,7 @@ bool xvmc_select_concerns(struct xvmc_ctx *ctx, int n, const fd_set *rd,
 struct xvmc_ctx {
 	struct xvmc_libc libc;
 	struct xvmc_options opt;
+	struct xvmc_rules rules;
 	struct xvmc_stats_page *stats; /* never NULL */
 	int stats_memfd;               /* -1 until the service thread starts */
 	_Atomic(struct vms *) vms;     /* VMs[] */

@@ -4,6 +4,8 @@
  * library sees. What the kernel answers is printed; it must be the same under
  * `xvmc-run --trap`.
  * Usage: past-library nothing | read | child | io_uring | close
+ * And, with nothing past the library: pairs, two connections on rings, the
+ * second in a child.
  */
 #include "../conformance/conf.h"
 
@@ -61,6 +63,16 @@ int main(int argc, char **argv)
 		pid = fork();
 		if (pid == 0) {
 			take(a);
+			_exit(3);
+		}
+		conf_wait(pid);
+	} else if (!strcmp(what, "pairs")) {
+		pid = fork();
+		if (pid == 0) {
+			close(a);
+			close(b);
+			conf_pair(&a, &b);
+			conf_trip(a, b);
 			_exit(3);
 		}
 		conf_wait(pid);

@@ -21,7 +21,7 @@ done
 work=$(mktemp -d) || exit 1
 XVMC_DIR=$work/run
 export XVMC_DIR
-unset XVMC_DOMAIN XVMC_LOG XVMC_ENABLE LD_PRELOAD
+unset XVMC_DOMAIN XVMC_LOG XVMC_ENABLE XVMC_RULES XVMC_STATS XVMC_TRAP LD_PRELOAD
 count=0
 failed=0
 
@@ -313,6 +313,8 @@ programs
 starting
 stays
 traps
+counted
+rules
 fail_open
 doctor
 ending

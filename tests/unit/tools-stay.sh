@@ -91,3 +91,77 @@ traps() {
 	[ "$(tr -d ' \t' <"$work/out")" = NoNewPrivs:1 ]
 	result $? "... and the program can gain none"
 }
+
+# ---- --stats, --rule ----
+
+table_says() { # NAME PATTERN
+	grep -Eq -- "$2" "$work/err"
+	result $? "$1"
+}
+
+counted() {
+	CONF_RING=1
+	export CONF_RING
+	ends 7 "--stats: the program's status" "$run" --stats "$past" nothing
+	[ "$(cat "$work/out")" = 'trip: pingpong' ]
+	result $? "... and its output"
+	table_says "... names the program" "^xvmc-run: stats: $past, 1 process\$"
+	table_says "... what went by ring" '^  by ring +[1-9][0-9.]* k?B out +[1-9]'
+	table_says "... what by TCP" '^  by TCP +[1-9]'
+	table_says "... the connections" \
+		'^  connections +2 followed, 2 registered, 2 times given rings$'
+	table_says "... and why TCP" '^  why TCP +[1-9][0-9]*  close: '
+	ends 7 "--stats with a child" "$run" --stats "$past" pairs
+	table_says "... counts both, each once" \
+		'^  connections +4 followed, 4 registered, 4 times given rings$'
+	# shellcheck disable=SC2016 # expands when it runs
+	sh -c '"$@"; echo $?' sh "$run" --stats sh -c 'kill -KILL $$' \
+		>"$work/out" 2>"$work/err" </dev/null
+	[ "$(cat "$work/out")" = 137 ]
+	result $? "--stats: a killed program's status"
+	table_says "... and table" '^  by ring'
+	ls "$XVMC_DIR" >"$work/err"
+	! grep -q '^stats' "$work/err"
+	result $? "--stats leaves nothing behind"
+	unset CONF_RING
+
+	"$tools/xvmc" shutdown >/dev/null 2>&1
+	CONF_RING=1 "$run" "$past" pairs >/dev/null 2>&1
+	"$tools/xvmc" stat --json >"$work/err" 2>&1
+	grep -q '"tracked":[^0-9]*4[^0-9]' "$work/err"
+	result $? "xvmc stat: what a forked child's parent counted is not counted twice"
+}
+
+# Whether the connection of past-library, from and to 127.0.0.1, had a ring.
+ruled() { # YES-OR-NO NAME RULE...
+	want=$1 name=$2
+	shift 2
+	"$run" --stats "$@" "$past" nothing >"$work/out" 2>"$work/err" </dev/null
+	rc=$?
+	if [ "$want" = yes ]; then
+		grep -q ' 2 followed' "$work/err" && ! grep -q ' rule: ' "$work/err"
+	else
+		grep -q ' 0 followed' "$work/err" && grep -Eq ' 2  rule: ' "$work/err"
+	fi && [ $rc -eq 7 ]
+	result $? "--rule, $name"
+}
+
+rules() {
+	refuses 2 "--rule: nonsense" "$run" --rule nonsense true
+	refuses 2 "--rule: a port too high" "$run" --rule 'tcp :65536' true
+	refuses 2 "--rule: two in one" "$run" --rule 'tcp;ring' true
+	refuses 2 "--rule: nothing" "$run" --rule '' true
+	ruled no "none" -r tcp
+	ruled no "by address" -r 'tcp 127.0.0.0/8'
+	ruled yes "another address" -r 'tcp 128.0.0.0/8'
+	ruled no "by port" -r 'tcp :1-65535'
+	ruled yes "another port" -r 'tcp :1'
+	ruled yes "the first decides" -r 'ring 127.0.0.1:1-65535' -r tcp
+	ruled no "the first decides, and speaks of others" -r 'ring 127.0.0.2' -r tcp
+	XVMC_RULES='tcp :nonsense' "$run" --stats "$past" nothing >"$work/out" 2>"$work/err"
+	grep -q ' 2 followed' "$work/err"
+	result $? "XVMC_RULES that makes no sense is ignored"
+	ends 0 "... doctor runs" env XVMC_RULES='tcp :nonsense' "$tools/xvmc" doctor
+	grep -q 'XVMC_ variables are out of range' "$work/out"
+	result $? "... and says so"
+}

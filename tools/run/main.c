@@ -15,8 +15,10 @@
 #include <unistd.h>
 
 #include "base/options.h"
+#include "base/rules.h"
 #include "base/rundir.h"
 #include "daemon.h"
+#include "stats.h"
 #include "stay.h"
 #include "target.h"
 #include "trap.h"
@@ -34,6 +36,7 @@ struct run {
 	struct cli_list rules;
 	char library[PATH_MAX];
 	char full_dir[PATH_MAX];
+	struct stats counters; /* --stats */
 	char **args; /* the program and its arguments */
 };
 
@@ -46,9 +49,9 @@ static void parse(int argc, char **argv, struct run *run)
 		{ "no-spin", 0, CLI_FLAG, NULL, "sleep at once when there is nothing to do", &run->no_spin, 0, 0 },
 		{ "spin-us", 0, CLI_U32, "N", "spin at most N microseconds before sleeping", &run->spin_us, 0, 10000 },
 		{ "order", 0, CLI_U32, "N", "rings of 4 KiB << N", &run->order, XVMC_RING_ORDER_MIN, XVMC_RING_ORDER_MAX },
-		{ "rule", 'r', CLI_LIST, "R", "which connections to accelerate; may be repeated", &run->rules, 0, 0 },
+		{ "rule", 'r', CLI_LIST, "R", "\"ring\" or \"tcp\" and which connections; may be repeated", &run->rules, 0, 0 },
 		{ "log", 0, CLI_TEXT, "FILE", "append the library's diagnostics to FILE", &run->log, 0, 0 },
-		{ "stats", 0, CLI_FLAG, NULL, "write the program's counters to the log at its end", &run->stats, 0, 0 },
+		{ "stats", 0, CLI_FLAG, NULL, "say at its end what went by ring, and why the rest did not", &run->stats, 0, 0 },
 		{ "trap", 0, CLI_MAYBE, "FILE", "say which system calls pass the library by, to FILE or standard error", &run->trap, 0, 0 },
 		{ "anyway", 0, CLI_FLAG, NULL, "run a program the library cannot be loaded into, plainly", &run->anyway, 0, 0 },
 		{ "require", 0, CLI_FLAG, NULL, "no xvmcd: end with 124 instead of running it plainly", &run->require, 0, 0 },
@@ -58,7 +61,7 @@ static void parse(int argc, char **argv, struct run *run)
 	const struct cli cli = {
 		PROG, "[--] PROGRAM [ARGUMENT...]",
 		"Runs a program whose TCP connections to other programs under xvmc on the same\n"
-		"host travel through shared memory. Exit status: the program's, or 1 no --trap here,\n"
+		"host travel through shared memory. Exit status: the program's, or 1 no --trap or --stats here,\n"
 		"2 wrong options, 124 no xvmcd (with --require), 125 the library cannot be loaded into it,\n"
 		"126 not executable, 127 not found.",
 		opts, 1, -1, true,
@@ -108,7 +111,7 @@ static int trap_open(const char *path)
 }
 
 /* With options that outlast the program's start. */
-_Noreturn static void start_and_stay(const struct run *run)
+_Noreturn static void start_and_stay(struct run *run)
 {
 	int out = run->trap ? trap_open(run->trap) : -1, status;
 	struct trap trap;
@@ -125,9 +128,12 @@ _Noreturn static void start_and_stay(const struct run *run)
 		kill(stay.pid, SIGKILL); /* its first call would wait for ever */
 		cli_die(PROG, CLI_EXIT_FAILED, "--trap: no process can be made");
 	}
-	status = stay_wait(&stay, -1, NULL, NULL);
+	status = stay_wait(&stay, run->stats ? run->counters.fd : -1, stats_take,
+			   &run->counters);
 	if (run->trap)
 		trap_end(&trap);
+	if (run->stats)
+		stats_close(&run->counters, run->args[0]);
 	stay_end(status);
 }
 
@@ -235,8 +241,14 @@ static void set_number(const char *option, const char *var, uint32_t n)
 static void set_rules(const struct cli_list *rules)
 {
 	char all[XVMC_OPT_STR_MAX + 1] = "";
+	struct xvmc_rules parsed;
 	size_t at = 0;
 
+	for (size_t i = 0; i < rules->n; i++)
+		if (strchr(rules->item[i], ';') ||
+		    xvmc_rules_parse(rules->item[i], &parsed, NULL) < 0 || !parsed.n)
+			cli_die(PROG, CLI_EXIT_USAGE, "--rule: '%s' is no rule: \"ring\" or \"tcp\", then ADDRESS[/BITS], :PORT[-PORT], or both",
+				rules->item[i]);
 	for (size_t i = 0; i < rules->n && at < sizeof(all); i++)
 		at += (size_t)snprintf(all + at, sizeof(all) - at, "%s%s",
 				       i ? ";" : "", rules->item[i]);
@@ -252,8 +264,6 @@ static void set_options(const struct run *run)
 	set_number("--spin-us", "XVMC_SPIN_US", run->spin_us);
 	set_number("--order", "XVMC_RING_ORDER", run->order);
 	set_rules(&run->rules);
-	if (run->stats)
-		set("--stats", "XVMC_STATS", "1");
 	if (run->trap)
 		set("--trap", "XVMC_TRAP", "1");
 	if (run->log) {
@@ -261,6 +271,16 @@ static void set_options(const struct run *run)
 			cli_die(PROG, CLI_EXIT_USAGE, "--log: too long: %s", run->log);
 		set("--log", "XVMC_LOG", path);
 	}
+}
+
+static void open_stats(struct run *run)
+{
+	int rc = stats_open(run->full_dir, &run->counters);
+
+	if (rc < 0)
+		cli_die(PROG, CLI_EXIT_FAILED, "--stats: %s: %s", run->full_dir,
+			strerror(-rc));
+	set("--stats", "XVMC_STATS", run->counters.path);
 }
 
 static void set_preload(const char *library)
@@ -302,7 +322,9 @@ int main(int argc, char **argv)
 	if (run.verbose)
 		cli_warn(PROG, "%s under %s, domain %s, xvmcd in %s",
 			 run.args[0], run.library, run.domain, run.full_dir);
-	if (run.trap)
+	if (run.stats)
+		open_stats(&run);
+	if (run.trap || run.stats)
 		start_and_stay(&run);
 	start(&run);
 }
