@@ -162,7 +162,7 @@ static inline void xvmc_hv_unshare(struct xvmc_hv *hv, struct xvmc_share *share)
 }
 
 /*
- * Maps pages domain peer granted to us: grefs are pages of one share call, in
+ * Maps pages domain peer, which is not our own, granted to us: grefs are pages of one share call, in
  * its order, not necessarily all. writable may be asked only where it was
  * granted. clear_byte: offset in the mapping of a byte the hypervisor
  * shall set to 0 when the mapping goes, however it goes (only with writable;
@@ -257,5 +257,20 @@ struct xvmc_hv_local_spec {
 int xvmc_hv_open_local(const struct xvmc_hv_local_spec *spec,
 		       struct xvmc_hv **ret_hv);
 int xvmc_hv_open_xen(struct xvmc_hv **ret_hv);
+
+/*
+ * Xen only: hold is called with each channel's descriptor before the channel
+ * is used (an error: there is no channel), and with fd -1 when it was closed
+ * in an orderly way. Whoever it passes a duplicate to must keep it for as long
+ * as anybody else has the descriptor, if a migration has made it stale [X 1].
+ */
+typedef int (*xvmc_hv_hold)(void *arg, xvmc_port_t port, int fd);
+void xvmc_hv_xen_holder(struct xvmc_hv *hv, xvmc_hv_hold hold, void *arg);
+
+/* Once more for every channel there is: the holder is another one. */
+int xvmc_hv_xen_hold_all(struct xvmc_hv *hv);
+
+/* The guest's incarnation, without a handle; 0 where there is no Xen. */
+uint32_t xvmc_hv_xen_incarnation(void);
 
 #endif

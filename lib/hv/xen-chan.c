@@ -8,7 +8,7 @@
  *            is not stale.
  * exec:      CLOEXEC.
  * migration: the descriptor is stale afterwards and must never be released
- *            again; see xen_chan_close. Not yet run on Xen.
+ *            again; see xen_chan_close.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -101,6 +101,15 @@ static int chan_finish(struct xen_hv *xh, struct xen_chan *c, int port, int err,
 		return bind_error(err);
 	}
 	c->port = (evtchn_port_t)port;
+	if (xh->hold) {
+		int rc = xh->hold(xh->hold_arg, c->port, c->fd);
+
+		if (rc < 0) {
+			xenevtchn_unbind(c->xce, c->port);
+			chan_release(c);
+			return rc;
+		}
+	}
 	xvmc_list_add(&xh->chans, &c->node);
 	ret_chan->wait_fd = c->fd;
 	ret_chan->port = c->port;
@@ -138,7 +147,12 @@ int xen_chan_bind(struct xvmc_hv *hv, xvmc_domid_t peer, xvmc_port_t peer_port,
 	port = xenevtchn_bind_interdomain(c->xce, peer, peer_port);
 	err = errno;
 	errno = keep;
-	return chan_finish(xh, c, port, err, ret_chan);
+	rc = chan_finish(xh, c, port, err, ret_chan);
+	/* Xen rings a new channel once, for what may have been rung before
+	 * there was anybody to hear it. Nobody waits yet. */
+	if (rc == 0)
+		xen_chan_ack(hv, ret_chan);
+	return rc;
 }
 
 static bool is_stale(const struct xen_hv *xh, const struct xen_chan *c)
@@ -152,8 +166,8 @@ static bool is_stale(const struct xen_hv *xh, const struct xen_chan *c)
  * the port's number is in use again the new owner's channel would go down
  * with it [X 1]. So it stays open, by intent, and is counted: it costs one
  * descriptor a channel and migration. At the end of the process the kernel
- * releases it all the same; that is harmless only because xvmcd holds a
- * duplicate. Prepared migrations close before the suspend and lose nothing.
+ * releases it all the same; that is harmless only because xvmcd's holder has
+ * a duplicate. Prepared migrations close before the suspend and lose nothing.
  *
  * The migration may fall between the question and the close. What is left
  * of the gap is a few instructions; the prepared form has none.
@@ -174,8 +188,25 @@ void xen_chan_close(struct xvmc_hv *hv, struct xvmc_chan *chan)
 		return; /* c too: its handle is on a list of libxen's */
 	}
 	xenevtchn_unbind(c->xce, c->port);
+	if (xh->hold)
+		xh->hold(xh->hold_arg, c->port, -1);
 	chan_release(c);
 	errno = keep;
+}
+
+int xvmc_hv_xen_hold_all(struct xvmc_hv *hv)
+{
+	struct xen_hv *xh = (struct xen_hv *)hv;
+	struct xvmc_list *it, *tmp;
+	int rc = 0;
+
+	xvmc_list_each(it, tmp, &xh->chans) {
+		struct xen_chan *c = xvmc_list_entry(it, struct xen_chan, node);
+
+		if (xh->hold && xh->hold(xh->hold_arg, c->port, c->fd) < 0)
+			rc = -EIO;
+	}
+	return rc;
 }
 
 void xen_chan_close_all(struct xen_hv *xh)

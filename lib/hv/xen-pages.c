@@ -13,7 +13,7 @@
  *            nothing while the parent has them.
  * exec:      CLOEXEC.
  * migration: a mapping becomes a hole [X 3], shared pages become our own
- *            [X 4]; unmap and unshare stay legal. Not yet run on Xen.
+ *            [X 4]; unmap and unshare stay legal.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -26,17 +26,23 @@
 #include <xengnttab.h>
 #include <xentoollog.h>
 
-#include <xen/gntdev.h> /* the kernel's; needs the types of xengnttab.h */
+#include <xen/gntalloc.h> /* the kernel's; need the types of xengnttab.h */
+#include <xen/gntdev.h>
 
 #include "base/os.h"
 #include "xen.h"
 
 #define PAGE ((size_t)4096)
 
+#define NO_INDEX UINT64_MAX
+
 struct xen_pages {
 	struct xvmc_list node;
 	void *addr;
 	uint32_t npages;
+	/* A share: gntalloc's name for it, while its descriptor holds it too;
+	 * NO_INDEX: the mapping alone does. */
+	uint64_t index;
 };
 
 static void say_nothing(struct xentoollog_logger *logger,
@@ -133,6 +139,7 @@ static struct xen_pages *pages_new(struct xvmc_list *list, void *addr,
 		return NULL;
 	p->addr = addr;
 	p->npages = (uint32_t)npages;
+	p->index = NO_INDEX;
 	/* gntdev itself keeps only a PV guest's mappings out of a child. */
 	OS3(SYS_madvise, addr, npages * PAGE, MADV_DONTFORK);
 	xvmc_list_add(list, &p->node);
@@ -158,58 +165,133 @@ static int grant_error(int err)
 	}
 }
 
+/*
+ * libxengnttab's xengntshr_share_pages() would do, but it keeps for itself the
+ * number that gntalloc gave the pages, and xen_owner_clear() needs it. So the
+ * kernel is asked here; the handle is the library's.
+ */
+static int alloc_grefs(int fd, xvmc_domid_t peer, size_t npages, bool writable,
+		       uint64_t *ret_index, xvmc_gref_t *ret_grefs)
+{
+	struct ioctl_gntalloc_alloc_gref *op;
+	int rc;
+
+	op = calloc(1, sizeof(*op) + npages * sizeof(op->gref_ids[0]));
+	if (!op)
+		return -ENOSPC;
+	op->domid = (uint16_t)peer;
+	op->flags = writable ? GNTALLOC_FLAG_WRITABLE : 0;
+	op->count = (uint32_t)npages;
+	rc = os_ioctl(fd, IOCTL_GNTALLOC_ALLOC_GREF, op);
+	if (rc == 0) {
+		*ret_index = op->index;
+		for (size_t i = 0; i < npages; i++)
+			ret_grefs[i] = op->gref_ids[i];
+	}
+	free(op);
+	return rc;
+}
+
+static void dealloc_grefs(int fd, uint64_t index, uint32_t npages)
+{
+	struct ioctl_gntalloc_dealloc_gref op = { .index = index, .count = npages };
+
+	os_ioctl(fd, IOCTL_GNTALLOC_DEALLOC_GREF, &op);
+}
+
 int xen_share(struct xvmc_hv *hv, xvmc_domid_t peer, size_t npages,
 		     bool writable, struct xvmc_share *ret_share,
 		     xvmc_gref_t *ret_grefs)
 {
 	struct xen_hv *xh = xen_hv(hv);
-	int keep = errno, rc;
+	int keep = errno, rc, fd;
 	struct xen_pages *p;
+	uint64_t index = NO_INDEX;
 	void *addr;
 
+	if (peer > UINT16_MAX)
+		return -ENOENT;
 	rc = need_shr(xh);
 	if (rc < 0)
-		return rc;
-	/* gntalloc's pages come zeroed and are mapped at once. */
-	addr = xengntshr_share_pages(xh->shr, peer, (int)npages, ret_grefs,
-				     writable);
-	if (!addr) {
-		rc = grant_error(errno);
-		errno = keep;
-		return rc == -EACCES ? -ENOSPC : rc;
+		goto out;
+	fd = xengntshr_fd(xh->shr);
+	rc = alloc_grefs(fd, peer, npages, writable, &index, ret_grefs);
+	if (rc < 0) {
+		rc = grant_error(-rc) == -EMFILE ? -EMFILE : -ENOSPC;
+		goto out;
 	}
-	p = pages_new(&xh->shares, addr, npages);
+	/* The pages come zeroed and are mapped at once. */
+	addr = mmap(NULL, npages * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		    (off_t)index);
+	p = addr == MAP_FAILED ? NULL : pages_new(&xh->shares, addr, npages);
 	if (!p) {
-		xengntshr_unshare(xh->shr, addr, (uint32_t)npages);
-		errno = keep;
-		return -ENOSPC;
+		if (addr != MAP_FAILED)
+			OS2(SYS_munmap, addr, npages * PAGE);
+		dealloc_grefs(fd, index, (uint32_t)npages);
+		rc = -ENOSPC;
+		goto out;
 	}
+	p->index = index;
 	ret_share->addr = addr;
 	ret_share->npages = npages;
 	ret_share->writable = writable;
 	ret_share->priv = p;
+out:
 	errno = keep;
-	return 0;
+	return rc;
+}
+
+/* gntalloc forgets the descriptor's part in a share; the mapping's stays. */
+static void let_go(struct xen_hv *xh, struct xen_pages *p)
+{
+	if (p->index != NO_INDEX && xh->shr &&
+	    still(xengntshr_fd(xh->shr), xh->shr_rdev))
+		dealloc_grefs(xengntshr_fd(xh->shr), p->index, p->npages);
+	p->index = NO_INDEX;
+}
+
+/*
+ * The kernel clears the byte when nobody holds the page any more: neither the
+ * mapping, which goes with the process, nor the descriptor, which a forked
+ * child may have. So the latter is made to let go of it. After a migration of
+ * ours the byte that is cleared is in our own copy, which no peer sees.
+ */
+int xen_owner_clear(struct xvmc_hv *hv, struct xvmc_share *share, size_t byte)
+{
+	struct xen_hv *xh = xen_hv(hv);
+	struct xen_pages *p = share->priv;
+	struct ioctl_gntalloc_unmap_notify op = { .action = UNMAP_NOTIFY_CLEAR_BYTE };
+	int rc;
+
+	if (!p || !share->writable || byte >= share->npages * PAGE || p->index == NO_INDEX)
+		return -EINVAL;
+	if (!still(xengntshr_fd(xh->shr), xh->shr_rdev))
+		return -EIO;
+	op.index = p->index + byte;
+	rc = os_ioctl(xengntshr_fd(xh->shr), IOCTL_GNTALLOC_SET_UNMAP_NOTIFY, &op);
+	if (rc == 0)
+		let_go(xh, p);
+	return rc;
 }
 
 /* The kernel frees a page when neither we nor the peer map it: after a
  * migration too, where the grant itself has long gone [X 4]. */
-static void unshare_pages(struct xen_pages *p)
+static void unshare_pages(struct xen_hv *xh, struct xen_pages *p)
 {
 	int keep = errno;
 
 	xvmc_list_del(&p->node);
-	OS2(SYS_munmap, p->addr, p->npages * PAGE); /* all that it takes */
+	OS2(SYS_munmap, p->addr, p->npages * PAGE);
+	let_go(xh, p);
 	free(p);
 	errno = keep;
 }
 
 void xen_unshare(struct xvmc_hv *hv, struct xvmc_share *share)
 {
-	(void)hv;
 	if (!share->priv)
 		return;
-	unshare_pages(share->priv);
+	unshare_pages(xen_hv(hv), share->priv);
 	memset(share, 0, sizeof(*share));
 }
 
@@ -258,6 +340,13 @@ static int map_pages(struct xen_hv *xh, xvmc_domid_t peer,
 	return 0;
 }
 
+static bool is_own(struct xen_hv *xh, xvmc_domid_t peer)
+{
+	struct xvmc_hv_self self;
+
+	return xvmc_hv_self(&xh->hv, &self) < 0 || self.domid == peer;
+}
+
 int xen_map(struct xvmc_hv *hv, xvmc_domid_t peer,
 		   const xvmc_gref_t *grefs, size_t ngrefs, bool writable,
 		   size_t clear_byte, struct xvmc_map *ret_map)
@@ -268,8 +357,11 @@ int xen_map(struct xvmc_hv *hv, xvmc_domid_t peer,
 	void *addr = NULL;
 
 	/* A PV guest that is suspended with a mapping loses 2 MiB of its own
-	 * address space [X 2]: it only sends by ring. */
-	if (xh->pv)
+	 * address space [X 2]: it only sends by ring. And a PVH guest that maps
+	 * a page of its own loses the page: in its physical memory a frame has
+	 * one place. Seen in the lab: what was there reads as 0xFF, and the
+	 * guest's kernel dies of it later. */
+	if (xh->pv || is_own(xh, peer))
 		return -EACCES;
 	if (clear_byte != XVMC_HV_NO_CLEAR &&
 	    (!writable || clear_byte >= ngrefs * PAGE))
@@ -332,7 +424,7 @@ void xen_pages_close(struct xen_hv *xh)
 	xvmc_list_each(it, tmp, &xh->maps)
 		unmap_pages(xh, xvmc_list_entry(it, struct xen_pages, node));
 	xvmc_list_each(it, tmp, &xh->shares)
-		unshare_pages(xvmc_list_entry(it, struct xen_pages, node));
+		unshare_pages(xh, xvmc_list_entry(it, struct xen_pages, node));
 	close_devices(xh);
 }
 

@@ -4,8 +4,7 @@
  * in xen-pages.c (libxengnttab), event channels in xen-chan.c (libxenevtchn).
  * For PVH and HVM guests; a PV guest shares, but maps nothing [X 2].
  *
- * Not yet run on Xen. It compiles against libxen 4.17 and is written to
- * hv.h and to what was measured (docs/, [X n]); the lab has to prove it.
+ * Held to hv.h between two guests of Xen 4.17 by `./run lab contract`.
  *
  * Threads, fork, exec, migration: as hv.h says. libxen's functions call
  * libc's open, ioctl and close; inside libxvmc.so those names are our own
@@ -130,6 +129,7 @@ static const struct xvmc_hv_ops xen_ops = {
 	.notify = xen_chan_notify,
 	.event_fd = xen_event_fd,
 	.dispatch = xen_dispatch,
+	.owner_clear = xen_owner_clear,
 	.chan_ack = xen_chan_ack,
 };
 
@@ -199,6 +199,21 @@ fail:
 	xen_close(&xh->hv);
 	errno = keep;
 	return rc;
+}
+
+void xvmc_hv_xen_holder(struct xvmc_hv *hv, xvmc_hv_hold hold, void *arg)
+{
+	struct xen_hv *xh = xen_hv(hv);
+
+	xh->hold = hold;
+	xh->hold_arg = arg;
+}
+
+uint32_t xvmc_hv_xen_incarnation(void)
+{
+	struct xen_cpuid cpuid;
+
+	return xen_cpuid_find(&cpuid) ? xen_cpuid_incarnation(&cpuid) : 0;
 }
 
 uint32_t xvmc_hv_xen_kept(const struct xvmc_hv *hv)

@@ -5,9 +5,6 @@
  * CPUID tells) share.
  * Includes nothing of libxen's, so that the two functions the Event Manager
  * needs can be called from there.
- *
- * Not yet run on Xen: it compiles against libxen 4.17 and follows hv.h; to
- * be proved in the lab (tests/xen).
  */
 #ifndef XVMC_HV_XEN_H
 #define XVMC_HV_XEN_H
@@ -49,6 +46,8 @@ struct xen_hv {
 	/* Channels that became stale in a migration and whose descriptors are
 	 * kept open on purpose; see xen_chan_close. */
 	_Atomic uint32_t kept;
+	xvmc_hv_hold hold; /* or NULL */
+	void *hold_arg;
 };
 
 /* Without a logger of ours libxen's functions print on standard error. */
@@ -64,6 +63,7 @@ int xen_map(struct xvmc_hv *hv, xvmc_domid_t peer, const xvmc_gref_t *grefs,
 	    size_t ngrefs, bool writable, size_t clear_byte,
 	    struct xvmc_map *ret_map);
 void xen_unmap(struct xvmc_hv *hv, struct xvmc_map *map);
+int xen_owner_clear(struct xvmc_hv *hv, struct xvmc_share *share, size_t byte);
 int xen_pages_open(struct xen_hv *xh);
 void xen_pages_close(struct xen_hv *xh);
 void xen_pages_abandon(struct xen_hv *xh);

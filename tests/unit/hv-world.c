@@ -3,6 +3,7 @@
  * Opening and closing it, and the commonest calls.
  */
 #include <poll.h>
+#include <unistd.h>
 
 #include "hv-world.h"
 
@@ -15,11 +16,18 @@ struct xvmc_hv *open_local(const struct world *w, const char *domain)
 	return hv;
 }
 
+int open_local_again(const struct world *w, struct world *ret_own)
+{
+	const struct xvmc_hv_local_spec spec = { w->run.dir, "vm1" };
+
+	return xvmc_hv_open_local(&spec, &ret_own->hv[0]);
+}
+
 void look_who(struct world *w)
 {
 	struct xvmc_hv_self self;
 
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 2 && w->hv[i]; i++) {
 		assert_int_equal(xvmc_hv_self(w->hv[i], &self), 0);
 		assert_int_equal(self.incarnation, xvmc_hv_incarnation(w->hv[i]));
 		w->domid[i] = self.domid;
@@ -36,6 +44,9 @@ int setup_local(void **state)
 	w.hv[0] = open_local(&w, "vm1");
 	w.hv[1] = open_local(&w, "vm2");
 	look_who(&w);
+	w.peer.sock = -1;
+	w.peer.side.hv = w.hv[1];
+	w.peer.owner = w.domid[0];
 	*state = &w;
 	return 0;
 }
@@ -43,11 +54,16 @@ int setup_local(void **state)
 int setup_xen(void **state)
 {
 	static struct world w = { .xen = true };
+	struct xvmc_hv_self self;
 
 	w.marks = fresh_mark();
-	for (int i = 0; i < 2; i++)
-		assert_int_equal(xvmc_hv_open_xen(&w.hv[i]), 0);
+	assert_int_equal(xvmc_hv_open_xen(&w.hv[0]), 0);
+	assert_int_equal(peer_connect(&w.peer), 0);
 	look_who(&w);
+	w.peer.owner = w.domid[0];
+	peer_self(&w.peer, &self);
+	assert_int_not_equal(self.domid, w.domid[0]);
+	w.domid[1] = self.domid;
 	*state = &w;
 	return 0;
 }
@@ -58,7 +74,9 @@ int teardown(void **state)
 
 	xvmc_hv_close(w->hv[0]);
 	xvmc_hv_close(w->hv[1]);
-	if (!w->xen) {
+	if (w->xen) {
+		close(w->peer.sock);
+	} else {
 		if (w->run.pid)
 			fresh_wait_fds(w->run.pid, w->daemon_fds);
 		xvmcd_stop(&w->run);
@@ -85,6 +103,12 @@ void channel(struct world *w, struct xvmc_chan *ret_a, struct xvmc_chan *ret_b)
 {
 	assert_int_equal(xvmc_hv_chan_alloc(w->hv[0], w->domid[1], ret_a), 0);
 	assert_int_equal(xvmc_hv_chan_bind(w->hv[1], w->domid[0], ret_a->port, ret_b), 0);
+}
+
+void peer_channel(struct world *w, struct xvmc_chan *ret_a)
+{
+	assert_int_equal(xvmc_hv_chan_alloc(w->hv[0], w->domid[1], ret_a), 0);
+	assert_int_equal(peer_bind(&w->peer, ret_a->port), 0);
 }
 
 bool readable(int fd, int ms)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Two handles of a hypervisor backend, for the tests of lib/hv: guests vm1 and
- * vm2 of an xvmcd of their own, or with Xen this one guest twice.
+ * vm2 of an xvmcd of their own, or with Xen this guest and another one.
  */
 #ifndef XVMC_TEST_HV_WORLD_H
 #define XVMC_TEST_HV_WORLD_H
 
 #include "fresh.h"
+#include "hv-peer.h"
 #include "hv/hv.h"
 #include "xvmcd.h"
 
@@ -16,7 +17,8 @@ struct world {
 	bool xen;
 	struct fresh_marks marks;
 	struct xvmcd_run run;
-	struct xvmc_hv *hv[2];
+	struct xvmc_hv *hv[2]; /* with Xen the second is NULL: it is elsewhere */
+	struct peer peer;      /* the second, for tests of both backends */
 	uint32_t domid[2];
 	int daemon_fds;
 };
@@ -38,6 +40,12 @@ void share(struct world *w, size_t npages, bool writable,
 int try_map(struct world *w, const xvmc_gref_t *grefs, size_t n, bool writable,
 	    struct xvmc_map *ret_map);
 void channel(struct world *w, struct xvmc_chan *ret_a, struct xvmc_chan *ret_b);
+
+/* The same with the peer, wherever it is. */
+void peer_channel(struct world *w, struct xvmc_chan *ret_a);
+
+/* The first guest's handle once more, in another process. */
+int open_local_again(const struct world *w, struct world *ret_own);
 
 bool readable(int fd, int ms);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The hypervisor port's contract (lib/hv/hv.h), held against every backend that
- * can be opened here. What only the local one can be asked: test-hv-local.c,
+ * The hypervisor port's contract (lib/hv/hv.h), held against the local backend,
+ * and in a Xen guest against that of Xen (`./run lab contract`). What only the local one can be asked: test-hv-local.c,
  * test-hv-migrate.c.
  */
 #include <errno.h>
@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
@@ -21,23 +22,28 @@ static void test_share_read_only(void **state)
 {
 	struct world *w = *state;
 	xvmc_gref_t grefs[5];
+	static char seen[5 * PAGE];
 	struct xvmc_share s;
-	struct xvmc_map m, none;
 	int status;
 	pid_t pid;
 
 	share(w, 5, false, &s, grefs);
 	for (size_t i = 0; i < 5 * PAGE; i++)
 		assert_int_equal(((char *)s.addr)[i], 0);
-	assert_int_equal(try_map(w, grefs, 5, true, &none), -EACCES);
-	assert_int_equal(try_map(w, grefs, 5, false, &m), 0);
+	assert_int_equal(peer_map(&w->peer, grefs, 5, true, XVMC_HV_NO_CLEAR), -EACCES);
+	assert_int_equal(peer_map(&w->peer, grefs, 5, false, XVMC_HV_NO_CLEAR), 0);
 	memset(s.addr, 'x', 5 * PAGE);
-	assert_memory_equal(m.addr, s.addr, 5 * PAGE);
-	((char *)s.addr)[4 * PAGE] = 'y';
-	assert_int_equal(((volatile char *)m.addr)[4 * PAGE], 'y');
-	/* it cannot be made writable later either */
-	assert_int_equal(mprotect(m.addr, PAGE, PROT_READ | PROT_WRITE), -1);
-	xvmc_hv_unmap(w->hv[1], &m);
+	peer_read(&w->peer, 0, seen, 5 * PAGE);
+	assert_memory_equal(seen, s.addr, 5 * PAGE);
+	((volatile char *)s.addr)[4 * PAGE] = 'y';
+	peer_read(&w->peer, 4 * PAGE, seen, 1);
+	assert_int_equal(seen[0], 'y');
+	/* Nor can it be written later, whatever the peer does: its kernel or
+	 * its hypervisor refuses. Xen lets the write happen, to nothing. */
+	if (peer_force(&w->peer) == 0)
+		assert_true(w->xen);
+	assert_int_equal(*(volatile char *)s.addr, 'x');
+	peer_unmap(&w->peer);
 	xvmc_hv_unshare(w->hv[0], &s);
 	/* neither exists in a child */
 	share(w, 1, false, &s, grefs);
@@ -55,17 +61,19 @@ static void test_share_read_only(void **state)
 static void test_share_writable(void **state)
 {
 	struct world *w = *state;
+	static const char said[] = "from the peer";
 	xvmc_gref_t grefs[2];
 	struct xvmc_share s;
-	struct xvmc_map m;
+	char seen[32];
 
 	share(w, 2, true, &s, grefs);
-	assert_int_equal(try_map(w, grefs, 2, true, &m), 0);
-	strcpy(m.addr, "from the peer");
-	assert_string_equal(s.addr, "from the peer");
+	assert_int_equal(peer_map(&w->peer, grefs, 2, true, XVMC_HV_NO_CLEAR), 0);
+	peer_write(&w->peer, 0, said, sizeof(said));
+	assert_string_equal(s.addr, said);
 	strcpy((char *)s.addr + PAGE, "from the owner");
-	assert_string_equal((char *)m.addr + PAGE, "from the owner");
-	xvmc_hv_unmap(w->hv[1], &m);
+	peer_read(&w->peer, PAGE, seen, sizeof(seen));
+	assert_string_equal(seen, "from the owner");
+	peer_unmap(&w->peer);
 	xvmc_hv_unshare(w->hv[0], &s);
 }
 
@@ -74,46 +82,77 @@ static void test_share_ends(void **state)
 	struct world *w = *state;
 	xvmc_gref_t grefs[1], other[1];
 	struct xvmc_share s, s2;
-	struct xvmc_map m, none;
+	char seen[32];
+	int rc;
 
 	share(w, 1, false, &s, grefs);
 	share(w, 1, false, &s2, other);
 	assert_int_not_equal(grefs[0], other[0]);
-	assert_int_equal(try_map(w, grefs, 1, false, &m), 0);
+	assert_int_equal(peer_map(&w->peer, grefs, 1, false, XVMC_HV_NO_CLEAR), 0);
 	strcpy(s.addr, "still here");
 	xvmc_hv_unshare(w->hv[0], &s);
-	/* the mapping keeps its memory, a new one is not to be had */
-	assert_string_equal(m.addr, "still here");
+	/* the mapping keeps its memory */
+	peer_read(&w->peer, 0, seen, sizeof(seen));
+	assert_string_equal(seen, "still here");
 	sync_hv(w, 0);
-	assert_int_equal(try_map(w, grefs, 1, false, &none), -ENOENT);
-	xvmc_hv_unmap(w->hv[1], &m);
+	peer_unmap(&w->peer);
+	/* A new one is not to be had. A real hypervisor cannot end a grant that
+	 * is mapped, and the kernel does so at leisure: no test of it here. */
+	if (!w->xen) {
+		rc = peer_map(&w->peer, grefs, 1, false, XVMC_HV_NO_CLEAR);
+		assert_int_equal(rc, -ENOENT);
+	}
+	/* One that was never mapped ends at once. */
 	xvmc_hv_unshare(w->hv[0], &s2);
+	sync_hv(w, 0);
+	rc = peer_map(&w->peer, other, 1, false, XVMC_HV_NO_CLEAR);
+	assert_true(rc == -ENOENT || rc == -EACCES);
+}
+
+/* What is granted to one guest is not another's, nor our own. */
+static void test_map_own(void **state)
+{
+	struct world *w = *state;
+	xvmc_gref_t grefs[1];
+	struct xvmc_share s;
+	struct xvmc_map m;
+
+	share(w, 1, false, &s, grefs);
+	strcpy(s.addr, "mine");
+	assert_true(xvmc_hv_map(w->hv[0], w->domid[0], grefs, 1, false, XVMC_HV_NO_CLEAR, &m) < 0);
+	assert_string_equal(s.addr, "mine");
+	xvmc_hv_unshare(w->hv[0], &s);
 }
 
 static void test_channel(void **state)
 {
 	struct world *w = *state;
-	struct xvmc_chan a, b;
-	uint64_t n;
+	struct xvmc_chan a;
 
-	channel(w, &a, &b);
+	peer_channel(w, &a);
 	assert_false(readable(a.wait_fd, 0));
-	assert_false(readable(b.wait_fd, 0));
+	assert_false(peer_readable(&w->peer, 0));
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(xvmc_hv_notify(w->hv[0], &a), 0);
-		assert_true(readable(b.wait_fd, 1000));
+		assert_true(peer_readable(&w->peer, 1000));
 		assert_false(readable(a.wait_fd, 0));
-		if (b.self_ring) {
-			assert_int_equal(read(b.wait_fd, &n, 8), 8);
-			assert_false(readable(b.wait_fd, 0));
-		}
+		peer_ack(&w->peer);
 	}
-	assert_int_equal(xvmc_hv_notify(w->hv[1], &b), 0);
-	assert_true(readable(a.wait_fd, 1000));
+	for (int i = 0; i < 3; i++) {
+		uint64_t n;
+
+		peer_notify(&w->peer);
+		assert_true(readable(a.wait_fd, 1000));
+		if (a.self_ring)
+			assert_int_equal(read(a.wait_fd, &n, 8), 8);
+		else
+			xvmc_hv_chan_ack(w->hv[0], &a);
+		assert_false(readable(a.wait_fd, 0));
+	}
 	/* one side may go first; the other does not notice */
 	xvmc_hv_chan_close(w->hv[0], &a);
-	assert_int_equal(xvmc_hv_notify(w->hv[1], &b), 0);
-	xvmc_hv_chan_close(w->hv[1], &b);
+	peer_notify(&w->peer);
+	peer_close(&w->peer);
 }
 
 /* Every notification is a new edge. */
@@ -121,18 +160,19 @@ static void test_channel_epoll(void **state)
 {
 	struct world *w = *state;
 	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
-	struct xvmc_chan a, b;
+	struct xvmc_chan a;
 	int ep = epoll_create1(EPOLL_CLOEXEC);
 
-	channel(w, &a, &b);
-	assert_int_equal(epoll_ctl(ep, EPOLL_CTL_ADD, b.wait_fd, &ev), 0);
+	peer_channel(w, &a);
+	assert_int_equal(epoll_ctl(ep, EPOLL_CTL_ADD, a.wait_fd, &ev), 0);
 	for (int i = 0; i < 10; i++) {
 		assert_int_equal(epoll_wait(ep, &ev, 1, 0), 0);
-		assert_int_equal(xvmc_hv_notify(w->hv[0], &a), 0);
+		peer_notify(&w->peer);
 		assert_int_equal(epoll_wait(ep, &ev, 1, 1000), 1);
+		xvmc_hv_chan_ack(w->hv[0], &a);
 	}
 	xvmc_hv_chan_close(w->hv[0], &a);
-	xvmc_hv_chan_close(w->hv[1], &b);
+	peer_close(&w->peer);
 	close(ep);
 }
 
@@ -158,38 +198,38 @@ static void *sleep_on(void *arg)
 static void test_channel_sleep(void **state)
 {
 	struct world *w = *state;
-	struct xvmc_chan a, b;
+	struct xvmc_chan a;
 	struct sleeper s = { 0 };
 	uint64_t one = 1;
 	pthread_t t;
 
-	channel(w, &a, &b);
-	if (b.self_ring) {
-		s.fd = b.wait_fd;
+	peer_channel(w, &a);
+	if (a.self_ring) {
+		s.fd = a.wait_fd;
 		assert_int_equal(pthread_create(&t, NULL, sleep_on, &s), 0);
 		for (int i = 0; i < 50; i++) {
-			assert_int_equal(xvmc_hv_notify(w->hv[0], &a), 0);
-			assert_int_equal(write(b.wait_fd, &one, 8), 8);
+			peer_notify(&w->peer);
+			assert_int_equal(write(a.wait_fd, &one, 8), 8);
 		}
 		assert_int_equal(pthread_join(t, NULL), 0);
 		assert_int_equal(s.woken, 100);
 	}
 	xvmc_hv_chan_close(w->hv[0], &a);
-	xvmc_hv_chan_close(w->hv[1], &b);
+	peer_close(&w->peer);
 }
 
 static void test_no_such_port(void **state)
 {
 	struct world *w = *state;
-	struct xvmc_chan a, b, none;
+	struct xvmc_chan a, none;
 
-	assert_int_equal(xvmc_hv_chan_bind(w->hv[1], w->domid[0], 999999, &none), -ENOENT);
-	channel(w, &a, &b);
-	assert_int_equal(xvmc_hv_chan_bind(w->hv[1], w->domid[0], a.port, &none), -ENOENT);
-	xvmc_hv_chan_close(w->hv[1], &b);
+	assert_int_equal(xvmc_hv_chan_bind(w->hv[0], w->domid[1], 999999, &none), -ENOENT);
+	assert_int_equal(peer_bind(&w->peer, 999999), -ENOENT);
+	peer_channel(w, &a);
+	peer_close(&w->peer);
 	xvmc_hv_chan_close(w->hv[0], &a);
 	sync_hv(w, 0);
-	assert_int_equal(xvmc_hv_chan_bind(w->hv[1], w->domid[0], a.port, &none), -ENOENT);
+	assert_int_equal(peer_bind(&w->peer, a.port), -ENOENT);
 }
 
 /* Closing a handle releases all it had (the teardown looks). */
@@ -198,12 +238,11 @@ static void test_close_releases(void **state)
 	struct world *w = *state;
 	xvmc_gref_t grefs[4];
 	struct xvmc_share s;
-	struct xvmc_map m;
-	struct xvmc_chan a, b;
+	struct xvmc_chan a;
 
 	share(w, 3, true, &s, grefs);
-	assert_int_equal(try_map(w, grefs, 3, true, &m), 0);
-	channel(w, &a, &b);
+	assert_int_equal(peer_map(&w->peer, grefs, 3, true, XVMC_HV_NO_CLEAR), 0);
+	peer_channel(w, &a);
 }
 
 /* After fork the parent goes on, whatever the child does. */
@@ -213,33 +252,34 @@ static void test_fork(void **state)
 	struct fresh_marks before = w->marks;
 	xvmc_gref_t grefs[2];
 	struct xvmc_share s;
-	struct xvmc_map m;
-	struct xvmc_chan a, b;
+	struct xvmc_chan a;
 	int status;
 	pid_t pid;
 
 	share(w, 2, true, &s, grefs);
-	assert_int_equal(try_map(w, grefs, 2, true, &m), 0);
-	channel(w, &a, &b);
+	assert_int_equal(peer_map(&w->peer, grefs, 2, true, XVMC_HV_NO_CLEAR), 0);
+	peer_channel(w, &a);
 	pid = fork();
 	if (pid == 0) {
 		struct fresh_marks now;
 
 		xvmc_hv_abandon(w->hv[0]);
 		xvmc_hv_abandon(w->hv[1]);
+		if (w->peer.sock >= 0)
+			close(w->peer.sock);
 		now = fresh_mark();
 		_exit(now.fds != before.fds || now.maps != before.maps);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
-	strcpy(m.addr, "alive");
+	peer_write(&w->peer, 0, "alive", 6);
 	assert_string_equal(s.addr, "alive");
 	assert_int_equal(xvmc_hv_notify(w->hv[0], &a), 0);
-	assert_true(readable(b.wait_fd, 1000));
+	assert_true(peer_readable(&w->peer, 1000));
 	sync_hv(w, 0);
-	xvmc_hv_unmap(w->hv[1], &m);
+	peer_unmap(&w->peer);
 	xvmc_hv_unshare(w->hv[0], &s);
-	xvmc_hv_chan_close(w->hv[1], &b);
+	peer_close(&w->peer);
 	xvmc_hv_chan_close(w->hv[0], &a);
 }
 
@@ -248,19 +288,61 @@ static void test_clear_byte_unmap(void **state)
 	struct world *w = *state;
 	xvmc_gref_t grefs[1];
 	struct xvmc_share s;
-	struct xvmc_map m;
 	volatile char *byte;
 
 	share(w, 1, true, &s, grefs);
 	byte = (char *)s.addr + 128;
-	assert_int_equal(xvmc_hv_map(w->hv[1], w->domid[0], grefs, 1, true, 128, &m), 0);
-	((volatile char *)m.addr)[128] = 1;
-	((volatile char *)m.addr)[129] = 1;
+	assert_int_equal(peer_map(&w->peer, grefs, 1, true, 128), 0);
+	peer_write(&w->peer, 128, "\1\1", 2);
 	assert_int_equal(*byte, 1);
-	xvmc_hv_unmap(w->hv[1], &m);
+	peer_unmap(&w->peer);
 	assert_int_equal(*byte, 0);
 	assert_int_equal(byte[1], 1);
 	xvmc_hv_unshare(w->hv[0], &s);
+}
+
+/* The owner's death is to be seen in its pages, and nothing else is. */
+static void test_owner_clear(void **state)
+{
+	struct world *w = *state;
+	xvmc_gref_t gref;
+	char seen[2];
+	int fds[2], status;
+	pid_t pid;
+
+	assert_int_equal(pipe(fds), 0);
+	pid = fork();
+	if (pid == 0) {
+		struct world own;
+		struct xvmc_share s;
+
+		/* a process of its own, with a handle of its own */
+		if (w->xen ? xvmc_hv_open_xen(&own.hv[0]) : open_local_again(w, &own))
+			_exit(1);
+		if (xvmc_hv_share(own.hv[0], w->domid[1], 1, true, &s, &gref) < 0)
+			_exit(2);
+		((volatile char *)s.addr)[64] = ((volatile char *)s.addr)[65] = 1;
+		if (xvmc_hv_owner_clear(own.hv[0], &s, 64) < 0)
+			_exit(3);
+		if (write(fds[1], &gref, sizeof(gref)) != sizeof(gref))
+			_exit(4);
+		pause();
+	}
+	assert_int_equal(read(fds[0], &gref, sizeof(gref)), sizeof(gref));
+	assert_int_equal(peer_map(&w->peer, &gref, 1, true, XVMC_HV_NO_CLEAR), 0);
+	peer_read(&w->peer, 64, seen, 2);
+	assert_int_equal(seen[0], 1);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	for (int i = 0; i < 1000 && seen[0]; i++) {
+		peer_read(&w->peer, 64, seen, 2);
+		usleep(1000);
+	}
+	assert_int_equal(seen[0], 0);
+	assert_int_equal(seen[1], 1);
+	peer_unmap(&w->peer);
+	close(fds[0]);
+	close(fds[1]);
 }
 
 int main(int argc, char **argv)
@@ -268,14 +350,19 @@ int main(int argc, char **argv)
 #define X(name) { "xen_" #name, name, setup_xen, teardown, NULL }
 #define CONTRACT(T)                                                        \
 	T(test_share_read_only), T(test_share_writable), T(test_share_ends), \
-		T(test_channel), T(test_channel_epoll), T(test_channel_sleep), \
-		T(test_no_such_port), T(test_close_releases), T(test_fork), \
-		T(test_clear_byte_unmap)
+		T(test_map_own), T(test_channel), T(test_channel_epoll), \
+		T(test_channel_sleep), T(test_no_such_port), \
+		T(test_close_releases), T(test_fork), \
+		T(test_clear_byte_unmap), T(test_owner_clear)
 	const struct CMUnitTest local[] = { CONTRACT(L) };
 	const struct CMUnitTest xen[] = { CONTRACT(X) };
 	struct xvmc_hv *hv;
 	int failed, rc;
 
+	if (argc == 3 && strcmp(argv[1], "--peer") == 0)
+		return peer_serve(argv[2]);
+	if (getenv("XVMC_TEST_PEER"))
+		return fresh_run("hv, xen", xen, sizeof(xen) / sizeof(xen[0]), argc, argv) != 0;
 	failed = fresh_run("hv, local", local, sizeof(local) / sizeof(local[0]), argc, argv);
 	rc = xvmc_hv_open_xen(&hv);
 	if (rc < 0) {
@@ -283,6 +370,6 @@ int main(int argc, char **argv)
 		return failed != 0;
 	}
 	xvmc_hv_close(hv);
-	failed += fresh_run("hv, xen", xen, sizeof(xen) / sizeof(xen[0]), argc, argv);
-	return failed != 0;
+	printf("the xen backend needs a peer in another guest: test-hv --peer PORT there, XVMC_TEST_PEER=ADDRESS:PORT here\n");
+	return 1;
 }

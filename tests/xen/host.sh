@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: MIT
+#
+# Xen hosts in QEMU: start, commands in dom0 and in its guests, stop. Sourced
+# after common.sh. A host is called A (or B); what it needs is in run/A.*:
+# pid, port, serial.log, qemu.log.
+# shellcheck shell=sh
+
+# QEMU 7.2 emulates SMAP in a way that kills dom0 at once, and loses registers
+# with XSAVE; both are masked. Later ones do not mind.
+cpu=max,-smap,-xsave,-xsaveopt,-xsavec,-xsaves,-avx,-avx2,-f16c,-fma,-vaes,-vpclmulqdq,-pku
+
+boot_limit_s=240
+command_limit_s=60
+
+host_alive() { # HOST
+	kill -0 "$(cat "$run/$1.pid" 2>/dev/null)" 2>/dev/null
+}
+
+# Another program may have taken the port meanwhile: QEMU ends at once then.
+launch() { # HOST MEMORY DOM0-MEMORY [QEMU-OPTIONS]
+	host=$1 memory=$2 dom0_memory=$3
+	shift 3
+	for try in 1 2 3 4 5; do
+		port=$((20000 + ($$ * 7 + try * 1013 + $(date +%S)) % 20000))
+		rm -f "$run/$host.serial.log"
+		nice -n 4 qemu-system-x86_64 -machine pc -accel tcg,thread=multi -cpu "$cpu" -smp 1 \
+			-m "$memory" -nodefaults -display none -no-reboot \
+			-kernel "$images/xen" \
+			-append "com1=115200,8n1 console=com1 loglvl=all guest_loglvl=all noreboot dom0_mem=${dom0_memory}M,max:${dom0_memory}M dom0_max_vcpus=1 spec-ctrl=no xpti=no pv-l1tf=off" \
+			-initrd "$images/vmlinuz console=hvc0 mitigations=off random.trust_cpu=on panic=5 lab.host=$host,$images/dom0.cpio" \
+			-serial "file:$run/$host.serial.log" \
+			-netdev "user,id=lab,restrict=on,hostfwd=tcp:127.0.0.1:$port-10.0.2.15:$guest_port" \
+			-device virtio-net-pci,netdev=lab,romfile= "$@" \
+			>"$run/$host.qemu.log" 2>&1 &
+		echo $! >"$run/$host.pid"
+		echo "$port" >"$run/$host.port"
+		sleep 1
+		host_alive "$host" && return 0
+	done
+	tail -n 3 "$run/$host.qemu.log" >&2
+	die "QEMU does not start"
+}
+
+# 0: ready; 1: it will not be.
+wait_ready() { # HOST
+	began=$(date +%s)
+	while [ "$(seconds "$began")" -lt $boot_limit_s ]; do
+		grep -aq 'LAB: ready' "$run/$1.serial.log" 2>/dev/null && return 0
+		if grep -aq 'LAB: failed' "$run/$1.serial.log" 2>/dev/null; then
+			grep -a 'LAB: failed' "$run/$1.serial.log" >&2
+			return 1
+		fi
+		host_alive "$1" || return 1
+		sleep 0.3
+	done
+	return 1
+}
+
+stop_host() { # HOST
+	pid=$(cat "$run/$1.pid" 2>/dev/null) || return 0
+	kill "$pid" 2>/dev/null
+	wait "$pid" 2>/dev/null
+	rm -f "$run/$1.pid" "$run/$1.port"
+}
+
+# An emulated boot hangs once in a while; then it is tried once more.
+start_host() { # HOST MEMORY DOM0-MEMORY [QEMU-OPTIONS]
+	name=$1
+	for attempt in first second; do
+		launch "$@"
+		wait_ready "$name" && return 0
+		say "host $name: the $attempt attempt to boot has failed; the last lines:"
+		tail -n 8 "$run/$name.serial.log" >&2
+		cp "$run/$name.serial.log" "$run/$name.serial.failed.log"
+		stop_host "$name"
+	done
+	return 1
+}
+
+# Commands take an optional -t SECONDS first. Their output is kept, too.
+in_dom0() { # [-t SECONDS] HOST COMMAND
+	limit=$command_limit_s
+	if [ "$1" = -t ]; then
+		limit=$2
+		shift 2
+	fi
+	{
+		echo "--- $(date +%T) dom0 $1: $2"
+		"$labsh" run -t "$limit" 127.0.0.1 "$(cat "$run/$1.port")" "$2" 2>&1
+		status=$?
+		[ $status -eq 0 ] || echo "--- status $status"
+		echo $status >"$run/status"
+	} >"$run/command.out"
+	cat "$run/command.out" >>"$run/commands.log"
+	grep -av '^---' "$run/command.out"
+	return "$(cat "$run/status")"
+}
+
+# The command goes on its way in quotes, whatever is in it.
+quote() {
+	printf "'"
+	printf '%s' "$1" | sed "s/'/'\\\\''/g"
+	printf "'"
+}
+
+in_guest() { # [-t SECONDS] HOST NUMBER COMMAND
+	wait_s=$command_limit_s
+	if [ "$1" = -t ]; then
+		wait_s=$2
+		shift 2
+	fi
+	in_dom0 -t $((wait_s + 5)) "$1" \
+		"labsh run -t $wait_s $dom0_net.$2 $guest_port $(quote "$3")"
+}
+
+start_guest() { # HOST NAME NUMBER
+	in_dom0 -t 60 "$1" "guest $2 $3" >"$run/$2.create.log" && return 0
+	tail -n 5 "$run/$2.create.log" >&2
+	return 1
+}
+
+wait_guest() { # HOST NUMBER
+	in_dom0 -t 90 "$1" "tries=0; until labsh run -t 2 $dom0_net.$2 $guest_port true 2>/dev/null; do tries=\$((tries+1)); [ \$tries -lt 60 ] || exit 1; usleep 300000; done" >/dev/null
+}

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: MIT
+#
+# The contract of lib/hv, held against the xen backend by the program that
+# holds it against the local one, between two guests. Sourced by lab.sh.
+# shellcheck shell=sh
+
+contract_run() {
+	in_guest A 12 'cd /tmp && test-hv --peer 7001 >peer.log 2>&1 & sleep 1'
+	in_guest -t 100 A 11 "cd /tmp && XVMC_TEST_PEER=$dom0_net.12:7001 test-hv" >"$run/contract.log"
+	contract_status=$?
+	grep -aE '^\[ +FAILED +\] xen_|error:|Error:|fail' "$run/contract.log" | head -n 20 >&2
+	contract_ok=$(grep -ac '^\[ *OK \] xen_' "$run/contract.log")
+	echo "$contract_ok passed"
+	# A run that tried nothing has not passed.
+	[ $contract_status -eq 0 ] && [ "$contract_ok" -ge 12 ]
+}
+
+contract_kernel() {
+	no_complaints 11 && no_complaints 12
+}
+
+part_contract() {
+	step contract 'tests in a guest' contract_run
+	step contract 'kernel has no complaint' contract_kernel
+}
