@@ -34,6 +34,8 @@
 /* Made by a HELLO, not by CREATE: its slot may be taken when no process of
  * it is left and the board is full. */
 #define XVMC_BOARD_AUTO 0x01u
+/* Xen: the guest this board is in; the others are its co-residents. */
+#define XVMC_BOARD_SELF 0x02u
 
 /* IPv4 addresses are stored v4-mapped. */
 struct xvmc_board_dom {
@@ -80,6 +82,8 @@ enum xvmc_agent_type {
 	XVMC_AG_PREPARED = 6,   /* answer to PREPARE */
 	XVMC_AG_ROW = 7,        /* answer to QUERY: one connection; last: END */
 	XVMC_AG_ADOPT = 8,      /* a forked child uses an inherited socket */
+	XVMC_AG_HOLD = 9,       /* Xen: keep a duplicate of this channel's fd */
+	XVMC_AG_DROP = 10,      /* Xen: it has been closed in good order */
 
 	/* xvmcd -> process */
 	XVMC_AG_WELCOME = 16,
@@ -139,7 +143,7 @@ struct xvmc_ag_welcome {
 	uint32_t domid;
 	uint32_t incarnation;
 	uint32_t slot; /* of our domain in the board */
-	uint32_t pad;
+	uint32_t xen;  /* 1: the backend is Xen's */
 };
 
 struct xvmc_ag_addr {
@@ -172,7 +176,8 @@ struct xvmc_ag_adopt {
 	uint64_t link;
 };
 
-/* XVMC_AG_UNREGISTER, _UNLINK, _UNLINKED, _YIELD, _PREPARED, _QUERY */
+/* XVMC_AG_UNREGISTER, _UNLINK, _UNLINKED, _YIELD, _PREPARED, _QUERY; _HOLD
+ * (with the descriptor) and _DROP: link is the port */
 struct xvmc_ag_word {
 	struct xvmc_agent_hdr hdr;
 	uint32_t epid;

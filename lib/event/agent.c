@@ -42,6 +42,30 @@ static void my_addresses(struct xvmc_ag_hello *hello)
 	freeifaddrs(ifs);
 }
 
+/* With one descriptor along, or fd -1. */
+static ssize_t send_fd(int sock, const void *buf, size_t len, int fd, int flags)
+{
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(sizeof(int))];
+	} ctl = { 0 };
+	struct iovec vec = { .iov_base = (void *)(uintptr_t)buf, .iov_len = len };
+	struct msghdr msg = { .msg_iov = &vec, .msg_iovlen = 1 };
+
+	if (fd >= 0) {
+		struct cmsghdr *c;
+
+		msg.msg_control = ctl.room;
+		msg.msg_controllen = sizeof(ctl.room);
+		c = CMSG_FIRSTHDR(&msg);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &fd, sizeof(int));
+	}
+	return os_sendmsg(sock, &msg, MSG_NOSIGNAL | flags);
+}
+
 static int send_hello(int fd, const char *domain, int stats_fd)
 {
 	struct xvmc_ag_hello hello = {
@@ -50,12 +74,6 @@ static int send_hello(int fd, const char *domain, int stats_fd)
 			 .len = sizeof(hello) },
 		.role = XVMC_ROLE_APP,
 	};
-	union {
-		struct cmsghdr align;
-		char room[CMSG_SPACE(sizeof(int))];
-	} ctl = { 0 };
-	struct iovec vec = { .iov_base = &hello, .iov_len = sizeof(hello) };
-	struct msghdr msg = { .msg_iov = &vec, .msg_iovlen = 1 };
 	struct stat st;
 	int comm;
 	ssize_t r;
@@ -72,18 +90,7 @@ static int send_hello(int fd, const char *domain, int stats_fd)
 		os_close(comm);
 	}
 	my_addresses(&hello);
-	if (stats_fd >= 0) {
-		struct cmsghdr *c;
-
-		msg.msg_control = ctl.room;
-		msg.msg_controllen = sizeof(ctl.room);
-		c = CMSG_FIRSTHDR(&msg);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &stats_fd, sizeof(int));
-	}
-	r = os_sendmsg(fd, &msg, MSG_NOSIGNAL);
+	r = send_fd(fd, &hello, sizeof(hello), stats_fd, 0);
 	return r < 0 ? (int)r : 0;
 }
 
@@ -185,6 +192,24 @@ int xvmc_agent_send(struct xvmc_agent *agent, struct xvmc_agent_hdr *hdr)
 		return -EIO;
 	}
 	return 0;
+}
+
+int xvmc_agent_hold(struct xvmc_agent *agent, uint32_t port, int fd)
+{
+	struct xvmc_ag_word word = {
+		.hdr = { .version = XVMC_AGENT_VERSION,
+			 .type = fd >= 0 ? XVMC_AG_HOLD : XVMC_AG_DROP,
+			 .len = sizeof(word) },
+		.link = port,
+	};
+	ssize_t r;
+
+	if (fd < 0)
+		return xvmc_agent_send(agent, &word.hdr);
+	r = xvmc_agent_flush(agent);
+	if (r == 0)
+		r = send_fd(agent->fd, &word, sizeof(word), fd, MSG_DONTWAIT);
+	return r == (ssize_t)sizeof(word) ? 0 : -EIO;
 }
 
 static size_t len_of(uint16_t type)

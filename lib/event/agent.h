@@ -48,6 +48,10 @@ void xvmc_agent_close(struct xvmc_agent *agent);
  * blocks. -EIO: the connection is gone or broken; close it. */
 int xvmc_agent_send(struct xvmc_agent *agent, struct xvmc_agent_hdr *hdr);
 
+/* HOLD (fd >= 0) or DROP. Not queued, but for DROP: who cannot have a channel
+ * held must not use it. */
+int xvmc_agent_hold(struct xvmc_agent *agent, uint32_t port, int fd);
+
 /* Sends what is queued. 0: all of it; -EAGAIN: later; -EIO. */
 int xvmc_agent_flush(struct xvmc_agent *agent);
 

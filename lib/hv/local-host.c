@@ -393,7 +393,8 @@ void xvmc_lh_dom_entry(const struct xvmc_lh *lh, const struct xvmc_lh_dom *dom,
 	ret_entry->domid = dom->domid;
 	ret_entry->incarnation = dom->incarnation;
 	ret_entry->host = dom->host;
-	ret_entry->flags = dom->automatic ? XVMC_BOARD_AUTO : 0;
+	ret_entry->flags = (dom->automatic ? XVMC_BOARD_AUTO : 0) |
+			   (dom->self ? XVMC_BOARD_SELF : 0);
 	ret_entry->naddrs = dom->naddrs;
 	strcpy(ret_entry->name, dom->name);
 	strcpy(ret_entry->host_name, xvmc_lh_host_name(lh, dom->host));

@@ -92,6 +92,25 @@ static void lose_xvmcd(struct xvmc_service *sv, uint64_t now)
 	}
 }
 
+static int hold_chan(void *arg, xvmc_port_t port, int fd)
+{
+	struct xvmc_service *sv = arg;
+
+	return xvmc_agent_hold(&sv->agent, port, fd);
+}
+
+static int open_hv(struct xvmc_service *sv, const struct xvmc_hv_local_spec *spec)
+{
+	int r;
+
+	if (!sv->agent.self.xen)
+		return xvmc_hv_open_local(spec, &sv->hv);
+	r = xvmc_hv_open_xen(&sv->hv);
+	if (r == 0)
+		xvmc_hv_xen_holder(sv->hv, hold_chan, sv);
+	return r;
+}
+
 static void connect_xvmcd(struct xvmc_service *sv, uint64_t now)
 {
 	struct xvmc_hv_local_spec spec = { .dir = sv->ctx->opt.dir,
@@ -103,8 +122,10 @@ static void connect_xvmcd(struct xvmc_service *sv, uint64_t now)
 			    sv->ctx->stats_memfd) < 0)
 		return;
 	/* Opened once: the handle finds a restarted xvmcd by itself. */
-	if (!sv->hv) {
-		if (xvmc_hv_open_local(&spec, &sv->hv) < 0) {
+	if (sv->hv && sv->agent.self.xen) {
+		xvmc_hv_xen_hold_all(sv->hv);
+	} else if (!sv->hv) {
+		if (open_hv(sv, &spec) < 0) {
 			sv->hv = NULL;
 			xvmc_agent_close(&sv->agent);
 			return;

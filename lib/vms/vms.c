@@ -72,6 +72,7 @@ static struct vms_table *build(const struct vms *vms)
 	struct xvmc_board *copy = malloc(sizeof(*copy));
 	struct vms_table *t = NULL;
 	uint32_t host = UINT32_MAX;
+	bool xen;
 
 	if (!copy || board_copy(vms->board, copy) < 0)
 		goto out;
@@ -80,13 +81,17 @@ static struct vms_table *build(const struct vms *vms)
 		goto out;
 	t->seq = copy->seq;
 	t->n = 0;
+	xen = !copy->local;
 	for (unsigned int i = 0; i < XVMC_BOARD_DOMS; i++)
-		if (copy->dom[i].in_use &&
+		if (!xen && copy->dom[i].in_use &&
 		    strncmp(copy->dom[i].name, vms->domain, XVMC_NAME_MAX) == 0)
 			host = copy->dom[i].host;
 	for (unsigned int i = 0; i < XVMC_BOARD_DOMS; i++) {
 		const struct xvmc_board_dom *dom = &copy->dom[i];
 
+		/* A Xen guest cannot map what it grants to itself. */
+		if (xen && dom->flags & XVMC_BOARD_SELF)
+			continue;
 		for (unsigned int k = 0; dom->in_use && k < dom->naddrs &&
 					 k < XVMC_ADDRS_MAX; k++)
 			t->entry[t->n++] = (struct vms_entry){
@@ -181,9 +186,10 @@ static bool lookup(struct vms *vms, const struct in6_addr *ip, bool only_here)
 	bool found;
 
 	/* Processes of one board share the loopback address; which domain is
-	 * at the other end turns out when both ends have registered. */
+	 * at the other end turns out when both ends have registered. In a Xen
+	 * guest it is this one. */
 	if (is_loopback(ip))
-		return true;
+		return vms->board->local;
 	rcu_read_lock();
 	t = rcu_dereference(vms->table);
 	if (!t || t->seq != board_seq(vms->board)) {

@@ -25,7 +25,7 @@ static void test_options(void **state)
 		{ "--nonsense", NULL },	     { "--idle-exit", "soon" },
 		{ "--idle-exit", "-1" },     { "--max-grants", "9999999999" },
 		{ "--host", "a b" },	     { "--host", "" },
-		{ "--ready-fd", "77" },	     { "--xen", NULL },
+		{ "--ready-fd", "77" },	     { "--xen", "--dom0" },
 		{ "leftover", NULL },	     { "--dir", NULL },
 	};
 	char out[4096], name[300] = "", *line;

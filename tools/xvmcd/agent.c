@@ -13,7 +13,8 @@
 
 #include "base/reason.h"
 #include "match.h"
-#include "xvmcd.h"
+#include "peer.h"
+#include "xen.h"
 
 #define PRECOPY_MAX_MS 3600000u
 
@@ -66,6 +67,9 @@ int dom_get(struct xvmcd *d, const char *name, struct xvmc_lh_dom **ret_dom)
 	uint32_t host;
 	int rc;
 
+	/* In a Xen guest all processes are the guest's, whatever they say. */
+	if (d->xen)
+		dom = d->xen->self;
 	if (dom) {
 		*ret_dom = dom;
 		return 0;
@@ -213,6 +217,7 @@ static int greet(struct agent *agent, const struct xvmc_ag_hello *msg)
 		agent->dom = dom;
 		xvmc_lh_dom_use(dom);
 	}
+	welcome.xen = agent->conn.d->xen != NULL;
 	conn_send(&agent->conn, &welcome, NULL, 0);
 	return 0;
 }
@@ -252,6 +257,8 @@ static struct form form(uint16_t type)
 	case XVMC_AG_UNREGISTER:
 	case XVMC_AG_UNLINK:
 	case XVMC_AG_PREPARED:
+	case XVMC_AG_HOLD:
+	case XVMC_AG_DROP:
 		return FIXED(XVMC_ROLE_APP, struct xvmc_ag_word);
 	case XVMC_AG_RELAY:
 		return (struct form){ XVMC_ROLE_APP, body + sizeof(struct xvmc_setup_hdr),
@@ -288,8 +295,9 @@ static bool domop_ok(const struct xvmc_ag_domop *op)
 		(op->how <= XVMC_MIGRATE_CANCELLED && op->precopy_ms <= PRECOPY_MAX_MS));
 }
 
-static int check(const struct agent *agent, const union msg *m, size_t len)
+int agent_check(const struct agent *agent, const void *msg, size_t len)
 {
+	const union msg *m = msg;
 	struct form f;
 
 	if (len < sizeof(m->hdr) || m->hdr.len != len)
@@ -324,7 +332,14 @@ static void shut_down(struct agent *tool, uint32_t serial)
 static int handle_tool(struct agent *agent, const union msg *m)
 {
 	uint32_t serial = m->hdr.serial;
+	bool domop = m->hdr.type == XVMC_AG_MIGRATE || m->hdr.type == XVMC_AG_CREATE ||
+		     m->hdr.type == XVMC_AG_DESTROY;
 
+	/* That is for the toolstack in dom0. */
+	if (domop && agent->conn.d->xen) {
+		agent_send_hdr(agent, XVMC_AG_END, -EOPNOTSUPP, serial);
+		return 0;
+	}
 	switch (m->hdr.type) {
 	case XVMC_AG_LIST:
 		tools_list(agent, serial);
@@ -354,9 +369,24 @@ static int handle_tool(struct agent *agent, const union msg *m)
 	return 0;
 }
 
+/* A channel that cannot be held must not be used: that process has to do
+ * without us. */
+static int hold(struct agent *agent, const struct xvmc_ag_word *msg, int fd)
+{
+	if (!agent->conn.d->xen || (msg->hdr.type == XVMC_AG_HOLD) != (fd >= 0))
+		return -EPROTO;
+	return xen_hold(agent, (uint32_t)msg->link, fd);
+}
+
 static int handle(struct agent *agent, const union msg *m, int *fds,
 		  unsigned int nfds)
 {
+	if (agent->conn.d->xen && agent->role == XVMC_ROLE_APP) {
+		int rc = route_message(agent, &m->hdr);
+
+		if (rc != 0)
+			return rc < 0 ? rc : 0;
+	}
 	switch (m->hdr.type) {
 	case XVMC_AG_HELLO:
 		return hello(agent, &m->hello, fds, nfds);
@@ -374,6 +404,9 @@ static int handle(struct agent *agent, const union msg *m, int *fds,
 	case XVMC_AG_ADOPT:
 		match_adopt(agent, &m->adopt);
 		break;
+	case XVMC_AG_HOLD:
+	case XVMC_AG_DROP:
+		return hold(agent, &m->word, nfds > 0 ? fds[0] : -1);
 	case XVMC_AG_PREPARED:
 		/* Also by the number in epid: the form older than serials. */
 		migrate_prepared(agent, m->hdr.serial ? m->hdr.serial : m->word.epid);
@@ -397,7 +430,7 @@ static void message(struct conn *conn, const void *msg, size_t len, int *fds,
 	const union msg *m = msg;
 	int rc;
 
-	rc = check(agent, m, len);
+	rc = agent_check(agent, m, len);
 	if (rc == 0)
 		rc = handle(agent, m, fds, nfds);
 	if (rc < 0) {
@@ -411,6 +444,10 @@ void agent_detach(struct agent *agent)
 {
 	migrate_forget_agent(agent);
 	tools_forget_agent(agent);
+	if (agent->conn.d->xen) {
+		route_forget(agent);
+		xen_forget(agent);
+	}
 	match_forget(agent, XVMC_R_PEER_DIED);
 	if (agent->dom) {
 		stats_keep(agent);
@@ -445,6 +482,7 @@ int agent_accept(struct xvmcd *d, int sock)
 		return -ENOMEM;
 	}
 	agent->stats_fd = -1;
+	agent->number = ++d->last_number;
 	xvmc_list_init(&agent->regs);
 	xvmc_list_init(&agent->adopts);
 	xvmc_list_init(&agent->owed);

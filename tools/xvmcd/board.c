@@ -69,10 +69,10 @@ void board_clear(struct xvmcd *d, uint32_t slot)
 	write_end(d->board);
 }
 
-static bool is_ours(const struct xvmc_board *board)
+static bool is_ours(const struct xvmcd *d)
 {
-	return board->magic == XVMC_BOARD_MAGIC &&
-	       board->version == XVMC_AGENT_VERSION && board->local == 1;
+	return d->board->magic == XVMC_BOARD_MAGIC &&
+	       d->board->version == XVMC_AGENT_VERSION && d->board->local == !d->xen;
 }
 
 /* Takes over what an earlier xvmcd knew. It may have been killed in the
@@ -84,6 +84,9 @@ static void recover(struct xvmcd *d)
 	if (board->seq & 1)
 		store(&board->seq, board->seq + 1);
 	xvmc_lh_skip_domids(d->lh, board->next_domid);
+	/* On Xen others know better who is here. */
+	for (uint32_t i = 0; d->xen && i < XVMC_BOARD_DOMS; i++)
+		board_clear(d, i);
 	for (uint32_t i = 0; i < XVMC_BOARD_DOMS; i++) {
 		struct xvmc_lh_dom *dom;
 
@@ -134,12 +137,12 @@ int board_open(struct xvmcd *d)
 	d->board_fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (d->board_fd < 0)
 		return -errno;
-	if (is_ours(d->board)) {
+	if (is_ours(d)) {
 		recover(d);
 	} else {
 		memset(d->board, 0, XVMC_BOARD_SIZE);
 		d->board->version = XVMC_AGENT_VERSION;
-		d->board->local = 1;
+		d->board->local = !d->xen;
 		d->board->next_domid = xvmc_lh_next_domid(d->lh);
 		store(&d->board->magic, XVMC_BOARD_MAGIC);
 	}

@@ -101,6 +101,10 @@ void conn_send(struct conn *conn, const void *msg, const int *fds,
 
 	if (conn_dying(conn))
 		return;
+	if (conn->ops->send) {
+		conn->ops->send(conn, msg);
+		return;
+	}
 	if (xvmc_list_empty(&conn->out))
 		rc = xvmc_lw_send(conn->watch.fd, msg, fds, nfds);
 	if (rc == -EAGAIN)

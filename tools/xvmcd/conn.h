@@ -24,6 +24,8 @@ struct conn_ops {
 			int *fds, unsigned int nfds);
 	/* The connection has ended: frees it. Nothing else is under way. */
 	void (*ended)(struct conn *conn);
+	/* Instead of the socket, where there is none; or NULL. */
+	void (*send)(struct conn *conn, const void *msg);
 };
 
 struct conn {

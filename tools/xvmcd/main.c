@@ -25,7 +25,7 @@
 #include "base/rundir.h"
 #include "hv/local-wire.h"
 #include "match.h"
-#include "xvmcd.h"
+#include "xen.h"
 
 static const char usage_text[] =
 	"Usage: xvmcd [OPTION]...\n"
@@ -42,7 +42,8 @@ static const char usage_text[] =
 	"  --open             serve every user, not only one's own (as root only)\n"
 	"  --max-grants N     pages one domain may share (default 131072)\n"
 	"  --max-ports N      event channels one domain may have (default 16384)\n"
-	"  --xen              run in a Xen guest (a later version will)\n"
+	"  --xen              in a Xen guest: no hypervisor to play, there is one\n"
+	"  --dom0             in dom0: tell the guests who is here\n"
 	"  --help, --version\n";
 
 struct listener {
@@ -85,7 +86,7 @@ static uint32_t number(const char *option, const char *arg, uint32_t max)
 	return (uint32_t)n;
 }
 
-enum { O_DIR = 256, O_HOST, O_DAEMON, O_READY, O_IDLE, O_LOG, O_OPEN, O_GRANTS, O_PORTS, O_XEN, O_HELP, O_VERSION };
+enum { O_DIR = 256, O_HOST, O_DAEMON, O_READY, O_IDLE, O_LOG, O_OPEN, O_GRANTS, O_PORTS, O_XEN, O_DOM0, O_HELP, O_VERSION };
 
 static const struct option long_options[] = {
 	{ "dir", required_argument, NULL, O_DIR },
@@ -98,6 +99,7 @@ static const struct option long_options[] = {
 	{ "max-grants", required_argument, NULL, O_GRANTS },
 	{ "max-ports", required_argument, NULL, O_PORTS },
 	{ "xen", no_argument, NULL, O_XEN },
+	{ "dom0", no_argument, NULL, O_DOM0 },
 	{ "help", no_argument, NULL, O_HELP },
 	{ "version", no_argument, NULL, O_VERSION },
 	{ NULL, 0, NULL, 0 },
@@ -143,7 +145,11 @@ static void take_option(struct options *opt, int c)
 		opt->limits.max_ports = number("max-ports", optarg, 1u << 20);
 		break;
 	case O_XEN:
-		die(2, "--xen: running in a Xen guest is for a later version");
+		opt->xen = true;
+		break;
+	case O_DOM0:
+		opt->dom0 = true;
+		break;
 	case O_HELP:
 		fputs(usage_text, stdout);
 		exit(0);
@@ -168,6 +174,10 @@ static void parse(int argc, char **argv, struct options *opt)
 		die(2, "%s: xvmcd takes options only", argv[optind]);
 	if (opt->open && geteuid() != 0)
 		die(2, "--open: only root may serve every user");
+	if (opt->xen && opt->dom0)
+		die(2, "--xen is for a guest, --dom0 for dom0");
+	if (!XVMC_HAVE_XEN && (opt->xen || opt->dom0))
+		die(2, "this build has no xen backend (libxen-dev was not there)");
 }
 
 /* ---- the directory ---- */
@@ -433,7 +443,10 @@ static void end_all(struct xvmcd *d, struct listener *agents,
 	if (d->shutdown) /* the tool's own connection is none of those */
 		keep = !xvmc_list_empty(&d->hvs);
 	stop_listening(d, agents, "agent.sock");
-	stop_listening(d, hvs, XVMC_LW_SOCKET);
+	if (d->xen)
+		xen_stop(d);
+	else
+		stop_listening(d, hvs, XVMC_LW_SOCKET);
 	board_close(d, keep);
 	/* No goodbyes: what is linked goes on. The kernel closes the rest. */
 	log_line("ended");
@@ -459,6 +472,14 @@ int main(int argc, char **argv)
 	xvmc_list_init(&d.migrations);
 	xvmc_list_init(&d.lists);
 	d.idle.fire = idle;
+	if (d.opt.dom0) {
+		say_ready(&d, parent);
+		rc = dom0_run();
+		die(1, "xenstore: %s", strerror(-rc));
+	}
+	rc = d.opt.xen ? xen_open(&d) : 0;
+	if (rc < 0)
+		die(1, "no Xen guest, or no rights to /dev/xen: %s (xvmc doctor says more)", strerror(-rc));
 	rc = loop_new(after_round, &d, &d.loop);
 	if (rc == 0)
 		rc = xvmc_lh_new(&d.opt.limits, &d.lh);
@@ -471,7 +492,12 @@ int main(int argc, char **argv)
 	if (rc < 0)
 		die(1, "%s: %s", d.dir, strerror(-rc));
 	catch_signals(&d, &ends);
-	listen_on(&d, &hvs, XVMC_LW_SOCKET, hv_accept);
+	if (d.xen)
+		rc = xen_start(&d);
+	else
+		listen_on(&d, &hvs, XVMC_LW_SOCKET, hv_accept);
+	if (rc < 0)
+		die(1, "xenstore: %s", strerror(-rc));
 	listen_on(&d, &agents, "agent.sock", agent_accept);
 	log_line("ready in %s, pid %d", d.dir, (int)getpid());
 	say_ready(&d, parent);

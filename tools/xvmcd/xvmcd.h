@@ -10,6 +10,13 @@
  *   match.c    which two registered connections are one
  *   migrate.c  a migration from its announcement to its end
  *   tools.c    what the tools ask for
+ *
+ * and in a Xen guest, where there is a hypervisor already and the other
+ * guests have an xvmcd of their own:
+ *
+ *   xen.c      this guest, who else is here   peer.c   a peer, its processes
+ *   route.c    who matches which connection   ctl.c    frames between guests
+ *   holder.c   keeps stale channels           dom0.c   dom0's part
  */
 #ifndef XVMCD_H
 #define XVMCD_H
@@ -38,6 +45,7 @@ struct options {
 	int ready_fd;
 	bool background;
 	bool open;
+	bool xen, dom0;
 	struct xvmc_lh_limits limits;
 };
 
@@ -54,6 +62,8 @@ struct agent {
 	struct xvmc_list regs;   /* match.c */
 	struct xvmc_list adopts; /* match.c: answers it waits for */
 	struct xvmc_list owed;   /* migrate.c: PREPARED answers */
+	uint32_t number;         /* of all this xvmcd has had, from 1 */
+	struct peer *peer;       /* Xen: the guest it stands for a process of */
 	uint32_t query;          /* tools.c: the QUERY it has not ended, or 0 */
 };
 
@@ -81,6 +91,8 @@ struct xvmcd {
 	struct xvmc_list lists; /* tools.c: `xvmc ss` under way */
 	uint32_t serial;        /* of PREPARE, CUT, QUERY */
 	uint32_t nconns;
+	uint32_t last_number; /* of an agent */
+	struct xen_mode *xen; /* NULL: local mode */
 	struct timer idle;
 	bool shutdown; /* a tool asked for it */
 	uint32_t nended; /* processes whose counts are in here */
@@ -105,6 +117,9 @@ void board_close(struct xvmcd *d, bool keep);
 /* ---- agent.c ---- */
 
 int agent_accept(struct xvmcd *d, int sock);
+
+/* The form of a message: 0 or -EPROTO. */
+int agent_check(const struct agent *agent, const void *msg, size_t len);
 
 /* It belongs to its domain no more: links, counts, what others wait for. */
 void agent_detach(struct agent *agent);

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * xvmcd in a Xen guest, the inside: this guest (xen.c), its peers and what
+ * they say (peer.c), and where each connection of our processes is matched
+ * (route.c).
+ *
+ * Of two guests the one with the lower domid leads: its matcher brings the
+ * connections between the two together. The other one's xvmcd, the follower,
+ * passes on what its processes say of these connections, and passes back what
+ * they are told. In the leader a process of the follower's is a proxy: an
+ * agent whose packets go over the control channel.
+ */
+#ifndef XVMCD_PEER_H
+#define XVMCD_PEER_H
+
+#include "ctl.h"
+#include "hv/hv.h"
+#include "hv/xen-store.h"
+#include "xvmcd.h"
+
+struct xen_mode {
+	struct xvmcd *d;
+	struct xvmc_hv *hv;
+	struct xen_store *store;
+	struct watch store_watch;
+	struct timer look; /* at the store, soon */
+	struct xvmc_lh_dom *self;
+	uint32_t domid, incarnation;
+	int holder; /* its socket */
+	struct xvmc_list peers, routes;
+};
+
+/* Another guest of this host, by dom0's word. */
+struct peer {
+	struct xvmc_list node;
+	struct xen_mode *xen;
+	uint32_t domid;
+	char said[XEN_STORE_TEXT]; /* dom0's words: name, addresses */
+	struct xvmc_lh_dom *dom;
+	bool leader;   /* we are */
+	uint64_t ask;  /* the follower's number for the channel it wants */
+	uint64_t offered; /* the leader's, for the one there is */
+	struct watch bell; /* of ctl */
+	struct ctl *ctl;   /* NULL: none */
+	bool broken;       /* it talked nonsense: no more of it */
+	struct xvmc_list proxies; /* struct agent, by conn.node */
+};
+
+/* One registration of a process of ours. */
+struct route {
+	struct xvmc_list node;
+	struct agent *agent;
+	struct xvmc_ag_register reg;
+	struct peer *peer; /* where it is matched; NULL: here */
+	uint64_t link;     /* there */
+};
+
+/* ---- peer.c ---- */
+
+int peer_new(struct xen_mode *xen, uint32_t domid, const char *said);
+/* reason: why its connections end. */
+void peer_gone(struct peer *peer, uint32_t reason);
+struct peer *peer_by_addr(struct xen_mode *xen, const struct in6_addr *ip);
+/* The channel is there, or must go. */
+void peer_up(struct peer *peer, struct ctl *ctl);
+void peer_down(struct peer *peer, uint32_t reason);
+/* To the other xvmcd about a process of ours, or to one of its processes. */
+void peer_send(struct peer *peer, uint32_t agent, const void *msg, size_t len);
+
+/* ---- route.c ---- */
+
+/* Each connection is matched where it belongs now. */
+void routes_settle(struct xen_mode *xen);
+/* A new channel: the leader hears of all that is its. */
+void routes_tell(struct peer *peer);
+/* The peer is gone (for_good), or just the channel to it. */
+void routes_lose(struct peer *peer, bool for_good, uint32_t reason);
+/* What the leader says to a process of ours. */
+void routes_back(struct peer *peer, uint32_t number, void *msg, size_t len);
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A build without libxen-dev: no guest mode, no dom0's part.
+ */
+#include <errno.h>
+
+#include "xen.h"
+
+int xen_open(struct xvmcd *d)
+{
+	(void)d;
+	return -ENOENT;
+}
+
+int xen_start(struct xvmcd *d)
+{
+	(void)d;
+	return -ENOENT;
+}
+
+void xen_stop(struct xvmcd *d)
+{
+	(void)d;
+}
+
+int xen_hold(struct agent *agent, uint32_t port, int fd)
+{
+	(void)agent, (void)port, (void)fd;
+	return -EOPNOTSUPP;
+}
+
+void xen_forget(struct agent *agent)
+{
+	(void)agent;
+}
+
+int dom0_run(void)
+{
+	return -ENOENT;
+}
