@@ -188,7 +188,7 @@ suite_conformance() {
 }
 
 suite_apps() {
-	"$root/tests/apps/run-apps.sh" --build "$build"
+	"$root/tests/apps/run-apps.sh" --build "$build" --short
 }
 
 suite_bench() {

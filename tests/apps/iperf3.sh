@@ -3,6 +3,11 @@
 # shellcheck disable=SC2034,SC2154 # of run-apps.sh
 app_about='streams: there, back, four at a time, both ways at once'
 app_programs=iperf3
+app_short=yes
+
+app_version() {
+	iperf3 --version | head -n 1 | cut -d " " -f 1,2
+}
 
 # Sent and received by one kind of stream agree, but for what was under way.
 iperf_agrees() { # FILE SUFFIX

@@ -3,6 +3,11 @@
 # shellcheck disable=SC2034,SC2154 # of run-apps.sh
 app_about='a file from the server, and a file to it'
 app_programs='ncat cmp'
+app_short=yes
+
+app_version() {
+	ncat --version | head -n 1
+}
 
 # ncat_case TEXT SERVER-OPTION CLIENT-OPTION: one sends, the other receives.
 # (Without these options ncat may end before it has sent all, on plain TCP.)

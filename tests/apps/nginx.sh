@@ -3,6 +3,13 @@
 # shellcheck disable=SC2034,SC2154 # of run-apps.sh
 app_about='nginx with forked workers; wrk, curl; files with and without sendfile'
 app_programs='nginx wrk curl cmp python3'
+app_short=yes
+
+app_version() {
+	nginx -v
+	wrk --version | head -n 1 | cut -d " " -f 1,2
+	curl --version | head -n 1 | cut -d " " -f 1,2
+}
 
 # The workers are to have the rights of the one who runs this.
 nginx_config() {

@@ -3,6 +3,11 @@
 # shellcheck disable=SC2034,SC2154 # of run-apps.sh
 app_about='asyncio: an echo server and its clients; http.server and urllib'
 app_programs='python3 cmp'
+app_short=yes
+
+app_version() {
+	python3 --version
+}
 
 app_run() {
 	serve server python3 -u "$here/echo.py" serve

@@ -3,6 +3,11 @@
 # shellcheck disable=SC2034,SC2154 # of run-apps.sh
 app_about='redis-server, redis-benchmark, redis-cli; a big value; saving, which forks'
 app_programs='redis-server redis-benchmark redis-cli cmp'
+app_short=yes
+
+app_version() {
+	redis-server --version | cut -d " " -f 1,3
+}
 
 # shellcheck disable=SC2317 # called by wait_for
 redis_answers() {

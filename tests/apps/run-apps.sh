@@ -8,25 +8,32 @@
 # everything else.
 #
 # A program is a file NAME.sh here, which sets app_programs (what must be
-# installed) and app_about, and defines app_run. It starts servers with serve
-# and clients with client, and says with check and by_ring what must be true.
+# installed) and app_about, and defines app_run and app_version. It starts
+# servers with serve and clients with client, and says with check and by_ring
+# what must be true. app_short=yes: it is in the tests that run all the time.
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd) || exit 1
 name=run-apps.sh
 build=$here/../../build
 json=no
+page=
+short=no
 chosen=
 modes='plain accelerated switched'
 chosen_modes=
 
 help() {
 	cat <<'END'
-usage: run-apps.sh [--build DIR] [--mode MODE]... [--json] [NAME...]
+usage: run-apps.sh [--build DIR] [--mode MODE]... [--short] [--json]
+                   [--page FILE] [NAME...]
 
   --build DIR  where the programs were built (build)
   --mode MODE  plain, accelerated, or switched (all three)
+  --short      those of ./run test, in less than a minute
   --json       one JSON object instead of TAP
+  --page FILE  writes the table of docs/compatibility.md there, when all
+               programs have run in all modes
   --list       the names
   --help
 END
@@ -43,10 +50,11 @@ app_names() {
 . "$here/../../tools/demo/common.sh"
 while [ $# -gt 0 ]; do
 	case $1 in
-	--build | --mode)
+	--build | --mode | --page)
 		want_value "$@"
 		case $1 in
 		--build) build=$2 ;;
+		--page) page=$2 ;;
 		--mode)
 			case " $modes " in
 			*" $2 "*) chosen_modes="$chosen_modes $2" ;;
@@ -57,6 +65,7 @@ while [ $# -gt 0 ]; do
 		shift
 		;;
 	--json) json=yes ;;
+	--short) short=yes ;;
 	--list)
 		for app in $(app_names); do
 			printf '%-12s %s\n' "$app" "$(sed -n "s/^app_about='\\(.*\\)'$/\\1/p" "$here/$app.sh")"
@@ -75,13 +84,30 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
-chosen=${chosen:-$(app_names)}
+
+app_is_short() { # NAME
+	grep -qx 'app_short=yes' "$here/$1.sh"
+}
+
+[ -z "$chosen$chosen_modes" ] && [ $short = no ] || page=
+if [ -z "$chosen" ]; then
+	for app in $(app_names); do
+		[ $short = no ] || app_is_short "$app" || continue
+		chosen="$chosen $app"
+	done
+fi
 chosen_modes=${chosen_modes:-$modes}
+# Where Debian keeps what administrators start, also for those who are not.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
 # ---- results ----
 
 tests=0
 failed=0
+
+json_text() { # TEXT
+	printf '%s' "$1" | tr '\n\t' '  ' | sed 's/[\\"]/\\&/g'
+}
 
 result() { # STATUS TEXT [FILE with what explains a failure]
 	tests=$((tests + 1))
@@ -91,11 +117,10 @@ result() { # STATUS TEXT [FILE with what explains a failure]
 		verdict='not ok'
 		failed=$((failed + 1))
 	fi
-	if [ $json = yes ]; then
-		printf '%s{"app":"%s","mode":"%s","check":"%s","ok":%s}' "$([ $tests -eq 1 ] || echo ,)" \
-			"$app" "$mode" "$(printf '%s' "$2" | sed 's/[\\"]/\\&/g')" \
-			"$([ "$verdict" = ok ] && echo true || echo false)" >>"$work/json"
-	else
+	printf '%s{"app":"%s","mode":"%s","check":"%s","ok":%s}' "$([ $tests -eq 1 ] || echo ,)" \
+		"$app" "$mode" "$(json_text "$2")" \
+		"$([ "$verdict" = ok ] && echo true || echo false)" >>"$work/json"
+	if [ $json = no ]; then
 		echo "$verdict $tests - $app $mode: $2"
 	fi
 	if [ "$verdict" != ok ] && [ -s "${3:-}" ]; then
@@ -172,6 +197,8 @@ by_ring() { # BYTES
 		[ "$ring_ok" -eq 0 ] || break
 		sleep 0.$try # counters may arrive a moment later
 	done
+	long_ring=$((long_ring + ring_part))
+	long_tcp=$((long_tcp + tcp_part))
 	not_by_ring
 	if [ "$mode" = switched ]; then
 		ring_sum=$((ring_sum + ring_part))
@@ -182,17 +209,31 @@ by_ring() { # BYTES
 	result $? "$ring_part of $1 bytes by ring"
 }
 
+# Bytes that a switch said again over TCP have not gone by ring.
+read_counters() {
+	"$tools/xvmc" stat --json >"$work/counters" 2>/dev/null
+	ring_now=$(json_number ring_tx_bytes "$work/counters")
+	tcp_now=$(json_number tcp_tx_bytes "$work/counters")
+	replay_now=$(json_number replay_bytes "$work/counters")
+	ring_now=$((${ring_now:-0} - ${replay_now:-0}))
+	tcp_now=$((${tcp_now:-0} + ${replay_now:-0}))
+	switched_now=$(json_number switches_to_tcp "$work/counters")
+	switched_now=${switched_now:-0}
+}
+
 count_ring() {
-	ring_now=$(counter ring_tx_bytes)
-	switched_now=$(counter switches_to_tcp)
+	read_counters
 	ring_part=$((ring_now - ring_before))
+	tcp_part=$((tcp_now - tcp_before))
 	switched_part=$((switched_now - switched_before))
 }
 
 # The same, where it does not matter: short connections, sendfile.
 not_by_ring() {
-	ring_before=$(counter ring_tx_bytes)
-	switched_before=$(counter switches_to_tcp)
+	read_counters
+	ring_before=$ring_now
+	tcp_before=$tcp_now
+	switched_before=$switched_now
 }
 
 random_file() { # FILE BYTES
@@ -214,6 +255,12 @@ start_switching() {
 run_app() {
 	dir=$work/$app-$mode
 	mkdir "$dir" || exit 1
+	read_counters
+	ring_first=$ring_now
+	tcp_first=$tcp_now
+	switched_first=$switched_now
+	long_ring=0
+	long_tcp=0
 	not_by_ring
 	[ "$mode" != switched ] || start_switching
 	app_run
@@ -226,7 +273,28 @@ run_app() {
 	fi
 	alive "$xvmcd_pid"
 	result $? "xvmcd still runs" "$work/xvmcd.log"
+	read_counters
+	printf '%s{"app":"%s","mode":"%s","ring_bytes":%s,"tcp_bytes":%s,"long_ring_bytes":%s,"long_tcp_bytes":%s,"switches":%s}' \
+		"$([ -s "$work/runs" ] && echo ,)" "$app" "$mode" $((ring_now - ring_first)) \
+		$((tcp_now - tcp_first)) $long_ring $long_tcp $((switched_now - switched_first)) >>"$work/runs"
 	rm -rf "$dir"
+}
+
+# What ran, and where, for the page.
+note_program() {
+	printf '%s{"app":"%s","about":"%s","version":"%s"}' "$([ -s "$work/programs" ] && echo ,)" \
+		"$app" "$(json_text "$app_about")" "$(json_text "$(app_version 2>&1 </dev/null)")" >>"$work/programs"
+}
+
+system() {
+	sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' /etc/os-release
+	echo "Linux $(uname -r | sed 's/[^0-9.].*//') on $(uname -m), $(getconf _NPROCESSORS_ONLN) processors"
+}
+
+everything() {
+	printf '{"passed":%s,"failed":%s,"system":"%s","programs":[%s],"runs":[%s],"checks":[%s]}\n' \
+		$((tests - failed)) $failed "$(json_text "$(system | paste -sd , | sed 's/,/, /')")" "$(cat "$work/programs")" \
+		"$(cat "$work/runs")" "$(cat "$work/json")"
 }
 
 session_begin
@@ -235,18 +303,32 @@ for domain in vm1 vm2; do
 	"$tools/xvmc" create $domain A || die "no domains"
 done
 : >"$work/json"
+: >"$work/runs"
+: >"$work/programs"
 if [ $json = yes ]; then
 	exec 3>&2
 else
 	exec 3>&1
 fi
-for app in $chosen; do
+
+use_app() { # NAME
+	app=$1
+	app_about=
 	app_programs=
 	# shellcheck source=/dev/null
 	. "$here/$app.sh"
+}
+
+# All are looked for before the first one runs.
+for app in $chosen; do
+	use_app "$app"
 	for program in $app_programs; do
-		command -v "$program" >/dev/null || die "$program is missing; ./run apps installs it"
+		command -v "$program" >/dev/null || die "$app: $program is missing; ./run apps installs it"
 	done
+done
+for app in $chosen; do
+	use_app "$app"
+	note_program
 	for mode in $chosen_modes; do
 		[ ! -t 2 ] || progress "$app $mode"
 		run_app
@@ -254,8 +336,13 @@ for app in $chosen; do
 done
 progress ''
 if [ $json = yes ]; then
-	printf '{"passed":%s,"failed":%s,"checks":[%s]}\n' $((tests - failed)) $failed "$(cat "$work/json")"
+	everything
 else
 	echo "1..$tests"
+fi
+if [ -n "$page" ]; then
+	everything >"$work/all.json"
+	python3 "$here/page.py" "$work/all.json" >"$work/page" || die "no page"
+	cp "$work/page" "$page" || die "cannot write $page"
 fi
 [ $failed -eq 0 ]
