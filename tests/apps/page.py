@@ -47,6 +47,10 @@ def cell(result, app, mode):
     return f"same, {share}" if not new else f"differs: {'; '.join(new)}; {share}"
 
 
+def about(program):
+    return program["about"] + (f" (TCP: {program['tcp']})" if program["tcp"] else "")
+
+
 def main():
     programs = {}
     for name in sys.argv[1:]:
@@ -62,7 +66,7 @@ def main():
     print(HEAD.format(system=systems.pop()), end="")
     for app, (program, result) in sorted(programs.items()):
         cells = [cell(result, app, mode).replace("|", "/") for mode in MODES]
-        print("|", " | ".join([app] + cells + [program["about"].replace("|", "/")]), "|")
+        print("|", " | ".join([app] + cells + [about(program).replace("|", "/")]), "|")
     print("\n## Versions\n\n| program | versions |\n|---|---|")
     for app, (program, _) in sorted(programs.items()):
         print("|", app, "|", " ".join(program["version"].split()), "|")

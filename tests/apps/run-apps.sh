@@ -11,6 +11,7 @@
 # installed) and app_about, and defines app_run and app_version. It starts
 # servers with serve and clients with client, and says with check and by_ring
 # what must be true. app_short=yes: it is in the tests that run all the time.
+# app_tcp=TEXT says why no bytes can go by ring, where that is so.
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd) || exit 1
@@ -236,6 +237,15 @@ not_by_ring() {
 	switched_before=$switched_now
 }
 
+# Before a program that does not run for root: it is another user to itself,
+# and the same to everybody else.
+# shellcheck disable=SC2034 # some programs use it
+if [ "$(id -u)" -eq 0 ]; then
+	not_root='unshare --user --map-user=1000 --map-group=1000 --'
+else
+	not_root=
+fi
+
 random_file() { # FILE BYTES
 	head -c "$2" /dev/urandom >"$1"
 }
@@ -268,8 +278,10 @@ run_app() {
 		alive "$switching"
 		result $? "connections were switched all the time"
 		end "$switching"
-		[ "$ring_sum" -gt 100000 ] && [ "$switched_sum" -gt 3 ]
-		result $? "$ring_sum bytes by ring, $switched_sum times to TCP"
+		if [ -z "$app_tcp" ]; then
+			[ "$ring_sum" -gt 100000 ] && [ "$switched_sum" -gt 3 ]
+			result $? "$ring_sum bytes by ring, $switched_sum times to TCP"
+		fi
 	fi
 	alive "$xvmcd_pid"
 	result $? "xvmcd still runs" "$work/xvmcd.log"
@@ -282,8 +294,8 @@ run_app() {
 
 # What ran, and where, for the page.
 note_program() {
-	printf '%s{"app":"%s","about":"%s","version":"%s"}' "$([ -s "$work/programs" ] && echo ,)" \
-		"$app" "$(json_text "$app_about")" "$(json_text "$(app_version 2>&1 </dev/null)")" >>"$work/programs"
+	printf '%s{"app":"%s","about":"%s","tcp":"%s","version":"%s"}' "$([ -s "$work/programs" ] && echo ,)" \
+		"$app" "$(json_text "$app_about")" "$(json_text "$app_tcp")" "$(json_text "$(app_version 2>&1 </dev/null)")" >>"$work/programs"
 }
 
 system() {
@@ -315,6 +327,7 @@ use_app() { # NAME
 	app=$1
 	app_about=
 	app_programs=
+	app_tcp=
 	# shellcheck source=/dev/null
 	. "$here/$app.sh"
 }
