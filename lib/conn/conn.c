@@ -55,7 +55,7 @@ int xvmc_conn_tell(struct conn_t *c, int known)
 {
 	int err = atomic_exchange(&c->untold, 0);
 
-	if (err || known)
+	if (known)
 		c->told = true;
 	return known ? known : err;
 }

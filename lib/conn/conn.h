@@ -123,7 +123,7 @@ struct conn_t {
 	struct xvmc_stats_page *stats;
 	_Atomic uint32_t events; /* XVMC_EV_* */
 	_Atomic int untold; /* -errno that the program has not been told yet, or 0 */
-	_Atomic bool told; /* it has: a connection breaks once */
+	_Atomic bool told; /* the kernel has told it: what follows is no news */
 	_Atomic bool untold_pipe; /* EPIPE likewise: poll shows it, no read does */
 	uint64_t announce_ns;    /* how long a writer waits for an announcement */
 	uint64_t replay_small;   /* a replay up to this size is left in the kernel */
@@ -184,7 +184,7 @@ ssize_t xvmc_conn_write(struct conn_t *c, struct xvmc_iov *it, int flags);
 /* The connection's error, once: -errno, or 0 if there is none or the program has
  * heard of it. known: one that it has just been told by the kernel, or 0. */
 int xvmc_conn_tell(struct conn_t *c, int known);
-/* Keeps an error for whoever asks first, unless one has been told. */
+/* Keeps an error for whoever asks first, unless the kernel has told one. */
 void xvmc_conn_keep_error(struct conn_t *c, int err);
 
 /* What is wrong with the connection, as a write says it: 0, the socket's error

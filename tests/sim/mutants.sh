@@ -161,7 +161,7 @@ mutant "announces with bytes pending" $tx \
 mutant "does not count records" $tx \
 	's/c->tx.extra += (uint64_t)r;//'
 mutant "keeps an error from the reader" $tx \
-	's/c->untold = err;/;/'
+	's/xvmc_conn_keep_error(c, err);/;/'
 
 mutant "acknowledges while in the ring" $rx \
 	'/^int xvmc_conn_rx_ack/,/^}/s/rx->path != XVMC_PATH_TCP ||//'
