@@ -151,6 +151,7 @@ static void endpoint_reset(struct xvmc_endpoint *ep, struct xvmc_ctx *ctx, int f
 	ep->ops = 0;
 	ep->nfds = 1;
 	ep->active = ep->nonblock = ep->forked = ep->inherited = false;
+	ep->fork_idle = false;
 	ep->connecting = false;
 	ep->fork_word = NULL;
 	ep->pin_wanted = ep->steer_wanted = 0;
@@ -365,6 +366,10 @@ int endpoint_ack(struct xvmc_endpoint *ep)
 	uint32_t readers = atomic_load(&ep->rx_gate) & ~XVMC_GATE_MANAGED;
 	uint32_t writers = atomic_load(&ep->tx_gate) & ~XVMC_GATE_MANAGED;
 
+	/* The child may be about to read what came by TCP, and could not if
+	 * a record were behind it. */
+	if (ep->fork_idle)
+		return 0;
 	/* What a writer inside the kernel has sent so far, nobody knows. */
 	return xvmc_conn_rx_ack(&ep->conn, writers ? UINT64_MAX : ep->conn.tx.sent,
 				readers);

@@ -39,7 +39,7 @@ static void give_words(struct xvmc_ctx *ctx)
 		struct xvmc_endpoint *ep =
 			xvmc_list_entry(it, struct xvmc_endpoint, all_link);
 
-		ep->forked = true;
+		ep->forked = ep->fork_idle = true;
 		if (!ep->fork_word && words) {
 			ep->fork_word = &words[i++];
 			*ep->fork_word = ep->state >= XVMC_EP_LINKED &&
@@ -63,8 +63,12 @@ void xvmc_ctx_fork_parent(struct xvmc_ctx *ctx)
 {
 	struct xvmc_list *it, *tmp;
 
-	xvmc_list_each(it, tmp, &ctx->eps)
-		xvmc_list_entry(it, struct xvmc_endpoint, all_link)->forked = true;
+	xvmc_list_each(it, tmp, &ctx->eps) {
+		struct xvmc_endpoint *ep =
+			xvmc_list_entry(it, struct xvmc_endpoint, all_link);
+
+		ep->forked = ep->fork_idle = true;
+	}
 	section_unlock(&ctx->lock);
 	section_unlock(&ctx->service_lock);
 	xvmc_epoll_fork_parent(ctx);

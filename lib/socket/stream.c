@@ -55,6 +55,7 @@ static ssize_t recv_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it,
 		section_unlock(&c->rx.lock);
 		return -ESTALE;
 	}
+	ep->fork_idle = false;
 	/* Who reads is awake already; the service thread may have to wait for
 	 * a CPU, and the peer does not wait long. */
 	if (c->rx.path == XVMC_PATH_TCP && endpoint_ack(ep) == -EBADMSG)
@@ -340,6 +341,7 @@ static ssize_t send_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it,
 		section_unlock(&c->tx.lock);
 		return -ESTALE;
 	}
+	ep->fork_idle = false;
 	r = xvmc_conn_write(c, it, flags);
 	if (r == -EAGAIN && may_sleep && stream_spin_tx(ep))
 		r = xvmc_conn_write(c, it, flags);

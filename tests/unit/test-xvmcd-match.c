@@ -342,7 +342,7 @@ static void test_adopt(void **state)
 	int child = agent_app(&w->run, "vm1");
 	uint32_t pid = (uint32_t)getpid();
 	union agent_msg msg;
-	uint64_t before;
+	uint64_t before, old = c.link;
 
 	adopt(child, 5, pid, 10, c.link);
 	adopt(child, 6, pid, 10, c.link);
@@ -369,8 +369,17 @@ static void test_adopt(void **state)
 	expect_match(c.b, 21, &msg);
 	adopt(child, 9, pid, 11, c.link);
 	agent_expect(c.a, XVMC_AG_YIELD, &msg);
+	/* forked before this link was made: with an older one, or none */
+	adopt(child, 13, pid, 11, old);
+	agent_expect(c.a, XVMC_AG_YIELD, &msg);
+	assert_int_equal(msg.word.link, c.link);
+	adopt(child, 14, 1, 11, 0);
+	agent_expect(c.a, XVMC_AG_YIELD, &msg);
+	assert_int_equal(msg.word.link, c.link);
 	close(c.a);
 	expect_adopted(child, 9, -ESRCH);
+	expect_adopted(child, 13, -ESRCH);
+	expect_adopted(child, 14, -ESRCH);
 	expect_unlinked(c.b, 21, c.link, XVMC_R_PEER_DIED);
 	/* both ends have that number: the child's domain tells which is meant */
 	c.a = agent_app(&w->run, "vm1");

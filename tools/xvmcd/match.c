@@ -112,6 +112,37 @@ static bool pid_lives(struct xvmcd *d, uint32_t pid)
 	return false;
 }
 
+/*
+ * The parent may have been forked between two links, and have made its rings
+ * since: then the child's is an old one, or none. Its end by pid and epid; where
+ * no pid is right (a container's), by epid, if there is but one in the domain.
+ */
+static struct reg *owner_since(struct xvmcd *d, const struct agent *child,
+			       const struct xvmc_ag_adopt *msg)
+{
+	struct xvmc_list *it, *tmp, *at, *next;
+	struct reg *found = NULL;
+	unsigned int n = 0;
+
+	xvmc_list_each(it, tmp, &d->agents) {
+		struct agent *agent = xvmc_list_entry(it, struct agent, conn.node);
+
+		if (agent->role != XVMC_ROLE_APP || agent->dom != child->dom)
+			continue;
+		xvmc_list_each(at, next, &agent->regs) {
+			struct reg *reg = xvmc_list_entry(at, struct reg, by_agent);
+
+			if (reg->epid != msg->epid || !reg->link)
+				continue;
+			if ((uint32_t)agent->conn.pid == msg->pid)
+				return reg;
+			found = reg;
+			n++;
+		}
+	}
+	return n == 1 && !pid_lives(d, msg->pid) ? found : NULL;
+}
+
 void match_adopt(struct agent *agent, const struct xvmc_ag_adopt *msg)
 {
 	struct matcher *m = agent->conn.d->matcher;
@@ -121,10 +152,11 @@ void match_adopt(struct agent *agent, const struct xvmc_ag_adopt *msg)
 		.hdr = { .version = XVMC_AGENT_VERSION, .type = XVMC_AG_YIELD, .len = sizeof(yield) },
 		.epid = msg->epid,
 		.reason = XVMC_R_FORK,
-		.link = msg->link,
 	};
 	struct adopt *adopt;
 
+	if (!reg)
+		reg = owner_since(m->d, agent, msg);
 	if (!reg) {
 		/* A link that has ended is on TCP already. */
 		agent_send_hdr(agent, XVMC_AG_END,
@@ -139,7 +171,7 @@ void match_adopt(struct agent *agent, const struct xvmc_ag_adopt *msg)
 	}
 	adopt->child = agent;
 	adopt->serial = msg->hdr.serial;
-	adopt->link = msg->link;
+	adopt->link = yield.link = reg->link->id;
 	adopt->timer.fire = adopt_late;
 	xvmc_list_add(&m->adopts, &adopt->node);
 	xvmc_list_add(&agent->adopts, &adopt->by_agent);
