@@ -133,11 +133,13 @@ static void gate_leave(void *arg)
 }
 
 /*
- * A call that has moved some bytes by another way sleeps here for the rest: the
- * kernel's own, which has moved none yet, would be begun again after a handler
- * with SA_RESTART. 1: look again; 0 or less: errno says why not.
+ * A call that has slept before, or moved some bytes by another way, sleeps here
+ * for the rest: the kernel's own would go by what it has done itself when a
+ * handler ends it, and by O_NONBLOCK as it is now. in: NULL for a call's first
+ * time, which is the kernel's own. 1: look again; 0 or less: errno says why not.
  */
-static int plain_sleep(struct xvmc_endpoint *ep, int fd, short event, uint64_t timeo_ns)
+static int plain_sleep(struct xvmc_endpoint *ep, int fd, short event, uint64_t timeo_ns,
+		       const struct interrupt *in, bool some)
 {
 	struct pollfd pfd = { .fd = fd, .events = event };
 	struct timespec ts = { (time_t)(timeo_ns / 1000000000u),
@@ -146,33 +148,32 @@ static int plain_sleep(struct xvmc_endpoint *ep, int fd, short event, uint64_t t
 
 	if (r == 0)
 		errno = EAGAIN;
+	if (r < 0 && errno == EINTR && !some && !timeo_ns && interrupt_restarts(in))
+		return 1;
 	return r;
 }
 
-static bool blocking(const struct xvmc_endpoint *ep, int flags)
-{
-	return !(flags & MSG_DONTWAIT) && !ep->nonblock;
-}
-
-static ssize_t recv_rest(struct xvmc_endpoint *ep, int fd, struct msghdr *msg, int flags)
+static ssize_t recv_rest(struct xvmc_endpoint *ep, int fd, struct msghdr *msg, int flags,
+			 const struct interrupt *in, bool some)
 {
 	ssize_t r;
 
 	do
 		r = ep->ctx->libc.recvmsg(fd, msg, flags | MSG_DONTWAIT);
 	while (r < 0 && errno == EAGAIN &&
-	       plain_sleep(ep, fd, POLLIN, ep->rcv_timeo_ns) > 0);
+	       plain_sleep(ep, fd, POLLIN, ep->rcv_timeo_ns, in, some) > 0);
 	return r;
 }
 
-static ssize_t send_rest(struct xvmc_endpoint *ep, int fd, struct msghdr *msg, int flags)
+static ssize_t send_rest(struct xvmc_endpoint *ep, int fd, struct msghdr *msg, int flags,
+			 const struct interrupt *in, bool some)
 {
 	ssize_t r;
 
 	do
 		r = ep->ctx->libc.sendmsg(fd, msg, flags | MSG_DONTWAIT | MSG_NOSIGNAL);
 	while (r < 0 && errno == EAGAIN &&
-	       plain_sleep(ep, fd, POLLOUT, ep->snd_timeo_ns) > 0);
+	       plain_sleep(ep, fd, POLLOUT, ep->snd_timeo_ns, in, some) > 0);
 	return r;
 }
 
@@ -182,7 +183,8 @@ static ssize_t send_rest(struct xvmc_endpoint *ep, int fd, struct msghdr *msg, i
  * -EAGAIN with *ret_again: nothing of it was the application's.
  */
 static ssize_t recv_plain(struct xvmc_endpoint *ep, int fd, struct msghdr *msg,
-			  int flags, bool some, bool *ret_again)
+			  int flags, const struct interrupt *in, bool some,
+			  bool *ret_again)
 {
 	struct conn_t *c = &ep->conn;
 	struct gate_guard guard = { &ep->rx_gate };
@@ -192,8 +194,8 @@ static ssize_t recv_plain(struct xvmc_endpoint *ep, int fd, struct msghdr *msg,
 
 	*ret_again = false;
 	unwind_push(&u, gate_leave, &guard);
-	if (some && blocking(ep, flags))
-		r = recv_rest(ep, fd, msg, flags);
+	if (in)
+		r = recv_rest(ep, fd, msg, flags, in, some);
 	else if (msg->msg_iovlen == 1 && !msg->msg_control && !msg->msg_name)
 		r = ep->ctx->libc.recv(fd, msg->msg_iov->iov_base,
 				       msg->msg_iov->iov_len, flags);
@@ -250,10 +252,14 @@ static int decide(const struct xvmc_endpoint *ep, int flags)
 
 /* It has slept, found the connection moved, and would sleep again: did a
  * handler run meanwhile? restart: as SA_RESTART says. */
-static bool interrupted(const struct xvmc_endpoint *ep, const struct interrupt *in,
-			int flags, bool restart)
+static bool interrupted(const struct interrupt *in, int flags, bool restart)
 {
-	return in->slept && blocking(ep, flags) && interrupt_came(in, restart);
+	return in->slept && !(flags & MSG_DONTWAIT) && interrupt_came(in, restart);
+}
+
+static bool goes_on_asleep(const struct interrupt *in, bool some, int flags)
+{
+	return (some || in->slept) && !(flags & MSG_DONTWAIT);
 }
 
 /* Under MSG_WAITALL a blocking call goes on until the buffer is full, however
@@ -275,16 +281,13 @@ ssize_t xvmc_sock_recv(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 	struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)vec,
 			      .msg_iovlen = cnt };
 	struct interrupt in = interrupt_begin();
+	int how = decide(ep, flags);
 	ssize_t sum = 0, r;
-	bool again, kernels, decided = false;
+	bool again, kernels;
 
 	*ret_msg_flags = 0;
 	do {
 		again = false;
-		if (!decided && xvmc_ep_managed(ep)) {
-			flags = decide(ep, flags);
-			decided = true;
-		}
 		kernels = false;
 		if (xvmc_ep_gate_enter(&ep->rx_gate)) {
 			kernels = sum == 0;
@@ -292,24 +295,26 @@ ssize_t xvmc_sock_recv(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 				msg.msg_iovlen = xvmc_iov_slice(&it, it.left, rest, 64);
 				msg.msg_iov = rest;
 			}
-			r = recv_plain(ep, fd, &msg, flags, sum > 0, &again);
+			r = recv_plain(ep, fd, &msg, flags,
+				       goes_on_asleep(&in, sum > 0, how) ? &in : NULL,
+				       sum > 0, &again);
 			in.slept = true;
 			if (r > 0)
 				xvmc_iov_advance(&it, (size_t)r);
 		} else if (!it.left) {
-			r = sum ? 0 : recv_nothing(ep, flags, &in);
+			r = sum ? 0 : recv_nothing(ep, how, &in);
 			again = r == -ESTALE;
 		} else {
-			r = recv_managed(ep, &it, flags, sum > 0, &in);
+			r = recv_managed(ep, &it, how, sum > 0, &in);
 			again = r == -ESTALE;
 		}
 		if (r > 0)
 			sum += r;
-		if (again && interrupted(ep, &in, flags, !sum && !ep->rcv_timeo_ns)) {
+		if (again && interrupted(&in, how, !sum && !ep->rcv_timeo_ns)) {
 			again = false;
 			r = -EINTR;
 		}
-	} while (again || (r > 0 && goes_on(ep, &it, flags, kernels)));
+	} while (again || (r > 0 && goes_on(ep, &it, how, kernels)));
 	if (it.left && ep->bell_holds && r != 0 && !(flags & MSG_PEEK))
 		atomic_fetch_add_explicit(&ep->dries, 1, memory_order_release);
 	return sum ? sum : r;
@@ -420,7 +425,7 @@ static ssize_t send_managed(struct xvmc_endpoint *ep, struct xvmc_iov *it, int f
 }
 
 static ssize_t send_plain(struct xvmc_endpoint *ep, int fd, struct msghdr *msg,
-			  int flags, bool some)
+			  int flags, const struct interrupt *in, bool some)
 {
 	struct gate_guard guard = { &ep->tx_gate };
 	struct unwind u;
@@ -428,8 +433,8 @@ static ssize_t send_plain(struct xvmc_endpoint *ep, int fd, struct msghdr *msg,
 	ssize_t r;
 
 	unwind_push(&u, gate_leave, &guard);
-	if (some && blocking(ep, flags))
-		r = send_rest(ep, fd, msg, flags);
+	if (in)
+		r = send_rest(ep, fd, msg, flags, in, some);
 	else if (msg->msg_iovlen == 1)
 		r = ep->ctx->libc.send(fd, msg->msg_iov->iov_base,
 				       msg->msg_iov->iov_len,
@@ -470,17 +475,13 @@ ssize_t xvmc_sock_send(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 	struct xvmc_iov it = xvmc_iov_make(vec, cnt);
 	struct iovec rest[64];
 	struct interrupt in = interrupt_begin();
+	int how = decide(ep, flags);
 	size_t total = it.left;
-	bool decided = false;
 	ssize_t r;
 
 	for (;;) {
 		bool some = it.left < total;
 
-		if (!decided && xvmc_ep_managed(ep)) {
-			flags = decide(ep, flags);
-			decided = true;
-		}
 		if (xvmc_ep_gate_enter(&ep->tx_gate)) {
 			struct msghdr msg = {
 				.msg_iov = (struct iovec *)(uintptr_t)vec,
@@ -491,17 +492,18 @@ ssize_t xvmc_sock_send(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 				msg.msg_iovlen = xvmc_iov_slice(&it, it.left, rest, 64);
 				msg.msg_iov = rest;
 			}
-			r = send_plain(ep, fd, &msg, flags, some);
+			r = send_plain(ep, fd, &msg, flags,
+				       goes_on_asleep(&in, some, how) ? &in : NULL, some);
 			in.slept = true;
 			if (r > 0)
 				xvmc_iov_advance(&it, (size_t)r);
-			if (r <= 0 || !some || !it.left || !blocking(ep, flags))
+			if (r <= 0 || !some || !it.left || (how & MSG_DONTWAIT))
 				break;
 		} else if (!it.left) {
 			r = send_nothing(ep);
 			break;
 		} else {
-			r = send_managed(ep, &it, flags, some, &in);
+			r = send_managed(ep, &it, how, some, &in);
 			if (r != -ESTALE) {
 				/* Who waits for room by edges has one coming now. */
 				if (it.left && ep->bell_holds)
@@ -509,7 +511,7 @@ ssize_t xvmc_sock_send(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 				break;
 			}
 		}
-		if (interrupted(ep, &in, flags, it.left == total && !ep->snd_timeo_ns)) {
+		if (interrupted(&in, how, it.left == total && !ep->snd_timeo_ns)) {
 			r = -EINTR;
 			break;
 		}

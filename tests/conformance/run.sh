@@ -67,7 +67,6 @@ known() { # NAME
 		echo "a number of ours is the lowest free one for a moment: docs/differences.md"
 		;;
 	"fork-unread switch") echo "a record behind bytes that a child is to read: docs/differences.md" ;;
-	"nonblock-sleeping switch") echo "O_NONBLOCK set by another thread may end a sleep that began before" ;;
 	"splice-in-out switch") echo "bytes taken early cannot be put back: docs/differences.md" ;;
 	esac
 }
