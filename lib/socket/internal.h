@@ -39,7 +39,7 @@ void endpoint_reset_on_close(struct xvmc_endpoint *ep);
 int tcp_counts(int fd, bool active, uint64_t *ret_sent, uint64_t *ret_taken,
 	       uint64_t *ret_arrived);
 
-/* stream.c */
+/* stream-wait.c */
 /* Counts an operation on a PLAIN endpoint until it is worth a ring. */
 void stream_moved(struct xvmc_endpoint *ep, uint64_t bytes);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * How a stream call waits: a bounded spin with the direction's lock held, then
- * a sleep on its bell without.
+ * a sleep on its bell without; or, for the rest of a call that goes on on
+ * plain TCP, a sleep there. And what makes a connection worth a ring.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -156,4 +157,40 @@ void visit_end(void *arg)
 	if (v->inside)
 		atomic_fetch_sub(&v->ep->inside, 1);
 	v->inside = false;
+}
+
+int stream_sleep_plain(struct xvmc_endpoint *ep, int fd, short event, uint64_t timeo_ns,
+		       const struct interrupt *in, bool some)
+{
+	struct pollfd pfd = { .fd = fd, .events = event };
+	struct timespec ts = { (time_t)(timeo_ns / 1000000000u),
+			       (long)(timeo_ns % 1000000000u) };
+	int r = ep->ctx->libc.ppoll(&pfd, 1, timeo_ns ? &ts : NULL, NULL);
+
+	if (r == 0)
+		errno = EAGAIN;
+	if (r < 0 && errno == EINTR && !some && !timeo_ns && interrupt_restarts(in))
+		return 1;
+	return r;
+}
+
+void stream_gate_leave(void *gate)
+{
+	xvmc_ep_gate_exit(gate);
+}
+
+void stream_moved(struct xvmc_endpoint *ep, uint64_t bytes)
+{
+	const struct xvmc_options *opt = &ep->ctx->opt;
+	uint32_t ops = atomic_load_explicit(&ep->ops, memory_order_relaxed) + 1;
+	uint32_t want = XVMC_EP_TRACKED;
+
+	/* Lost counts are no harm. */
+	atomic_store_explicit(&ep->ops, ops, memory_order_relaxed);
+	if (ops < opt->min_ops && bytes < opt->min_bytes)
+		return;
+	if (atomic_load_explicit(&ep->state, memory_order_relaxed) != XVMC_EP_TRACKED)
+		return;
+	if (atomic_compare_exchange_strong(&ep->state, &want, XVMC_EP_QUEUED))
+		xvmc_service_kick(ep);
 }

@@ -32,4 +32,36 @@ void visit_begin(struct visit *v);
 /* A cleanup handler. */
 void visit_end(void *visit);
 
+/* Whether a call waits is decided when it begins, whatever another thread does
+ * to O_NONBLOCK meanwhile. Returns flags, with MSG_DONTWAIT or without. */
+static inline int stream_decide(const struct xvmc_endpoint *ep, int flags)
+{
+	return ep->nonblock ? flags | MSG_DONTWAIT : flags;
+}
+
+/* It has slept, found the connection moved, and would sleep again: did a
+ * handler run meanwhile? restart: as SA_RESTART says. */
+static inline bool stream_interrupted(const struct interrupt *in, int flags, bool restart)
+{
+	return in->slept && !(flags & MSG_DONTWAIT) && interrupt_came(in, restart);
+}
+
+/*
+ * A blocking call that has slept before, or moved some bytes by another way, does
+ * not leave the rest to the kernel's own blocking call, which goes by what it
+ * has done itself when a handler ends it, and by O_NONBLOCK as it is now.
+ */
+static inline bool stream_goes_on(const struct interrupt *in, bool some, int flags)
+{
+	return (some || in->slept) && !(flags & MSG_DONTWAIT);
+}
+
+/* Then it sleeps here. timeo_ns: SO_RCVTIMEO or SO_SNDTIMEO, 0 for ever. 1: look
+ * again; 0 or less: errno says why not. */
+int stream_sleep_plain(struct xvmc_endpoint *ep, int fd, short event, uint64_t timeo_ns,
+		       const struct interrupt *in, bool some);
+
+/* A cleanup handler: a thread is cancelled inside a gate, or jumps out. */
+void stream_gate_leave(void *gate);
+
 #endif

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Receiving, blocking and not, on an endpoint. PLAIN: libc's own call between
+ * two gate operations. MANAGED: lib/conn under the direction's lock, a bounded
+ * spin, then sleep on the bell. [S 5]
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "stream.h"
+
+static bool moved_away(struct xvmc_endpoint *ep)
+{
+	struct conn_t *c = &ep->conn;
+
+	return c->rx.path == XVMC_PATH_RING && c->hv && !c->rx.gone &&
+	       xvmc_hv_incarnation(c->hv) != c->incarnation;
+}
+
+/* One pass under rx.lock. -EAGAIN with *ret_sleep set: wait_begin is done and
+ * the bell armed. -ESTALE: not MANAGED any more. */
+static ssize_t recv_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it,
+				 int flags, bool may_sleep, bool *ret_sleep)
+{
+	struct conn_t *c = &ep->conn;
+	bool peek = (flags & MSG_PEEK) != 0;
+	ssize_t r;
+
+	*ret_sleep = false;
+	if (ep->inherited) {
+		r = xvmc_sock_inherited_use(ep);
+		return r < 0 ? r : -ESTALE;
+	}
+	section_lock(&c->rx.lock);
+	if (!xvmc_ep_managed(ep)) {
+		section_unlock(&c->rx.lock);
+		return -ESTALE;
+	}
+	ep->fork_idle = false;
+	/* Who reads is awake already; the service thread may have to wait for
+	 * a CPU, and the peer does not wait long. */
+	if (c->rx.path == XVMC_PATH_TCP && endpoint_ack(ep) == -EBADMSG)
+		xvmc_service_kick(ep);
+	r = xvmc_conn_read(c, it, peek);
+	if (r == -EAGAIN && may_sleep && stream_spin_rx(ep))
+		r = xvmc_conn_read(c, it, peek);
+	if (r == -EAGAIN && moved_away(ep))
+		atomic_fetch_or(&c->events, XVMC_EV_GONE);
+	if (r == -EAGAIN && may_sleep && xvmc_ep_wait_begin(ep, POLLIN)) {
+		*ret_sleep = true;
+		if (c->rx.path == XVMC_PATH_RING && c->rx.attached &&
+		    !c->rx.gone && xvmc_conn_rx_arm(c, 1)) {
+			*ret_sleep = false;
+			xvmc_ep_wait_end(ep, POLLIN);
+		}
+	} else if (r != -EAGAIN && ep->rx_waiters) {
+		/* Another sleeper may have armed for what we just took, or
+		 * we may have taken the ring for what is left, or the end. */
+		if (r <= 0 || xvmc_conn_rx_ready(c) != 0 ||
+		    (c->rx.path == XVMC_PATH_RING && c->rx.attached &&
+		     xvmc_conn_rx_arm(c, 1)))
+			endpoint_poke_rx(ep);
+	}
+	section_unlock(&c->rx.lock);
+	endpoint_events(ep);
+	return r;
+}
+
+static ssize_t recv_or_sleep(struct visit *v, struct xvmc_iov *it, int flags, bool some)
+{
+	struct xvmc_endpoint *ep = v->ep;
+	bool nonblock = (flags & MSG_DONTWAIT) != 0;
+	uint64_t deadline = 0;
+	bool sleep;
+	ssize_t r;
+	int w;
+
+	for (;;) {
+		r = recv_managed_once(ep, it, flags, !nonblock, &sleep);
+		if (r != -EAGAIN || nonblock)
+			return r;
+		if (!sleep)
+			continue;
+		visit_begin(v);
+		if (!deadline && ep->rcv_timeo_ns)
+			deadline = os_now_ns() + ep->rcv_timeo_ns;
+		w = stream_sleep(v, POLLIN, deadline, !some);
+		if (w < 0)
+			return w;
+	}
+}
+
+static ssize_t recv_managed(struct xvmc_endpoint *ep, struct xvmc_iov *it, int flags,
+			    bool some, struct interrupt *in)
+{
+	struct visit v = { .ep = ep, .in = *in };
+	struct unwind u;
+	ssize_t r;
+
+	unwind_push(&u, visit_end, &v);
+	r = recv_or_sleep(&v, it, flags, some);
+	unwind_pop(&u, 1);
+	in->slept |= v.in.slept;
+	return r;
+}
+
+static ssize_t recv_rest(struct xvmc_endpoint *ep, int fd, struct msghdr *msg, int flags,
+			 const struct interrupt *in, bool some)
+{
+	ssize_t r;
+
+	do
+		r = ep->ctx->libc.recvmsg(fd, msg, flags | MSG_DONTWAIT);
+	while (r < 0 && errno == EAGAIN &&
+	       stream_sleep_plain(ep, fd, POLLIN, ep->rcv_timeo_ns, in, some) > 0);
+	return r;
+}
+
+/*
+ * The kernel's own recvmsg, counted. A switch may begin while we are in
+ * there: then what came back may end with a record, and lib/conn sorts it out.
+ * -EAGAIN with *ret_again: nothing of it was the application's.
+ */
+static ssize_t recv_plain(struct xvmc_endpoint *ep, int fd, struct msghdr *msg,
+			  int flags, const struct interrupt *in, bool some,
+			  bool *ret_again)
+{
+	struct conn_t *c = &ep->conn;
+	struct unwind u;
+	int saved = errno;
+	ssize_t r;
+
+	*ret_again = false;
+	unwind_push(&u, stream_gate_leave, &ep->rx_gate);
+	if (in)
+		r = recv_rest(ep, fd, msg, flags, in, some);
+	else if (msg->msg_iovlen == 1 && !msg->msg_control && !msg->msg_name)
+		r = ep->ctx->libc.recv(fd, msg->msg_iov->iov_base,
+				       msg->msg_iov->iov_len, flags);
+	else
+		r = ep->ctx->libc.recvmsg(fd, msg, flags);
+	if (r < 0) {
+		r = -errno;
+		errno = saved;
+	}
+	if (r > 0 && !(flags & MSG_PEEK)) {
+		if (!xvmc_ep_managed(ep)) {
+			uint64_t sum = atomic_fetch_add_explicit(
+				&c->rx.rcvd, (uint64_t)r, memory_order_relaxed);
+
+			xvmc_stat_add(c->stats, XVMC_S_TCP_RX_BYTES, (uint64_t)r);
+			stream_moved(ep, sum + (uint64_t)r);
+		} else {
+			section_lock(&c->rx.lock);
+			r = xvmc_conn_rx_took(c, msg->msg_iov, msg->msg_iovlen,
+					      (size_t)r);
+			*ret_again = r == -EAGAIN;
+			section_unlock(&c->rx.lock);
+		}
+	} else if (r > 0 && xvmc_ep_managed(ep)) {
+		/* What was peeked at may have been a record. */
+		*ret_again = true;
+		r = -EAGAIN;
+	}
+	unwind_pop(&u, 0);
+	if (xvmc_ep_gate_exit(&ep->rx_gate))
+		xvmc_service_kick(ep);
+	return r;
+}
+
+/* A read of no bytes still waits until there are some, or for SO_RCVTIMEO;
+ * the kernel looks at what it was asked for when it has slept, not at why it
+ * woke up. */
+static ssize_t recv_nothing(struct xvmc_endpoint *ep, int flags, struct interrupt *in)
+{
+	char c;
+	struct iovec vec = { .iov_base = &c, .iov_len = 1 };
+	struct xvmc_iov it = xvmc_iov_make(&vec, 1);
+	ssize_t r = recv_managed(ep, &it, flags | MSG_PEEK, false, in);
+
+	return r > 0 || (r == -EAGAIN && !(flags & MSG_DONTWAIT)) ? 0 : r;
+}
+
+/* Under MSG_WAITALL a blocking call goes on until the buffer is full, however
+ * often the stream changes its way meanwhile. */
+static bool goes_on(struct xvmc_endpoint *ep, const struct xvmc_iov *it, int flags,
+		    bool kernels)
+{
+	/* What the kernel's own call found too little ended it for good. */
+	return it->left && (flags & MSG_WAITALL) &&
+	       !(flags & (MSG_PEEK | MSG_DONTWAIT)) &&
+	       (!kernels || xvmc_ep_managed(ep));
+}
+
+ssize_t xvmc_sock_recv(struct xvmc_endpoint *ep, int fd, const struct iovec *vec,
+		       size_t cnt, int flags, int *ret_msg_flags)
+{
+	struct xvmc_iov it = xvmc_iov_make(vec, cnt);
+	struct iovec rest[64];
+	struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)vec,
+			      .msg_iovlen = cnt };
+	struct interrupt in = interrupt_begin();
+	int how = stream_decide(ep, flags);
+	ssize_t sum = 0, r;
+	bool again, kernels;
+
+	*ret_msg_flags = 0;
+	do {
+		again = false;
+		kernels = false;
+		if (xvmc_ep_gate_enter(&ep->rx_gate)) {
+			kernels = sum == 0;
+			if (sum) { /* it became PLAIN in the middle */
+				msg.msg_iovlen = xvmc_iov_slice(&it, it.left, rest, 64);
+				msg.msg_iov = rest;
+			}
+			r = recv_plain(ep, fd, &msg, flags,
+				       stream_goes_on(&in, sum > 0, how) ? &in : NULL,
+				       sum > 0, &again);
+			in.slept = true;
+			if (r > 0)
+				xvmc_iov_advance(&it, (size_t)r);
+		} else if (!it.left) {
+			r = sum ? 0 : recv_nothing(ep, how, &in);
+			again = r == -ESTALE;
+		} else {
+			r = recv_managed(ep, &it, how, sum > 0, &in);
+			again = r == -ESTALE;
+		}
+		if (r > 0)
+			sum += r;
+		if (again && stream_interrupted(&in, how, !sum && !ep->rcv_timeo_ns)) {
+			again = false;
+			r = -EINTR;
+		}
+	} while (again || (r > 0 && goes_on(ep, &it, how, kernels)));
+	if (it.left && ep->bell_holds && r != 0 && !(flags & MSG_PEEK))
+		atomic_fetch_add_explicit(&ep->dries, 1, memory_order_release);
+	return sum ? sum : r;
+}

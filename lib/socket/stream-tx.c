@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sending, blocking and not, on an endpoint; as stream-rx.c. [S 5]
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "stream.h"
+
+static size_t room_wanted(const struct conn_t *c, size_t left)
+{
+	size_t quarter = c->tx.s.size / 4;
+
+	return left < quarter ? left : quarter;
+}
+
+static ssize_t send_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it,
+				 int flags, bool may_sleep, bool *ret_sleep)
+{
+	struct conn_t *c = &ep->conn;
+	bool full;
+	ssize_t r;
+
+	*ret_sleep = false;
+	if (ep->inherited) {
+		r = xvmc_sock_inherited_use(ep);
+		return r < 0 ? r : -ESTALE;
+	}
+	section_lock(&c->tx.lock);
+	if (!xvmc_ep_managed(ep)) {
+		section_unlock(&c->tx.lock);
+		return -ESTALE;
+	}
+	ep->fork_idle = false;
+	r = xvmc_conn_write(c, it, flags);
+	if (r == -EAGAIN && may_sleep && stream_spin_tx(ep))
+		r = xvmc_conn_write(c, it, flags);
+	full = r == -EAGAIN && c->tx.path == XVMC_PATH_RING;
+	if ((r == -EBUSY || (r == -EAGAIN && may_sleep)) &&
+	    xvmc_ep_wait_begin(ep, POLLOUT)) {
+		*ret_sleep = true;
+		if (full && xvmc_conn_tx_arm(c, room_wanted(c, it->left))) {
+			*ret_sleep = false;
+			xvmc_ep_wait_end(ep, POLLOUT);
+		}
+	} else if (r != -EAGAIN && r != -EBUSY && ep->tx_waiters &&
+		   (r < 0 || c->tx.path == XVMC_PATH_RING)) {
+		endpoint_poke_tx(ep);
+	}
+	section_unlock(&c->tx.lock);
+	if (full && !atomic_exchange(&ep->tx_full, true))
+		xvmc_service_kick(ep);
+	endpoint_events(ep);
+	return r;
+}
+
+/* Sends all of it where blocking, else what fits. some: the call has sent bytes
+ * before. */
+static ssize_t send_or_sleep(struct visit *v, struct xvmc_iov *it, int flags, bool some)
+{
+	struct xvmc_endpoint *ep = v->ep;
+	bool nonblock = (flags & MSG_DONTWAIT) != 0;
+	uint64_t deadline = 0;
+	ssize_t sum = 0, r;
+	bool sleep;
+	int w;
+
+	for (;;) {
+		r = send_managed_once(ep, it, flags, !nonblock, &sleep);
+		if (r > 0) {
+			sum += r;
+			if (!it->left)
+				return sum;
+			continue;
+		}
+		if (r == -EBUSY) {
+			/* A switch is being agreed: a millisecond at most. */
+			if (sleep)
+				stream_sleep(v, POLLOUT,
+					     os_now_ns() + ep->conn.announce_ns, true);
+			continue;
+		}
+		if (r == -ESTALE)
+			return r; /* what went out shows in the cursor */
+		if (r != -EAGAIN || nonblock)
+			return sum ? sum : r;
+		if (!sleep)
+			continue;
+		visit_begin(v);
+		if (!deadline && ep->snd_timeo_ns)
+			deadline = os_now_ns() + ep->snd_timeo_ns;
+		w = stream_sleep(v, POLLOUT, deadline, sum == 0 && !some);
+		if (w < 0)
+			return sum ? sum : w;
+	}
+}
+
+static ssize_t send_managed(struct xvmc_endpoint *ep, struct xvmc_iov *it, int flags,
+			    bool some, struct interrupt *in)
+{
+	struct visit v = { .ep = ep, .in = *in };
+	struct unwind u;
+	ssize_t r;
+
+	unwind_push(&u, visit_end, &v);
+	r = send_or_sleep(&v, it, flags, some);
+	unwind_pop(&u, 1);
+	in->slept |= v.in.slept;
+	return r;
+}
+
+static ssize_t send_rest(struct xvmc_endpoint *ep, int fd, struct msghdr *msg, int flags,
+			 const struct interrupt *in, bool some)
+{
+	ssize_t r;
+
+	do
+		r = ep->ctx->libc.sendmsg(fd, msg, flags | MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (r < 0 && errno == EAGAIN &&
+	       stream_sleep_plain(ep, fd, POLLOUT, ep->snd_timeo_ns, in, some) > 0);
+	return r;
+}
+
+static ssize_t send_plain(struct xvmc_endpoint *ep, int fd, struct msghdr *msg,
+			  int flags, const struct interrupt *in, bool some)
+{
+	struct unwind u;
+	int saved = errno;
+	ssize_t r;
+
+	unwind_push(&u, stream_gate_leave, &ep->tx_gate);
+	if (in)
+		r = send_rest(ep, fd, msg, flags, in, some);
+	else if (msg->msg_iovlen == 1)
+		r = ep->ctx->libc.send(fd, msg->msg_iov->iov_base,
+				       msg->msg_iov->iov_len,
+				       flags | MSG_NOSIGNAL);
+	else
+		r = ep->ctx->libc.sendmsg(fd, msg, flags | MSG_NOSIGNAL);
+	if (r < 0) {
+		r = -errno;
+		errno = saved;
+	} else {
+		uint64_t sum = atomic_fetch_add_explicit(
+			&ep->conn.tx.sent, (uint64_t)r, memory_order_relaxed);
+
+		xvmc_stat_add(ep->ctx->stats, XVMC_S_TCP_TX_BYTES, (uint64_t)r);
+		stream_moved(ep, sum + (uint64_t)r);
+	}
+	unwind_pop(&u, 0);
+	if (xvmc_ep_gate_exit(&ep->tx_gate))
+		xvmc_service_kick(ep);
+	return r;
+}
+
+/* A write of no bytes still hears of a broken connection. */
+static ssize_t send_nothing(struct xvmc_endpoint *ep)
+{
+	struct conn_t *c = &ep->conn;
+	ssize_t r;
+
+	section_lock(&c->tx.lock);
+	r = xvmc_conn_tx_error(c);
+	section_unlock(&c->tx.lock);
+	return r;
+}
+
+ssize_t xvmc_sock_send(struct xvmc_endpoint *ep, int fd, const struct iovec *vec,
+		       size_t cnt, int flags)
+{
+	struct xvmc_iov it = xvmc_iov_make(vec, cnt);
+	struct iovec rest[64];
+	struct interrupt in = interrupt_begin();
+	int how = stream_decide(ep, flags);
+	size_t total = it.left;
+	ssize_t r;
+
+	for (;;) {
+		bool some = it.left < total;
+
+		if (xvmc_ep_gate_enter(&ep->tx_gate)) {
+			struct msghdr msg = {
+				.msg_iov = (struct iovec *)(uintptr_t)vec,
+				.msg_iovlen = cnt,
+			};
+
+			if (some) { /* it became PLAIN in the middle of the call */
+				msg.msg_iovlen = xvmc_iov_slice(&it, it.left, rest, 64);
+				msg.msg_iov = rest;
+			}
+			r = send_plain(ep, fd, &msg, flags,
+				       stream_goes_on(&in, some, how) ? &in : NULL, some);
+			in.slept = true;
+			if (r > 0)
+				xvmc_iov_advance(&it, (size_t)r);
+			if (r <= 0 || !some || !it.left || (how & MSG_DONTWAIT))
+				break;
+		} else if (!it.left) {
+			r = send_nothing(ep);
+			break;
+		} else {
+			r = send_managed(ep, &it, how, some, &in);
+			if (r != -ESTALE) {
+				/* Who waits for room by edges has one coming now. */
+				if (it.left && ep->bell_holds)
+					xvmc_epoll_ep_blocked(ep);
+				break;
+			}
+		}
+		if (stream_interrupted(&in, how, it.left == total && !ep->snd_timeo_ns)) {
+			r = -EINTR;
+			break;
+		}
+	}
+	if (it.left < total)
+		return (ssize_t)(total - it.left);
+	if (r == -EPIPE && !(flags & MSG_NOSIGNAL))
+		OS3(SYS_tgkill, os_getpid(), os_gettid(), SIGPIPE);
+	return r;
+}
