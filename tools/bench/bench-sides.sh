@@ -143,6 +143,16 @@ by_idle() {
 		END { printf "%.4f", cpu * 1000 / t }')
 }
 
+# by_wait SIDE HOW CONNECTIONS: idle ones beside 10 active ones. As many of
+# them are on rings as there are descriptors for.
+by_wait() {
+	note "$1" "$2" "its own" xvmc-bench wait --connections "$3"
+	(as "$client_cpu" "$2" "$bench" wait --connections "$3" --trips 40 \
+		--seconds "$seconds" --warm 2) >"$tmp/out" 2>"$tmp/err" || return 1
+	value=$(number per_ms "$tmp/out")
+	moved=$(number bytes_moved "$tmp/out")
+}
+
 # One side, once: sets value, moved, and whether it is to be accelerated.
 measure() {
 	accelerated=no
@@ -153,7 +163,7 @@ measure() {
 	*-client) set -- "$1" plain ring ;;
 	*-server) set -- "$1" ring plain ;;
 	*-both) set -- "$1" ring ring ;;
-	*w-ring | idle-ring) set -- "$1" wide wide && accelerated=yes ;;
+	*w-ring | idle-ring | wait*-ring) set -- "$1" wide wide && accelerated=yes ;;
 	*-ring) set -- "$1" ring ring && accelerated=yes ;;
 	*-asleep) set -- "$1" asleep asleep && accelerated=yes ;;
 	esac
@@ -170,5 +180,7 @@ measure() {
 	c1_*) by_redis "$1" "$on" "$2" 50000 -c 1 ;;
 	c50*) by_redis "$1" "$on" "$2" 60000 -c 50 -P 1 ;;
 	idle*) by_idle "$1" "$2" ;;
+	wait10-*) by_wait "$1" "$2" 0 ;;
+	wait10k-*) by_wait "$1" "$2" 10000 ;;
 	esac
 }

@@ -18,6 +18,7 @@ static const char help[] =
 	"       xvmc-bench stream [address] [--bytes N] [--buffer N]\n"
 	"       xvmc-bench crr    [address] [--bytes N] [--response N]\n"
 	"       xvmc-bench idle   [address] [--connections K] [--trips N]\n"
+	"       xvmc-bench wait   [--connections K] [--trips N]\n"
 	"\n"
 	"  serve    answers all patterns, a thread for each connection; prints\n"
 	"           'listening PORT' when ready and ends on SIGTERM\n"
@@ -25,6 +26,8 @@ static const char help[] =
 	"  stream   writes in one direction\n"
 	"  crr      connect, request, response, close, again\n"
 	"  idle     what idle connections cost\n"
+	"  wait     an epoll_wait() that finds 10 connections ready beside K idle\n"
+	"           ones, and one that finds none; makes its own peer\n"
 	"Each client prints one line of JSON.\n"
 	"\n"
 	"address:\n"
@@ -39,8 +42,8 @@ static const char help[] =
 	"  --seconds T      how long to measure (2)\n"
 	"  --warm T         how long to run before measuring (0.2)\n"
 	"  --epoll          rr: non-blocking and epoll at both ends\n"
-	"  --connections K  idle: how many (64)\n"
-	"  --trips N        idle: round trips on each before it falls idle (200)\n"
+	"  --connections K  idle, wait: how many (64)\n"
+	"  --trips N        idle, wait: round trips on each before it falls idle (200)\n"
 	"  --cpu            serve: print the CPU time used when ending\n"
 	"  --help\n"
 	"exit status: 0, 1 failed, 2 wrong options\n";
@@ -90,6 +93,7 @@ static const struct command {
 	{ "stream", 64 << 10, bench_stream },
 	{ "crr", 64, bench_crr },
 	{ "idle", 64, bench_idle },
+	{ "wait", 64, bench_wait },
 };
 
 static _Noreturn void print_help(void)
@@ -132,7 +136,7 @@ static void take_option(struct bench_options *o, int option, const char *arg, co
 		o->epoll = true;
 		break;
 	case OPT_CONNECTIONS:
-		o->connections = (unsigned)want_u64("connections", arg, 1, 100000);
+		o->connections = (unsigned)want_u64("connections", arg, 0, 100000);
 		break;
 	case OPT_TRIPS:
 		o->warm_trips = (unsigned)want_u64("trips", arg, 0, 1u << 30);
@@ -184,7 +188,7 @@ int main(int argc, char **argv)
 		if (strcmp(argv[1], commands[i].name) == 0)
 			command = &commands[i];
 	if (!command)
-		usage_error("wants serve, rr, stream, crr or idle; see --help");
+		usage_error("wants serve, rr, stream, crr, idle or wait; see --help");
 	opterr = 0;
 	while ((option = getopt_long(argc - 1, argv + 1, "", long_options, NULL)) != -1)
 		take_option(&options, option, optarg, argv[optind]);

@@ -78,5 +78,6 @@ int bench_rr(const struct bench_options *options);
 int bench_stream(const struct bench_options *options);
 int bench_crr(const struct bench_options *options);
 int bench_idle(const struct bench_options *options);
+int bench_wait(const struct bench_options *options);
 
 #endif
