@@ -46,6 +46,15 @@ static inline bool nowhere(const void *p, size_t n)
 
 /* ---- vectors ---- */
 
+/* The kernel does not ask the socket where there is nothing to move. */
+static inline bool vec_bytes(const struct iovec *vec, int cnt)
+{
+	for (int i = 0; i < cnt; i++)
+		if (vec[i].iov_len)
+			return true;
+	return false;
+}
+
 /*
  * Looks at a vector as the kernel does before it moves a byte. -EINVAL or
  * -EFAULT; 0: good as it is, *ret_sum long; 1: only for take_over().
