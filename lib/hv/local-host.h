@@ -34,10 +34,10 @@ struct xvmc_lh_dom {
 	char name[XVMC_NAME_MAX];
 	uint32_t domid;
 	uint32_t incarnation;
-	uint32_t host; /* index, for xvmc_lh_host_name */
-	uint32_t slot; /* in the board */
-	bool automatic; /* may be dropped when unused and room is needed */
-	bool self; /* Xen: the guest we are in */
+	uint32_t host;   /* index, for xvmc_lh_host_name */
+	uint32_t slot;   /* in the board */
+	bool automatic;  /* may be dropped when unused and room is needed */
+	bool self;       /* Xen: the guest we are in */
 	bool suspending; /* the caller's: between prepare and the instant */
 	uint32_t users;  /* clients, and what else xvmc_lh_dom_use counted */
 	uint32_t ngrants, nmaps, nports;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The inside of the local backend: what local.c (the contract), local-call.c
- * (talking to xvmcd) and local-pages.c (memory, and the instant of a
- * migration) share. Nobody else includes it.
+ * The inside of the local backend: what local.c (the contract),
+ * local-connect.c and local-call.c (talking to xvmcd) and local-pages.c
+ * (memory, and the instant of a migration) share. Nobody else includes it.
  *
  * Who touches what: everything belongs to the handle's one thread, except
  * the board, slot, and the fields of a channel that notify reads, which are
@@ -77,7 +77,7 @@ struct local_hv {
 	struct xvmc_list shares, maps, chans;
 };
 
-/* ---- local-call.c ---- */
+/* ---- local-connect.c ---- */
 
 /* Opens the connection and says hello; on a second life, finds out whether
  * we are still who we were. */
@@ -85,6 +85,8 @@ int local_connect(struct local_hv *lh);
 
 /* Closes the connection; what is shared and mapped stays. */
 void local_disconnect(struct local_hv *lh);
+
+/* ---- local-call.c ---- */
 
 /*
  * One hypercall: sets version and serial, sends with fd (or -1), waits for

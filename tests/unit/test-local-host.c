@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The pretended machine (lib/hv/local-host.c): who may do what, what ends
+ * The pretended machine (lib/hv/local-host*.c): who may do what, what ends
  * with whom, and that nothing is left. No socket, no xvmcd.
  */
 #include <errno.h>
