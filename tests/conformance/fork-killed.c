@@ -1,17 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* A child that used the connection is killed; the parent goes on. */
-#include "conf.h"
+#include "fork-beside.h"
 
 static void server(int fd)
 {
-	char buf[16] = "";
-
-	for (int i = 0; i < 2; i++) {
-		conf_res("recv", recv(fd, buf, 6, MSG_WAITALL));
-		conf_say("%s", buf);
-		conf_put(fd, "answer", 6);
-	}
-	conf_res("recv", recv(fd, buf, 1, 0));
+	serve(fd, 2);
 }
 
 static void client(int fd)
@@ -25,8 +18,7 @@ static void client(int fd)
 		kill(getpid(), SIGKILL);
 	}
 	conf_wait(pid);
-	conf_put(fd, "parent", 6);
-	conf_get(fd, buf, 6);
+	ask(fd);
 	close(fd);
 }
 

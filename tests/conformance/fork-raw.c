@@ -2,18 +2,11 @@
 /* Children made without fork(): _Fork() and the system call. */
 #include <sys/syscall.h>
 
-#include "conf.h"
+#include "fork-beside.h"
 
 static void server(int fd)
 {
-	char buf[16] = "";
-
-	for (int i = 0; i < 4; i++) {
-		conf_res("recv", recv(fd, buf, 6, MSG_WAITALL));
-		conf_say("%s", buf);
-		conf_put(fd, "answer", 6);
-	}
-	conf_res("recv", recv(fd, buf, 1, 0));
+	serve(fd, 4);
 }
 
 static void client(int fd)
@@ -32,8 +25,7 @@ static void client(int fd)
 			_exit(memcmp(buf, "answer", 6) ? 1 : 0);
 		}
 		conf_wait(pid);
-		conf_put(fd, "parent", 6);
-		conf_get(fd, buf, 6);
+		ask(fd);
 	}
 	close(fd);
 }
