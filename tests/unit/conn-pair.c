@@ -170,3 +170,31 @@ uint32_t pair_events(struct pair *p, unsigned int at)
 {
 	return atomic_exchange(&p->c[at].events, 0);
 }
+
+void pair_renew(struct pair *p)
+{
+	sim_hv_kill(&p->hv, 0);
+	sim_hv_kill(&p->hv, 1);
+	xvmc_conn_deinit(&p->c[0]);
+	xvmc_conn_deinit(&p->c[1]);
+	sim_hv_reset(&p->hv, &p->rng);
+	sim_tcp_init(&p->tcp, &p->rng, 30000, 30000);
+	memset(p->stats, 0, sizeof(p->stats));
+	for (unsigned int i = 0; i < 2; i++) {
+		xvmc_conn_init(&p->c[i], &sim_tcp_ops, &p->tcp.sock[i], &p->stats[i]);
+		p->c[i].announce_ns = PAIR_NEVER;
+		p->c[i].replay_small = 0;
+	}
+}
+
+void pair_drain(struct pair *p, size_t n)
+{
+	xvmc_conn_rx_pump(&p->c[1]);
+	pair_validate(p);
+	while (n) {
+		ssize_t r = pair_read(p, 1, n, false);
+
+		assert_true(r > 0);
+		n -= (size_t)r;
+	}
+}

@@ -55,6 +55,12 @@ void pair_read_all(struct pair *p, unsigned int at, size_t n);
 /* The process at one end dies: its TCP ends in order, its word is told. */
 void pair_kill(struct pair *p, unsigned int who);
 
+/* Reads n bytes that are here already, whatever has become of the sender. */
+void pair_drain(struct pair *p, size_t n);
+
+/* A new connection, between new processes. */
+void pair_renew(struct pair *p);
+
 /* The events raised at an end since the last call. */
 uint32_t pair_events(struct pair *p, unsigned int at);
 

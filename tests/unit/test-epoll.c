@@ -13,42 +13,25 @@
 
 #include <cmocka.h>
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "fresh.h"
+#include "guests.h"
 #include "socket/epoll.h"
 #include "xvmcd.h"
-
-static const struct xvmc_libc libc_now = {
-	.read = read,
-	.recvmsg = recvmsg,
-	.sendmsg = sendmsg,
-	.recv = recv,
-	.send = send,
-	.ppoll = ppoll,
-	.epoll_pwait = epoll_pwait,
-};
 
 static const struct timespec zero, second = { .tv_sec = 1 };
 
 static struct xvmcd_run daemon_run;
 static struct xvmc_ctx ctx;
 
-struct pair {
-	int fd[2];
-	struct xvmc_endpoint *ep[2];
-};
-
 static int setup(void **state)
 {
 	(void)state;
 	xvmcd_start(&daemon_run, NULL);
-	setenv("XVMC_DIR", daemon_run.dir, 1);
-	assert_int_equal(xvmc_ctx_init(&ctx, &libc_now), 0);
+	guest_make(&ctx, daemon_run.dir, "local");
 	return 0;
 }
 
@@ -60,23 +43,14 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void put(struct pair *p, int i, const void *buf, size_t n)
-{
-	struct iovec vec = { .iov_base = (void *)(uintptr_t)buf, .iov_len = n };
-
-	assert_int_equal(xvmc_sock_send(p->ep[i], p->fd[i], &vec, 1, 0), n);
-}
-
-static ssize_t get(struct pair *p, int i, size_t n)
+static ssize_t get(struct guest_pair *p, int i, size_t n)
 {
 	char buf[256];
-	struct iovec vec = { .iov_base = buf, .iov_len = n };
-	int flags;
 
-	return xvmc_sock_recv(p->ep[i], p->fd[i], &vec, 1, MSG_DONTWAIT, &flags);
+	return guest_recv(p, i, buf, n, MSG_DONTWAIT);
 }
 
-static bool on_rings(const struct pair *p)
+static bool on_rings(const struct guest_pair *p)
 {
 	return p->ep[0]->conn.tx.path == XVMC_PATH_RING &&
 	       p->ep[1]->conn.tx.path == XVMC_PATH_RING &&
@@ -85,7 +59,7 @@ static bool on_rings(const struct pair *p)
 }
 
 /* Until n bytes have come; poll is what waits for them. */
-static void get_all(struct pair *p, int i, size_t n)
+static void get_all(struct guest_pair *p, int i, size_t n)
 {
 	while (n) {
 		struct pollfd pfd = { .fd = p->fd[i], .events = POLLIN };
@@ -100,37 +74,12 @@ static void get_all(struct pair *p, int i, size_t n)
 	}
 }
 
-static void make(struct pair *p)
-{
-	struct sockaddr_in sa = { .sin_family = AF_INET,
-				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	struct sockaddr_in from;
-	socklen_t len = sizeof(sa);
-	int l = socket(AF_INET, SOCK_STREAM, 0);
-
-	assert_int_equal(bind(l, (struct sockaddr *)&sa, sizeof(sa)), 0);
-	assert_int_equal(listen(l, 1), 0);
-	assert_int_equal(getsockname(l, (struct sockaddr *)&sa, &len), 0);
-	p->fd[0] = socket(AF_INET, SOCK_STREAM, 0);
-	assert_int_equal(connect(p->fd[0], (struct sockaddr *)&sa, sizeof(sa)), 0);
-	len = sizeof(from);
-	p->fd[1] = accept(l, (struct sockaddr *)&from, &len);
-	assert_true(p->fd[1] >= 0);
-	close(l);
-	xvmc_sock_connected(&ctx, p->fd[0], (struct sockaddr *)&sa, sizeof(sa), false);
-	xvmc_sock_accepted(&ctx, p->fd[1], (struct sockaddr *)&from, sizeof(from));
-	for (int i = 0; i < 2; i++) {
-		p->ep[i] = xvmc_ep_get(&ctx, p->fd[i]);
-		assert_non_null(p->ep[i]);
-	}
-}
-
-static void warm(struct pair *p)
+static void warm(struct guest_pair *p)
 {
 	for (int i = 0; i < 5000 && !on_rings(p); i++) {
-		put(p, 0, "ping", 4);
+		guest_send(p, 0, "ping", 4);
 		get_all(p, 1, 4);
-		put(p, 1, "pong", 4);
+		guest_send(p, 1, "pong", 4);
 		get_all(p, 0, 4);
 		if (i > 50)
 			usleep(1000);
@@ -138,13 +87,15 @@ static void warm(struct pair *p)
 	assert_true(on_rings(p));
 }
 
-static void end(struct pair *p)
+static void make(struct guest_pair *p)
 {
-	for (int i = 0; i < 2; i++) {
-		xvmc_sock_close(&ctx, p->fd[i]);
-		close(p->fd[i]);
-		xvmc_ep_put(p->ep[i]);
-	}
+	guest_pair_make(p, &ctx, &ctx);
+}
+
+static void end(struct guest_pair *p)
+{
+	guest_pair_end(p, 0);
+	guest_pair_end(p, 1);
 }
 
 static int new_set(void)
@@ -180,9 +131,26 @@ static uint64_t one(int epfd, bool wait, uint32_t *ret_events)
 	return r ? ev.data.u64 : 0;
 }
 
+/* A connection on rings, whose second end a new set watches, data 7. */
+static int begin(struct guest_pair *p, uint32_t events)
+{
+	int epfd = new_set();
+
+	make(p);
+	warm(p);
+	assert_int_equal(ctl(epfd, EPOLL_CTL_ADD, p->fd[1], events, 7), 0);
+	return epfd;
+}
+
+static void finish(struct guest_pair *p, int epfd)
+{
+	end_set(epfd);
+	end(p);
+}
+
 static void test_level(void **state)
 {
-	struct pair p;
+	struct guest_pair p;
 	int epfd = new_set();
 	uint32_t ev;
 
@@ -191,7 +159,7 @@ static void test_level(void **state)
 	assert_int_equal(ctl(epfd, EPOLL_CTL_ADD, p.fd[1], EPOLLIN, 7), 0);
 	warm(&p);
 	assert_int_equal(one(epfd, false, &ev), 0);
-	put(&p, 0, "abcd", 4);
+	guest_send(&p, 0, "abcd", 4);
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(one(epfd, true, &ev), 7);
 		assert_int_equal(ev, EPOLLIN);
@@ -202,25 +170,21 @@ static void test_level(void **state)
 	assert_int_equal(ctl(epfd, EPOLL_CTL_DEL, p.fd[1], 0, 0), 0);
 	assert_int_equal(ctl(epfd, EPOLL_CTL_DEL, p.fd[1], 0, 0), -ENOENT);
 	assert_int_equal(ctl(epfd, EPOLL_CTL_MOD, p.fd[1], EPOLLIN, 9), -ENOENT);
-	put(&p, 0, "abcd", 4);
+	guest_send(&p, 0, "abcd", 4);
 	assert_int_equal(one(epfd, false, &ev), 0);
-	end_set(epfd);
-	end(&p);
+	finish(&p, epfd);
 }
 
 static void test_edge(void **state)
 {
-	struct pair p;
-	int epfd = new_set();
+	struct guest_pair p;
+	int epfd = begin(&p, EPOLLIN | EPOLLET);
 	uint32_t ev;
 
 	(void)state;
-	make(&p);
-	warm(&p);
-	assert_int_equal(ctl(epfd, EPOLL_CTL_ADD, p.fd[1], EPOLLIN | EPOLLET, 7), 0);
 	/* Undrained all the time: each arrival is an edge, and only that. */
 	for (int i = 0; i < 20; i++) {
-		put(&p, 0, "abc", 3);
+		guest_send(&p, 0, "abc", 3);
 		assert_int_equal(one(epfd, true, &ev), 7);
 		assert_int_equal(one(epfd, false, &ev), 0);
 	}
@@ -231,22 +195,18 @@ static void test_edge(void **state)
 	assert_int_equal(one(epfd, true, &ev), 8);
 	assert_int_equal(ev, EPOLLOUT);
 	assert_int_equal(one(epfd, false, &ev), 0);
-	end_set(epfd);
-	end(&p);
+	finish(&p, epfd);
 }
 
 static void test_oneshot(void **state)
 {
-	struct pair p;
-	int epfd = new_set();
+	struct guest_pair p;
+	int epfd = begin(&p, EPOLLIN | EPOLLONESHOT);
 	uint32_t ev;
 
 	(void)state;
-	make(&p);
-	warm(&p);
-	assert_int_equal(ctl(epfd, EPOLL_CTL_ADD, p.fd[1], EPOLLIN | EPOLLONESHOT, 7), 0);
 	for (uint64_t data = 8; data < 20; data++) {
-		put(&p, 0, "abc", 3);
+		guest_send(&p, 0, "abc", 3);
 		assert_int_equal(one(epfd, true, &ev), data - 1);
 		assert_int_equal(one(epfd, false, &ev), 0);
 		assert_int_equal(get(&p, 1, 3), 3);
@@ -254,8 +214,7 @@ static void test_oneshot(void **state)
 				     EPOLLIN | EPOLLONESHOT, data), 0);
 		assert_int_equal(one(epfd, false, &ev), 0);
 	}
-	end_set(epfd);
-	end(&p);
+	finish(&p, epfd);
 }
 
 /* A slot that was freed has another generation: its late events are dropped. */
@@ -287,7 +246,7 @@ static void test_reuse(void **state)
 /* Members that nobody writes to leave the hot list and cost nothing. */
 static void test_idle_leave(void **state)
 {
-	static struct pair p[IDLE];
+	static struct guest_pair p[IDLE];
 	struct xvmc_epset *set;
 	int epfd = new_set();
 	uint32_t ev;
@@ -302,14 +261,14 @@ static void test_idle_leave(void **state)
 	set = (struct xvmc_epset *)(void *)xvmc_fd_get(&ctx, epfd);
 	assert_int_equal(set->nmanaged, IDLE);
 	for (int n = 0; n < 200; n++) {
-		put(&p[3], 0, "x", 1);
+		guest_send(&p[3], 0, "x", 1);
 		assert_int_equal(one(epfd, true, &ev), 4);
 		assert_int_equal(get(&p[3], 1, 1), 1);
 	}
 	assert_in_range(set->nhot, 0, 2);
 	/* and none of them is forgotten */
 	for (int i = 0; i < IDLE; i++) {
-		put(&p[i], 0, "x", 1);
+		guest_send(&p[i], 0, "x", 1);
 		assert_int_equal(one(epfd, true, &ev), i + 1);
 		assert_int_equal(get(&p[i], 1, 1), 1);
 	}
@@ -325,7 +284,7 @@ static void test_agree(void **state)
 	uint64_t seed = fresh_seed();
 	int in = new_set(), out = new_set();
 	size_t there = 0;
-	struct pair p;
+	struct guest_pair p;
 
 	(void)state;
 	make(&p);
@@ -340,7 +299,7 @@ static void test_agree(void **state)
 		fd_set rd;
 
 		if (fresh_random(&seed, 2) && there < 100) {
-			put(&p, 0, "abcdefgh", 8);
+			guest_send(&p, 0, "abcdefgh", 8);
 			there += 8;
 		} else if (there) {
 			size_t k = fresh_random(&seed, (uint32_t)there) + 1;

@@ -13,7 +13,6 @@
 
 #include <cmocka.h>
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,54 +20,16 @@
 #include <unistd.h>
 
 #include "fresh.h"
-#include "socket/socket.h"
+#include "guests.h"
 #include "xvmcd.h"
-
-static const struct xvmc_libc libc_now = {
-	.read = read,
-	.recvmsg = recvmsg,
-	.sendmsg = sendmsg,
-	.recv = recv,
-	.send = send,
-	.ppoll = ppoll,
-	.epoll_pwait = epoll_pwait,
-};
 
 struct world {
 	struct xvmcd_run xvmcd;
 	struct xvmc_ctx ctx[2]; /* vm1, vm2 */
-	int fd[2];
-	struct xvmc_endpoint *ep[2];
+	struct guest_pair pair;
 };
 
 static struct world w;
-
-static void make_pair(void)
-{
-	struct sockaddr_in sa = { .sin_family = AF_INET,
-				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	struct sockaddr_in from;
-	socklen_t len = sizeof(sa);
-	int l = socket(AF_INET, SOCK_STREAM, 0);
-
-	assert_int_equal(bind(l, (struct sockaddr *)&sa, sizeof(sa)), 0);
-	assert_int_equal(listen(l, 1), 0);
-	assert_int_equal(getsockname(l, (struct sockaddr *)&sa, &len), 0);
-	w.fd[0] = socket(AF_INET, SOCK_STREAM, 0);
-	assert_int_equal(connect(w.fd[0], (struct sockaddr *)&sa, sizeof(sa)), 0);
-	len = sizeof(from);
-	w.fd[1] = accept(l, (struct sockaddr *)&from, &len);
-	assert_true(w.fd[1] >= 0);
-	close(l);
-	xvmc_sock_connected(&w.ctx[0], w.fd[0], (struct sockaddr *)&sa, sizeof(sa),
-			    false);
-	xvmc_sock_accepted(&w.ctx[1], w.fd[1], (struct sockaddr *)&from,
-			   sizeof(from));
-	for (int i = 0; i < 2; i++) {
-		w.ep[i] = xvmc_ep_get(&w.ctx[i], w.fd[i]);
-		assert_non_null(w.ep[i]);
-	}
-}
 
 static int setup(void **state)
 {
@@ -76,23 +37,10 @@ static int setup(void **state)
 
 	(void)state;
 	xvmcd_start(&w.xvmcd, NULL);
-	setenv("XVMC_DIR", w.xvmcd.dir, 1);
-	for (int i = 0; i < 2; i++) {
-		assert_int_equal(xvmc_ctx_init(&w.ctx[i], &libc_now), 0);
-		strcpy(w.ctx[i].opt.domain, names[i]);
-	}
-	make_pair();
+	for (int i = 0; i < 2; i++)
+		guest_make(&w.ctx[i], w.xvmcd.dir, names[i]);
+	guest_pair_make(&w.pair, &w.ctx[0], &w.ctx[1]);
 	return 0;
-}
-
-static void end_side(int i)
-{
-	if (!w.ep[i])
-		return;
-	xvmc_sock_close(&w.ctx[i], w.fd[i]);
-	close(w.fd[i]);
-	xvmc_ep_put(w.ep[i]);
-	w.ep[i] = NULL;
 }
 
 static _Atomic bool failed;
@@ -103,26 +51,11 @@ static int teardown(void **state)
 	if (failed) /* threads still use all this: let the process end */
 		return 0;
 	for (int i = 0; i < 2; i++)
-		end_side(i);
+		guest_pair_end(&w.pair, i);
 	for (int i = 0; i < 2; i++)
 		xvmc_ctx_deinit(&w.ctx[i]);
 	xvmcd_stop(&w.xvmcd);
 	return 0;
-}
-
-static void send_all(int i, const void *buf, size_t n)
-{
-	struct iovec vec = { .iov_base = (void *)(uintptr_t)buf, .iov_len = n };
-
-	assert_int_equal(xvmc_sock_send(w.ep[i], w.fd[i], &vec, 1, 0), n);
-}
-
-static ssize_t recv_some(int i, void *buf, size_t n, int flags)
-{
-	struct iovec vec = { .iov_base = buf, .iov_len = n };
-	int out;
-
-	return xvmc_sock_recv(w.ep[i], w.fd[i], &vec, 1, flags, &out);
 }
 
 static void recv_all(int i, void *buf, size_t n)
@@ -130,7 +63,7 @@ static void recv_all(int i, void *buf, size_t n)
 	size_t done = 0;
 
 	while (done < n) {
-		ssize_t r = recv_some(i, (char *)buf + done, n - done, 0);
+		ssize_t r = guest_recv(&w.pair, i, (char *)buf + done, n - done, 0);
 
 		assert_true(r > 0);
 		done += (size_t)r;
@@ -144,9 +77,9 @@ static uint64_t stat_of(int i, unsigned int s)
 
 static bool on_ring(int i)
 {
-	struct conn_t *c = &w.ep[i]->conn;
+	struct conn_t *c = &w.pair.ep[i]->conn;
 
-	return xvmc_ep_managed(w.ep[i]) && c->tx.path == XVMC_PATH_RING &&
+	return xvmc_ep_managed(w.pair.ep[i]) && c->tx.path == XVMC_PATH_RING &&
 	       c->rx.path == XVMC_PATH_RING;
 }
 
@@ -158,7 +91,7 @@ static void ping_until(bool (*there)(int), const char *what)
 
 	while (!there(0) || !there(1)) {
 		for (int i = 0; i < 2; i++) {
-			send_all(i, ping, sizeof(ping));
+			guest_send(&w.pair, i, ping, sizeof(ping));
 			recv_all(!i, pong, sizeof(pong));
 			assert_memory_equal(ping, pong, sizeof(ping));
 		}
@@ -169,7 +102,7 @@ static void ping_until(bool (*there)(int), const char *what)
 
 static bool is_plain(int i)
 {
-	return !xvmc_ep_managed(w.ep[i]);
+	return !xvmc_ep_managed(w.pair.ep[i]);
 }
 
 static void test_promotes(void **state)
@@ -180,7 +113,7 @@ static void test_promotes(void **state)
 	for (int i = 0; i < 1000; i++) {
 		uint64_t x = (uint64_t)i, y = 0;
 
-		send_all(0, &x, sizeof(x));
+		guest_send(&w.pair, 0, &x, sizeof(x));
 		recv_all(1, &y, sizeof(y));
 		assert_int_equal(x, y);
 	}
@@ -213,11 +146,11 @@ static void test_close_delivers_all(void **state)
 	ping_until(on_ring, "on the ring");
 	for (size_t i = 0; i < sizeof(big); i++)
 		big[i] = (char)(i * 7);
-	send_all(0, big, sizeof(big));
-	end_side(0);
+	guest_send(&w.pair, 0, big, sizeof(big));
+	guest_pair_end(&w.pair, 0);
 	recv_all(1, got, sizeof(got));
 	assert_memory_equal(big, got, sizeof(big));
-	assert_int_equal(recv_some(1, got, 1, 0), 0);
+	assert_int_equal(guest_recv(&w.pair, 1, got, 1, 0), 0);
 }
 
 static void test_half_close(void **state)
@@ -226,12 +159,12 @@ static void test_half_close(void **state)
 
 	(void)state;
 	ping_until(on_ring, "on the ring");
-	send_all(0, "x", 1);
-	assert_int_equal(xvmc_sock_shutdown(w.ep[0], w.fd[0], SHUT_WR), 0);
+	guest_send(&w.pair, 0, "x", 1);
+	assert_int_equal(xvmc_sock_shutdown(w.pair.ep[0], w.pair.fd[0], SHUT_WR), 0);
 	recv_all(1, &c, 1);
 	assert_int_equal(c, 'x');
-	assert_int_equal(recv_some(1, &c, 1, 0), 0);
-	send_all(1, "y", 1);
+	assert_int_equal(guest_recv(&w.pair, 1, &c, 1, 0), 0);
+	guest_send(&w.pair, 1, "y", 1);
 	recv_all(0, &c, 1);
 	assert_int_equal(c, 'y');
 }
@@ -244,13 +177,13 @@ static void test_xvmcd_dies(void **state)
 	ping_until(on_ring, "on the ring");
 	xvmcd_kill(&w.xvmcd, SIGKILL);
 	for (int i = 0; i < 1000; i++) {
-		send_all(i & 1, "z", 1);
+		guest_send(&w.pair, i & 1, "z", 1);
 		recv_all(!(i & 1), &c, 1);
 	}
 	assert_true(on_ring(0) && on_ring(1));
 	xvmcd_restart(&w.xvmcd, NULL);
 	for (int i = 0; i < 1000; i++) {
-		send_all(i & 1, "z", 1);
+		guest_send(&w.pair, i & 1, "z", 1);
 		recv_all(!(i & 1), &c, 1);
 	}
 	assert_true(on_ring(0) && on_ring(1));
@@ -288,10 +221,10 @@ static void *writer(void *arg)
 
 		for (size_t i = 0; i < n; i++)
 			buf[i] = content(dir, pos + i);
-		send_all(dir, buf, n);
+		guest_send(&w.pair, dir, buf, n);
 		pos += n;
 	}
-	xvmc_sock_shutdown(w.ep[dir], w.fd[dir], SHUT_WR);
+	xvmc_sock_shutdown(w.pair.ep[dir], w.pair.fd[dir], SHUT_WR);
 	return (void *)(uintptr_t)pos;
 }
 
@@ -304,7 +237,7 @@ static void *reader(void *arg)
 
 	for (;;) {
 		size_t n = 1 + draw(&rng) % (draw(&rng) % 4 ? 500 : 70000);
-		ssize_t r = recv_some(!dir, buf, n, 0);
+		ssize_t r = guest_recv(&w.pair, !dir, buf, n, 0);
 
 		if (r == 0)
 			return (void *)(uintptr_t)pos;
@@ -363,7 +296,7 @@ static void stream_while(void (*act)(uint64_t *rng))
 static void describe(void)
 {
 	for (int i = 0; i < 2; i++) {
-		struct xvmc_endpoint *ep = w.ep[i];
+		struct xvmc_endpoint *ep = w.pair.ep[i];
 		struct conn_t *c = &ep->conn;
 
 		print_error("vm%d: state %u (%s) managed %d asked %d leaving %d (%s) "

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Making guests, and connections between them.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "guests.h"
+
+static const struct xvmc_libc libc_now = {
+	.read = read,
+	.recvmsg = recvmsg,
+	.sendmsg = sendmsg,
+	.recv = recv,
+	.send = send,
+	.ppoll = ppoll,
+	.epoll_pwait = epoll_pwait,
+};
+
+void guest_make(struct xvmc_ctx *ctx, const char *dir, const char *domain)
+{
+	setenv("XVMC_DIR", dir, 1);
+	assert_int_equal(xvmc_ctx_init(ctx, &libc_now), 0);
+	strcpy(ctx->opt.domain, domain);
+}
+
+void guest_pair_make(struct guest_pair *p, struct xvmc_ctx *a, struct xvmc_ctx *b)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in from;
+	socklen_t len = sizeof(sa);
+	int l = socket(AF_INET, SOCK_STREAM, 0);
+
+	assert_int_equal(bind(l, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(listen(l, 1), 0);
+	assert_int_equal(getsockname(l, (struct sockaddr *)&sa, &len), 0);
+	p->fd[0] = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(connect(p->fd[0], (struct sockaddr *)&sa, sizeof(sa)), 0);
+	len = sizeof(from);
+	p->fd[1] = accept(l, (struct sockaddr *)&from, &len);
+	assert_true(p->fd[1] >= 0);
+	close(l);
+	p->ctx[0] = a;
+	p->ctx[1] = b;
+	xvmc_sock_connected(a, p->fd[0], (struct sockaddr *)&sa, sizeof(sa), false);
+	xvmc_sock_accepted(b, p->fd[1], (struct sockaddr *)&from, sizeof(from));
+	for (int i = 0; i < 2; i++) {
+		p->ep[i] = xvmc_ep_get(p->ctx[i], p->fd[i]);
+		assert_non_null(p->ep[i]);
+	}
+}
+
+void guest_pair_end(struct guest_pair *p, int i)
+{
+	if (!p->ep[i])
+		return;
+	xvmc_sock_close(p->ctx[i], p->fd[i]);
+	close(p->fd[i]);
+	xvmc_ep_put(p->ep[i]);
+	p->ep[i] = NULL;
+}
+
+void guest_send(struct guest_pair *p, int i, const void *buf, size_t n)
+{
+	struct iovec vec = { .iov_base = (void *)(uintptr_t)buf, .iov_len = n };
+
+	assert_int_equal(xvmc_sock_send(p->ep[i], p->fd[i], &vec, 1, 0), n);
+}
+
+ssize_t guest_recv(struct guest_pair *p, int i, void *buf, size_t n, int flags)
+{
+	struct iovec vec = { .iov_base = buf, .iov_len = n };
+	int out;
+
+	return xvmc_sock_recv(p->ep[i], p->fd[i], &vec, 1, flags, &out);
+}
