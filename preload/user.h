@@ -44,6 +44,10 @@ static inline bool nowhere(const void *p, size_t n)
 	return (uintptr_t)p < USER_LOW || outside(p, n);
 }
 
+/* Flags of preadv2 and pwritev2 that a ring can do, or that say nothing to a
+ * socket: how to poll a disk, when it is to have the bytes, and where. */
+#define RWF_RING (RWF_NOWAIT | RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_APPEND)
+
 /* ---- vectors ---- */
 
 /* The kernel does not ask the socket where there is nothing to move. */

@@ -116,33 +116,23 @@ EXPORT ssize_t readv(int fd, const struct iovec *vec, int cnt)
 	return do_recv(ep, fd, vec, (size_t)cnt, 0, &msg_flags);
 }
 
-/*
- * What preadv2 and pwritev2 ask of a file and a socket does not hear, and the
- * flag of a socket. With any other the kernel is to answer, and has the
- * connection for good: it may accept what was not known here.
- */
-#define RWF_DEAF (RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_APPEND)
-
-static bool rwf_known(struct xvmc_endpoint *ep, int flags)
-{
-	if (!(flags & ~(RWF_DEAF | RWF_NOWAIT)))
-		return true;
-	preload_escape(ep, XVMC_R_UNFOLLOWED);
-	return false;
-}
-
 EXPORT ssize_t preadv2(int fd, const struct iovec *vec, int cnt, off_t pos, int flags)
 {
 	ENDPOINT(ep, fd);
 	int msg_flags, r;
 
-	if (!ep || pos != -1 || cnt == 0 || !rwf_known(ep, flags))
+	if (!ep || pos != -1 || cnt == 0)
 		return REAL(preadv2)(fd, vec, cnt, pos, flags);
+	if (flags & ~RWF_RING) {
+		return preload_escape(ep, XVMC_R_UNFOLLOWED) ?
+			       REAL(preadv2)(fd, vec, cnt, pos, flags) :
+			       -1;
+	}
 	r = check_vec(vec, cnt);
 	if (r < 0 || !vec_bytes(vec, cnt))
 		return give(r, errno);
-	return do_recv(ep, fd, vec, (size_t)cnt,
-		       flags & RWF_NOWAIT ? MSG_DONTWAIT : 0, &msg_flags);
+	return do_recv(ep, fd, vec, (size_t)cnt, flags & RWF_NOWAIT ? MSG_DONTWAIT : 0,
+		       &msg_flags);
 }
 
 EXPORT ssize_t preadv64v2(int fd, const struct iovec *vec, int cnt, off64_t pos,

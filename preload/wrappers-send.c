@@ -86,12 +86,17 @@ EXPORT ssize_t pwritev2(int fd, const struct iovec *vec, int cnt, off_t pos, int
 	ENDPOINT(ep, fd);
 	int r;
 
-	if (!ep || pos != -1 || (flags & ~RWF_NOWAIT))
+	if (!ep || pos != -1)
 		return REAL(pwritev2)(fd, vec, cnt, pos, flags);
+	if (flags & ~RWF_RING) {
+		return preload_escape(ep, XVMC_R_UNFOLLOWED) ?
+			       REAL(pwritev2)(fd, vec, cnt, pos, flags) :
+			       -1;
+	}
 	r = check_vec(vec, cnt);
 	if (r < 0 || !vec_bytes(vec, cnt))
 		return give(r, errno);
-	return do_send(ep, fd, vec, (size_t)cnt, flags ? MSG_DONTWAIT : 0);
+	return do_send(ep, fd, vec, (size_t)cnt, flags & RWF_NOWAIT ? MSG_DONTWAIT : 0);
 }
 
 EXPORT ssize_t pwritev64v2(int fd, const struct iovec *vec, int cnt, off64_t pos,
