@@ -21,6 +21,8 @@ stays() {
 	refuses 1 "--trap: a file that cannot be written" "$run" \
 		--trap="$work/none/file" true
 
+	refuses 1 "--trap under --trap" "$run" --trap "$run" --trap true
+
 	# Signals go on to it.
 	mkfifo "$work/ready"
 	"$run" --trap sh -c 'trap "exit 5" TERM; echo >"$1"; while :; do sleep 0.05; done' \

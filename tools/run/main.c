@@ -61,9 +61,9 @@ static void parse(int argc, char **argv, struct run *run)
 	const struct cli cli = {
 		PROG, "[--] PROGRAM [ARGUMENT...]",
 		"Runs a program whose TCP connections to other programs under xvmc on the same\n"
-		"host travel through shared memory. Exit status: the program's, or 1 no --trap or --stats here,\n"
-		"2 wrong options, 124 no xvmcd (with --require), 125 the library cannot be loaded into it,\n"
-		"126 not executable, 127 not found.",
+		"host travel through shared memory. Exit status: the program's, or 1 no --trap or\n"
+		"--stats here, 2 wrong options, 124 no xvmcd (with --require), 125 the library\n"
+		"cannot be loaded into it, 126 not executable, 127 not found.",
 		opts, 1, -1, true,
 	};
 
