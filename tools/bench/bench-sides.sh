@@ -147,7 +147,10 @@ by_idle() {
 # them are on rings as there are descriptors for.
 by_wait() {
 	note "$1" "$2" "its own" xvmc-bench wait --connections "$3"
-	(as "$client_cpu" "$2" "$bench" wait --connections "$3" --trips 40 \
+	(case $1 in
+	*-young) export XVMC_MIN_OPS=1000 XVMC_MIN_BYTES=1000000000 ;;
+	esac
+	as "$client_cpu" "$2" "$bench" wait --connections "$3" --trips 40 \
 		--seconds "$seconds" --warm 2) >"$tmp/out" 2>"$tmp/err" || return 1
 	value=$(number per_ms "$tmp/out")
 	moved=$(number bytes_moved "$tmp/out")
@@ -163,7 +166,7 @@ measure() {
 	*-client) set -- "$1" plain ring ;;
 	*-server) set -- "$1" ring plain ;;
 	*-both) set -- "$1" ring ring ;;
-	*w-ring | idle-ring | wait*-ring) set -- "$1" wide wide && accelerated=yes ;;
+	*w-ring | idle-ring | wait*-ring | wait*-young) set -- "$1" wide wide && accelerated=yes ;;
 	*-ring) set -- "$1" ring ring && accelerated=yes ;;
 	*-asleep) set -- "$1" asleep asleep && accelerated=yes ;;
 	esac

@@ -69,6 +69,7 @@ half-server          rr1-plain   rr1-server  0.97 trips/s  only the server under
 crr                  crr1-plain  crr1-both   0.97 conns/s  connect, request, response, close
 idle                 idle-plain  idle-ring   -    ms/s     CPU time of both processes, 16 idle connections
 wait-10k             wait10-ring wait10k-ring 0.67 waits/ms 10 active of 10,010 connections in one epoll, against 10 of 10
+wait-10k-young       wait10-young wait10k-young 0.67 waits/ms the same, the idle ones not worth a ring (XVMC_MIN_OPS=1000)
 END
 }
 
