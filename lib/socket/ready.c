@@ -218,6 +218,11 @@ int xvmc_sock_ioctl(struct xvmc_endpoint *ep, unsigned long req, void *arg)
 		return -ENOTTY;
 	if (req == FIONREAD) {
 		section_lock(&c->rx.lock);
+		/* Before the ring there may be a record that nobody has taken
+		 * since the last byte of TCP was read. */
+		if (c->rx.path == XVMC_PATH_TCP && c->rx.expect == c->rx.rcvd &&
+		    !(ep->rx_gate & ~XVMC_GATE_MANAGED))
+			xvmc_conn_rx_pump(c);
 		n = xvmc_conn_rx_all(c);
 		if (c->rx.path == XVMC_PATH_TCP && c->rx.expect != c->rx.rcvd)
 			os_ioctl(ep->io_fd, SIOCINQ, &inq);

@@ -2,6 +2,40 @@
 /* How much is there to read, how much is on the way. */
 #include "conf.h"
 
+static void move(int a, int b, const char *where, bool ring)
+{
+	int (*to)(int);
+
+	*(void **)&to = dlsym(RTLD_DEFAULT, where);
+	if (!to || !getenv("CONF_RING"))
+		return;
+	to(a);
+	to(b);
+	for (int ms = 0; ms < CONF_WARM_MS && conf_on_ring(a) != ring; ms++)
+		conf_ms(1);
+}
+
+/* One piece by TCP, the other by the ring, before any of it is read: when the
+ * first has been read the second is there. */
+static void pieces(int a, int b)
+{
+	char buf[150] = "";
+	int n = 0;
+
+	move(a, b, "xvmc_demote", false);
+	conf_put(a, buf, 100);
+	move(a, b, "xvmc_promote", true);
+	conf_put(a, buf, 50);
+	conf_get(b, buf, 100);
+	for (int ms = 0; ms < 500 && n != 50; ms++) {
+		ioctl(b, FIONREAD, &n);
+		if (n != 50)
+			conf_ms(1);
+	}
+	conf_say("then %d", n);
+	conf_get(b, buf, 50);
+}
+
 int main(void)
 {
 	char buf[1000] = "";
@@ -20,6 +54,7 @@ int main(void)
 	conf_res("recv", recv(b, buf, 1000, 0));
 	ioctl(b, FIONREAD, &n);
 	conf_say("%d", n);
+	pieces(a, b);
 	conf_put(a, buf, 47);
 	conf_poll(b, POLLIN, 2000);
 	conf_put(a, buf, 100);
