@@ -42,7 +42,7 @@ ends() { # STATUS ARGUMENTS...
 ends 0
 ends 0 help
 ends 0 --help
-for command in demo bench test apps soak; do
+for command in demo bench test apps soak fuzz; do
 	ends 0 $command --help
 done
 for command in test apps bench; do
@@ -55,13 +55,15 @@ ends 2 clean everything
 ends 2 lint everything
 ends 2 lab
 ends 2 sanitize msan
-for command in demo bench test apps soak; do
+for command in demo bench test apps soak fuzz; do
 	ends 2 $command --nonsense
 done
 ends 2 demo now
 ends 2 demo --seconds
 ends 2 demo --seconds 5
 ends 2 demo --seconds x
+ends 2 fuzz --minutes x
+ends 2 fuzz --mode fast
 ends 2 soak --minutes 0
 ends 2 soak --mode fast
 ends 2 test nonsense

@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fuzz-calls: the calls that move bytes. How many are on the way is bounded,
+ * so that plain TCP always has room for all of them and what it says does not
+ * depend on the sizes of its buffers; act_stuff is the exception.
+ * MSG_MORE and TCP_CORK are not here: when TCP lets go of such bytes is up to
+ * its timers. Nor is MSG_OOB: see tests/conformance/msg-oob.
+ */
+#include <sys/sendfile.h>
+
+#include "calls.h"
+
+static void put(uint8_t *buf, size_t n)
+{
+	uint32_t base = below(1u << 24);
+
+	for (size_t i = 0; i < n; i++)
+		buf[i] = conf_byte(base + i);
+}
+
+static unsigned int hash(const uint8_t *buf, long n)
+{
+	uint32_t h = 2166136261u;
+
+	for (long i = 0; i < n; i++)
+		h = (h ^ buf[i]) * 16777619u;
+	return n > 0 ? h & 0xffffff : 0;
+}
+
+static size_t some_length(void)
+{
+	switch (below(10)) {
+	case 0:
+		return 0;
+	case 1:
+		return 1;
+	case 2:
+	case 3:
+	case 4:
+		return below(64);
+	case 9:
+		return below(12000);
+	default:
+		return below(3000);
+	}
+}
+
+/* Not more than there is room for. */
+static size_t send_length(int fd)
+{
+	size_t n = some_length(), room;
+
+	room = BUDGET - on_the_way(fd, false);
+	return n < room ? n : room;
+}
+
+static void sent(int fd, long r)
+{
+	struct file *f = file_of(fd);
+
+	if (!f || f->kind != K_TCP || r <= 0)
+		return;
+	w.conns[f->conn].sent[f->end] += (uint64_t)r;
+	if (w.conns[f->conn].file[!f->end] < 0)
+		wait_refused(fd);
+}
+
+static void got(int fd, long r)
+{
+	struct file *f = file_of(fd);
+
+	if (f && f->kind == K_TCP && r > 0)
+		w.conns[f->conn].got[f->end] += (uint64_t)r;
+}
+
+/*
+ * A read across a switch may return what came by one way, and the rest with
+ * the next call (docs/differences.md). What must be there is read then, and
+ * counts as if it had come at once. Only where a switch is possible.
+ */
+static long rest(int fd, long r, size_t want, int flags)
+{
+	unsigned int left = on_the_way(fd, true);
+
+	if (!w.rings || r <= 0 || (size_t)r >= want || left <= (size_t)r ||
+	    (!w.switches && w.was_ring && conf_on_ring(fd)))
+		return r;
+	left = left < want ? left : (unsigned int)want;
+	w.splits++;
+	for (int i = 0; i < 50 && r < (long)left; i++) {
+		long more;
+		int there = 0;
+
+		/* The call must not take an error or the end. */
+		ioctl(fd, FIONREAD, &there);
+		if (!there) {
+			conf_ms(1);
+			continue;
+		}
+		if (flags & MSG_PEEK)
+			more = recv(fd, w.buf, left, flags | MSG_DONTWAIT) - r;
+		else
+			more = recv(fd, w.buf + r, left - (unsigned int)r, MSG_DONTWAIT);
+		if (more > 0)
+			r += more;
+		else
+			conf_ms(1);
+	}
+	return r;
+}
+
+static const struct {
+	int bit;
+	const char *text;
+} flag_names[] = {
+	{ MSG_PEEK, "PEEK" }, { MSG_DONTWAIT, "DONTWAIT" }, { MSG_WAITALL, "WAITALL" },
+	{ MSG_TRUNC, "TRUNC" }, { MSG_NOSIGNAL, "NOSIGNAL" }, { MSG_EOR, "EOR" },
+	{ MSG_CONFIRM, "CONFIRM" }, { MSG_CMSG_CLOEXEC, "CLOEXEC" },
+	{ MSG_ERRQUEUE, "ERRQUEUE" }, { 0x00800000, "odd" },
+};
+
+static const char *flags_text(int flags)
+{
+	static char buf[120];
+
+	buf[0] = '\0';
+	for (size_t i = 0; i < sizeof(flag_names) / sizeof(flag_names[0]); i++) {
+		if (!(flags & flag_names[i].bit))
+			continue;
+		strcat(buf, buf[0] ? "|" : "");
+		strcat(buf, flag_names[i].text);
+	}
+	return buf[0] ? buf : "0";
+}
+
+static int recv_flags(void)
+{
+	int flags = 0;
+
+	flags |= chance(25) ? MSG_PEEK : 0;
+	flags |= chance(30) ? MSG_DONTWAIT : 0;
+	flags |= chance(15) ? MSG_WAITALL : 0;
+	flags |= chance(5) ? MSG_TRUNC : 0;
+	flags |= chance(3) ? MSG_CMSG_CLOEXEC : 0;
+	flags |= chance(2) ? MSG_NOSIGNAL | MSG_CONFIRM : 0;
+	flags |= chance(1) ? MSG_ERRQUEUE : 0;
+	flags |= chance(1) ? 0x00800000 : 0;
+	return flags;
+}
+
+static int send_flags(void)
+{
+	int flags = 0;
+
+	flags |= chance(40) ? MSG_NOSIGNAL : 0;
+	flags |= chance(30) ? MSG_DONTWAIT : 0;
+	flags |= chance(5) ? MSG_EOR : 0;
+	flags |= chance(3) ? MSG_CONFIRM : 0;
+	flags |= chance(2) ? MSG_PEEK | MSG_WAITALL | MSG_TRUNC : 0;
+	return flags;
+}
+
+static int pick_stream(void)
+{
+	return pick_mostly(K_TCP);
+}
+
+/* After a read: what came with it and how it is said. */
+static void say_got(int fd, long r, size_t want, int flags, const char *what)
+{
+	long n = rest(fd, r, want, flags);
+	unsigned int sum = flags & MSG_TRUNC ? 0 : hash(w.buf, n < (long)want ? n : (long)want);
+
+	if (!(flags & (MSG_PEEK | MSG_ERRQUEUE)))
+		got(fd, n);
+	/* A peek sees one way only, however often it is done. */
+	if (n > 0 && flags & MSG_PEEK && w.switches && (size_t)n < want &&
+	    (unsigned int)n < on_the_way(fd, true))
+		say_res(n, "%s(%s, %zu, %s) # short", what, name(fd), want, flags_text(flags));
+	else if (n > 0)
+		say_res(n, "%s(%s, %zu, %s) #%06x", what, name(fd), want, flags_text(flags), sum);
+	else
+		say_res(n, "%s(%s, %zu, %s)", what, name(fd), want, flags_text(flags));
+}
+
+/* ---- one buffer ---- */
+
+static void act_send(void)
+{
+	int fd = pick_stream(), flags = send_flags();
+	size_t n = send_length(fd);
+	long r;
+
+	put(w.buf, n);
+	r = chance(50) ? send(fd, w.buf, n, flags) : sendto(fd, w.buf, n, flags, NULL, 0);
+	sent(fd, r);
+	say_res(r, "send(%s, %zu, %s)", name(fd), n, flags_text(flags));
+}
+
+static void act_write(void)
+{
+	int fd = pick_stream();
+	size_t n = send_length(fd);
+	long r;
+
+	put(w.buf, n);
+	r = write(fd, w.buf, n);
+	sent(fd, r);
+	say_res(r, "write(%s, %zu)", name(fd), n);
+}
+
+static size_t recv_length(int fd)
+{
+	/* Often exactly what there is, or just one off. */
+	if (chance(40))
+		return on_the_way(fd, true) + below(3) - (on_the_way(fd, true) != 0);
+	return chance(30) ? 50000 : some_length();
+}
+
+static void act_recv(void)
+{
+	int fd = pick_stream(), flags = recv_flags();
+	size_t n = recv_length(fd);
+	long r;
+
+	settle(fd);
+	r = recv(fd, w.buf, n, flags);
+	say_got(fd, r, n, flags, "recv");
+}
+
+static void act_recvfrom(void)
+{
+	int fd = pick_stream(), flags = recv_flags();
+	struct sockaddr_storage sa = { .ss_family = 77 };
+	socklen_t len = chance(80) ? sizeof(sa) : below(20);
+	size_t n = recv_length(fd);
+	long r;
+
+	settle(fd);
+	r = recvfrom(fd, w.buf, n, flags, (struct sockaddr *)&sa, &len);
+
+	say_got(fd, r, n, flags, "recvfrom");
+	if (r >= 0)
+		conf_say("  family %d length %d", sa.ss_family, (int)len);
+}
+
+static void act_read(void)
+{
+	int fd = pick_stream();
+	size_t n = recv_length(fd);
+	long r;
+
+	settle(fd);
+	r = read(fd, w.buf, n);
+
+	say_got(fd, r, n, 0, "read");
+}
+
+/* ---- several buffers ---- */
+
+/* Cuts n bytes of w.buf into pieces, some of them empty. */
+static int cut(struct iovec *vec, int most, size_t n)
+{
+	int cnt = 1 + (int)below((uint32_t)most);
+	uint8_t *p = w.buf;
+
+	for (int i = 0; i < cnt; i++) {
+		size_t one = i == cnt - 1 ? n : below((uint32_t)n + 1);
+
+		vec[i] = (struct iovec){ p, one };
+		p += one;
+		n -= one;
+	}
+	return cnt;
+}
+
+static void act_writev(void)
+{
+	int fd = pick_stream();
+	size_t n = send_length(fd);
+	struct iovec vec[6];
+	long r;
+
+	put(w.buf, n);
+	r = chance(70) ? writev(fd, vec, cut(vec, 6, n)) :
+			 pwritev2(fd, vec, cut(vec, 6, n), -1, chance(50) ? RWF_NOWAIT : 0);
+	sent(fd, r);
+	say_res(r, "writev(%s, %zu)", name(fd), n);
+}
+
+static void act_readv(void)
+{
+	int fd = pick_stream();
+	size_t n = recv_length(fd);
+	struct iovec vec[6];
+	long r;
+
+	settle(fd);
+	r = chance(70) ? readv(fd, vec, cut(vec, 6, n)) :
+			 preadv2(fd, vec, cut(vec, 6, n), -1, chance(50) ? RWF_NOWAIT : 0);
+
+	say_got(fd, r, n, 0, "readv");
+}
+
+static void act_sendmsg(void)
+{
+	int fd = pick_stream(), flags = send_flags();
+	size_t n = send_length(fd);
+	struct iovec vec[6];
+	struct msghdr msg = { .msg_iov = vec, .msg_iovlen = (size_t)cut(vec, 6, n) };
+	struct sockaddr_in sa = w.closed_port;
+	char junk[64] = "";
+	long r;
+
+	if (chance(5)) {
+		msg.msg_name = &sa;
+		msg.msg_namelen = sizeof(sa);
+	}
+	if (chance(5)) {
+		msg.msg_control = junk;
+		msg.msg_controllen = below(64);
+	}
+	put(w.buf, n);
+	r = sendmsg(fd, &msg, flags);
+	sent(fd, r);
+	say_res(r, "sendmsg(%s, %zu, %s%s%s)", name(fd), n, flags_text(flags),
+		msg.msg_name ? ", name" : "", msg.msg_control ? ", control" : "");
+}
+
+static void act_recvmsg(void)
+{
+	int fd = pick_stream(), flags = recv_flags();
+	size_t n = recv_length(fd);
+	struct iovec vec[6];
+	struct sockaddr_storage sa = { .ss_family = 77 };
+	char control[100];
+	struct msghdr msg = { .msg_iov = vec, .msg_iovlen = (size_t)cut(vec, 6, n) };
+	long r;
+
+	if (chance(30)) {
+		msg.msg_name = &sa;
+		msg.msg_namelen = chance(50) ? sizeof(sa) : below(20);
+	}
+	if (chance(30)) {
+		msg.msg_control = control;
+		msg.msg_controllen = sizeof(control);
+	}
+	msg.msg_flags = 0x1234;
+	settle(fd);
+	r = recvmsg(fd, &msg, flags);
+	say_got(fd, r, n, flags, "recvmsg");
+	if (r >= 0)
+		conf_say("  family %d length %d control %zu flags %#x", sa.ss_family,
+			 (int)msg.msg_namelen, (size_t)msg.msg_controllen, (unsigned int)msg.msg_flags);
+}
+
+static void act_sendmmsg(void)
+{
+	int fd = pick_stream(), flags = send_flags(), cnt = 1 + (int)below(3), r;
+	struct mmsghdr msgs[3] = { 0 };
+	struct iovec vec[3];
+
+	for (int i = 0; i < cnt; i++) {
+		vec[i] = (struct iovec){ w.buf, send_length(fd) / 3 };
+		msgs[i].msg_hdr.msg_iov = &vec[i];
+		msgs[i].msg_hdr.msg_iovlen = 1;
+	}
+	put(w.buf, BUDGET);
+	r = sendmmsg(fd, msgs, (unsigned int)cnt, flags);
+	for (int i = 0; i < r; i++)
+		sent(fd, msgs[i].msg_len);
+	say_res(r, "sendmmsg(%s, %d, %s)", name(fd), cnt, flags_text(flags));
+	for (int i = 0; i < r; i++)
+		conf_say("  %u", msgs[i].msg_len);
+}
+
+/* Two messages that hold less than there is: the first is full. */
+static void act_recvmmsg(void)
+{
+	int fd = pick_stream(), flags = recv_flags() & ~MSG_PEEK, r;
+	unsigned int there = on_the_way(fd, true), one = there / 3;
+	struct mmsghdr msgs[2] = { 0 };
+	struct timespec ts = { .tv_nsec = 1000000 };
+	struct iovec vec[2];
+	long sum = 0;
+
+	for (int i = 0; i < 2; i++) {
+		vec[i] = (struct iovec){ w.buf + (size_t)i * one, one };
+		msgs[i].msg_hdr.msg_iov = &vec[i];
+		msgs[i].msg_hdr.msg_iovlen = 1;
+	}
+	settle(fd);
+	r = recvmmsg(fd, msgs, 2, flags | MSG_WAITALL, chance(50) ? &ts : NULL);
+	for (int i = 0; i < r; i++) {
+		memmove(w.buf + sum, vec[i].iov_base, msgs[i].msg_len);
+		sum += msgs[i].msg_len;
+	}
+	/* Taken together, as the first may have been cut by a switch. */
+	sum = rest(fd, sum, (size_t)2 * one, flags);
+	got(fd, sum);
+	say_res(r < 0 ? r : sum, "recvmmsg(%s, 2 * %u, %s) #%06x", name(fd), one,
+		flags_text(flags), flags & MSG_TRUNC ? 0 : hash(w.buf, sum));
+}
+
+/* ---- from and to elsewhere ---- */
+
+static void act_sendfile(void)
+{
+	int out = pick_stream(), in = pick_kind(K_FILE);
+	size_t n = send_length(out);
+	off_t off = below(21000);
+	bool at = chance(60);
+	long r = sendfile(out, in, at ? &off : NULL, n);
+
+	sent(out, r);
+	say_res(r, "sendfile(%s, %s, %zu)", name(out), name(in), n);
+	conf_say("  offset %ld", at ? (long)off : (long)lseek(in, 0, SEEK_CUR));
+	if (in >= 0 && chance(50))
+		lseek(in, below(20000), SEEK_SET);
+}
+
+/* By a pipe of its own, which begins and ends empty. */
+static void act_splice_in(void)
+{
+	int fd = pick_stream(), p[2];
+	size_t n = send_length(fd) % 4000;
+	long r;
+
+	if (pipe2(p, O_NONBLOCK) < 0)
+		conf_die("pipe");
+	put(w.buf, n);
+	if (n && write(p[1], w.buf, n) != (long)n)
+		conf_die("pipe");
+	r = splice(p[0], NULL, fd, NULL, 5000, SPLICE_F_NONBLOCK);
+	close(p[0]);
+	close(p[1]);
+	sent(fd, r);
+	say_res(r, "splice(pipe of %zu, %s)", n, name(fd));
+}
+
+static void act_splice_out(void)
+{
+	int fd = pick_stream(), p[2];
+	unsigned int there = on_the_way(fd, true);
+	long r, n = 0;
+
+	if (pipe2(p, O_NONBLOCK) < 0)
+		conf_die("pipe");
+	there = there < 1000 ? there : 1000;
+	settle(fd);
+	/* How many packets fit into a pipe is not what is asked here. */
+	do {
+		r = splice(fd, NULL, p[1], NULL, 1000 - (size_t)n, SPLICE_F_NONBLOCK);
+		if (r > 0 && read(p[0], w.buf + n, (size_t)r) == r)
+			n += r;
+	} while (r > 0 && n < there);
+	close(p[0]);
+	close(p[1]);
+	got(fd, n);
+	say_res(n ? n : r, "splice(%s, pipe) #%06x", name(fd), hash(w.buf, n));
+}
+
+/* Until there is no more room; then everything is read at the other end. */
+static void act_stuff(void)
+{
+	int fd = pick_kind(K_TCP), peer = 0;
+	size_t n = 0, all = 0;
+	struct file *f = file_of(fd);
+	struct pollfd p;
+	unsigned int before;
+	long r;
+
+	while (f && peer < NUMBERS && w.num[peer] != w.conns[f->conn].file[!f->end])
+		peer++;
+	if (!f || peer == NUMBERS || w.conns[f->conn].unsure)
+		return;
+	before = on_the_way(fd, false);
+	for (int i = 0; i < CALLS; i++)
+		w.regs[i].told = 0; /* room is news then */
+	put(w.buf, 60000);
+	while ((r = send(fd, w.buf, 60000, MSG_DONTWAIT | MSG_NOSIGNAL)) > 0)
+		n += (size_t)r;
+	say_res(r, "stuff(%s)", name(fd));
+	p = (struct pollfd){ .fd = peer, .events = POLLIN };
+	while (all < n + before && poll(&p, 1, 1000) == 1 &&
+	       (r = recv(peer, w.buf, BUFFER, MSG_DONTWAIT)) > 0)
+		all += (size_t)r;
+	w.conns[f->conn].sent[f->end] += n;
+	w.conns[f->conn].got[!f->end] += all;
+	conf_say("  all came: %s", all == n + before ? "yes" : "no");
+	p = (struct pollfd){ .fd = fd, .events = POLLOUT };
+	conf_say("  room: %d", poll(&p, 1, 1000));
+}
+
+/* ---- nonsense ---- */
+
+static void act_bad(void)
+{
+	int fd = pick_stream();
+	static struct iovec vec[2000];
+	volatile int minus = -1; /* which no compiler is to know */
+	struct msghdr msg = { .msg_iov = vec, .msg_iovlen = 2000 };
+	long r;
+
+	vec[0] = (struct iovec){ w.buf, 10 };
+	vec[1] = (struct iovec){ w.buf, (size_t)-1 };
+	switch (below(9)) {
+	case 0:
+		say_res(send(fd, conf_nowhere(), 5, MSG_NOSIGNAL), "send(%s, nowhere)", name(fd));
+		break;
+	case 1:
+		r = recv(fd, conf_nowhere(), 5, MSG_DONTWAIT);
+		say_res(r, "recv(%s, nowhere)", name(fd));
+		break;
+	case 2:
+		say_res(writev(fd, vec, 2), "writev(%s, endless)", name(fd));
+		break;
+	case 3:
+		say_res(readv(fd, vec, minus), "readv(%s, -1)", name(fd));
+		break;
+	case 4:
+		say_res(writev(fd, vec, 1025), "writev(%s, 1025)", name(fd));
+		break;
+	case 5:
+		say_res(sendmsg(fd, &msg, MSG_NOSIGNAL), "sendmsg(%s, 2000 pieces)", name(fd));
+		break;
+	case 6:
+		say_res(recvmsg(fd, conf_nowhere(), MSG_DONTWAIT), "recvmsg(%s, nowhere)", name(fd));
+		break;
+	case 7:
+		r = preadv2(fd, vec, 1, -1, 0x4000);
+		say_res(r, "preadv2(%s, odd)", name(fd));
+		got(fd, r);
+		break;
+	default:
+		r = preadv2(fd, vec, 1, below(2) ? 5 : -7, 0);
+		say_res(r, "preadv2(%s, offset)", name(fd));
+		got(fd, r);
+	}
+}
+
+const struct action bytes_actions[] = {
+	{ 22, act_send }, { 12, act_write }, { 20, act_recv }, { 4, act_recvfrom },
+	{ 12, act_read }, { 6, act_writev }, { 6, act_readv }, { 6, act_sendmsg },
+	{ 6, act_recvmsg }, { 2, act_sendmmsg }, { 3, act_recvmmsg }, { 3, act_sendfile },
+	{ 1, act_splice_in }, { 1, act_splice_out }, { 1, act_stuff }, { 4, act_bad },
+	{ 0, NULL },
+};

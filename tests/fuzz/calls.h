@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fuzz-calls, what its files share: the descriptors there are and what stands
+ * behind each, the numbers a call draws, and how a line is said. How it works
+ * as a whole is in README.md.
+ */
+#ifndef FUZZ_CALLS_H
+#define FUZZ_CALLS_H
+
+#include "../conformance/conf.h"
+
+#define NUMBERS 200      /* descriptors from 0 up that we may have */
+#define FILES 400        /* open files in the life of a script */
+#define CONNS 100
+#define BUDGET 24000u    /* bytes on the way in one direction, at most */
+#define BUFFER (1u << 20)
+#define CALLS 1000
+
+enum kind {
+	K_NONE, K_TCP, /* connected, perhaps no more */
+	K_FRESH, K_LISTEN, K_UDP, K_UNIX, K_PIPE_R, K_PIPE_W, K_EVENT, K_FILE, K_EPOLL,
+};
+
+/* An open file, in the kernel's sense: what dup shares. */
+struct file {
+	enum kind kind;
+	int refs;
+	int conn, end;         /* K_TCP */
+	bool bound;            /* K_FRESH */
+	int queue[8], queued;  /* K_LISTEN: the files that wait to be accepted */
+	bool ever[NUMBERS];    /* was registered with an epoll by this number */
+	int level;             /* K_EPOLL: 0 may hold 1 */
+};
+
+struct conn {
+	int file[2];           /* -1: gone */
+	uint64_t sent[2], got[2];
+	bool unsure;           /* no more counting: bytes were lost to a reset */
+};
+
+/* An epoll registration: what it has been told. */
+struct reg {
+	int fd;
+	bool edge;
+	uint32_t told;
+	uint64_t came;
+};
+
+extern struct world {
+	uint64_t seed;
+	int at;                /* the call */
+	uint64_t state;        /* of its random numbers */
+	int num[NUMBERS];      /* what leads where; -1: closed */
+	struct file files[FILES];
+	int nfiles;
+	struct conn conns[CONNS];
+	int nconns;
+	struct reg regs[CALLS]; /* by the epoll_ctl of this call */
+	bool edges;            /* somebody has asked for them */
+	bool was_ring;         /* before the read that is under way */
+	bool rings, switches;  /* accelerated; and moved all the time */
+	int (*promote)(int), (*demote)(int);
+	int (*raw_poll)(struct pollfd *, nfds_t, int);
+	unsigned long splits, steered;
+	struct sockaddr_in closed_port; /* nobody listens there */
+	struct sockaddr_in own;         /* we do, for pair_new, by: */
+#define OWN_LISTENER 191
+	uint8_t buf[BUFFER];
+} w;
+
+/* calls-world.c: what there is */
+uint64_t mix(uint64_t x);
+uint32_t below(uint32_t n);
+bool chance(uint32_t percent);
+struct file *file_of(int fd);
+int file_new(enum kind kind);
+void number_set(int fd, int file);
+/* A number that has just been handed out: it must be the lowest free one. */
+int number_new(int fd, int file);
+void number_gone(int fd);
+int pick_kind(enum kind kind); /* or -1 */
+int pick_any(void);            /* of any kind, perhaps closed or nonsense */
+int pick_mostly(enum kind kind);
+const char *name(int fd);
+unsigned int on_the_way(int fd, bool in); /* bytes, by what we counted */
+int alive(enum kind kind);
+__attribute__((format(printf, 2, 3))) void say_res(long r, const char *fmt, ...);
+void pair_new(bool warm);
+void world_begin(void);
+void steer(void);
+/* A shutdown and a close have a connection leave its ring; the other end's
+ * service thread finds that out a fraction of a millisecond after the call,
+ * where loopback TCP has it there when the call returns. Wait for that, and
+ * for what a child has sent. */
+void wait_ended(int conn, int end);
+void wait_came(int conn, int end);
+/* While a connection is on its way to or from a ring, bytes may come a moment
+ * later: waits for them before it is asked what there is. Nothing is waited
+ * for within a ring. */
+void settle(int fd);
+void settle_all(void);
+/* What is sent to one who has closed is answered by a reset: so too. */
+void wait_refused(int fd);
+
+/* The calls: calls-bytes.c, calls-wait.c, calls-life.c */
+struct action {
+	int weight;
+	void (*act)(void);
+};
+extern const struct action bytes_actions[], wait_actions[], life_actions[];
+
+#endif
