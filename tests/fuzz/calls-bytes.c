@@ -359,7 +359,11 @@ static void act_sendmmsg(void)
 	int fd = pick_stream(), flags = send_flags(), cnt = 1 + (int)below(3), r;
 	struct mmsghdr msgs[3] = { 0 };
 	struct iovec vec[3];
+	struct file *f = file_of(fd);
 
+	/* The reset that the first is answered by may come after the second. */
+	if (f && f->kind == K_TCP && w.conns[f->conn].file[!f->end] < 0)
+		return;
 	for (int i = 0; i < cnt; i++) {
 		vec[i] = (struct iovec){ w.buf, send_length(fd) / 3 };
 		msgs[i].msg_hdr.msg_iov = &vec[i];

@@ -69,6 +69,14 @@ int number_new(int fd, int file)
 	return want;
 }
 
+static int number_of(int file)
+{
+	for (int fd = 0; fd < NUMBERS; fd++)
+		if (w.num[fd] >= 0 && w.num[fd] == file)
+			return fd;
+	return -1;
+}
+
 static void end_gone(struct file *f)
 {
 	struct conn *c = &w.conns[f->conn];
@@ -76,6 +84,9 @@ static void end_gone(struct file *f)
 
 	c->file[end] = -1;
 	c->unsure = true;
+	/* Unread bytes make it a reset. */
+	if (c->sent[!end] != c->got[end] && number_of(c->file[!end]) >= 0)
+		wait_refused(number_of(c->file[!end]));
 	wait_ended(conn, end);
 }
 
@@ -239,14 +250,6 @@ void pair_new(bool warm)
 	guard(a);
 	guard(b);
 	say_res(w.nconns - 1, "pair%s", warm ? " warm" : "");
-}
-
-static int number_of(int file)
-{
-	for (int fd = 0; fd < NUMBERS; fd++)
-		if (w.num[fd] >= 0 && w.num[fd] == file)
-			return fd;
-	return -1;
 }
 
 void wait_ended(int conn, int end)

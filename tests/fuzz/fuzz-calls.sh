@@ -98,7 +98,8 @@ run() { # MODE FILE CALL-LIST
 	case $how in
 	plain) timeout -s KILL 60 "$prog" "$@" ;;
 	# A connection goes to its ring where the script says so, and else never.
-	ring) CONF_RING=1 XVMC_MIN_OPS=1000000 timeout -s KILL 60 "$tools/xvmc-run" -- "$prog" "$@" ;;
+	ring) CONF_RING=1 XVMC_MIN_OPS=1000000 XVMC_MIN_BYTES=1000000000 \
+		timeout -s KILL 60 "$tools/xvmc-run" -- "$prog" "$@" ;;
 	switch) CONF_SWITCH=1 timeout -s KILL 60 "$tools/xvmc-run" -- "$prog" "$@" ;;
 	esac >"$out" 2>"$out.err" </dev/null
 	echo "status $?" >>"$out"
