@@ -104,6 +104,7 @@ struct conn_rx {
 	struct xvmc_bytes in; /* raw TCP bytes taken early, before the kernel's */
 	bool hand_over;       /* leave replayed bytes in the kernel (fork, exec) */
 	bool eof;             /* TCP said end of stream */
+	_Atomic bool end_told; /* poll has shown it, whatever lies before it */
 	bool no_proof;        /* and nobody will tell how the sender ended */
 	uint64_t eof_ns;      /* since when; the service thread's */
 	_Atomic int err;      /* -errno from TCP, or ours: nothing comes any more */

@@ -152,10 +152,37 @@ static ssize_t read_stream(struct conn_t *c, struct xvmc_iov *it, bool peek)
 	}
 }
 
+/*
+ * Once poll has shown the end (POLLHUP, POLLRDHUP), a program takes a short
+ * read for the last one: all there is before the end has come, and is read as
+ * one, though it lies in several places: taken early, in the kernel, behind
+ * the record of a switch, in the ring, behind the next record.
+ */
+static ssize_t read_on(struct conn_t *c, struct xvmc_iov *it)
+{
+	ssize_t sum = 0, r = 1;
+
+	while (it->left && r > 0) {
+		r = read_stream(c, it, false);
+		if (r == -EAGAIN && c->rx.path == XVMC_PATH_RING) {
+			xvmc_conn_rx_pump(c);
+			r = c->rx.path == XVMC_PATH_TCP ? read_stream(c, it, false) : r;
+		}
+		if (r > 0)
+			sum += r;
+	}
+	/* The kernel tells an error once: it is for the next call. */
+	if (r < 0 && r != -EAGAIN && r != c->rx.err)
+		rx_error(c, (int)r);
+	return sum;
+}
+
 ssize_t xvmc_conn_read(struct conn_t *c, struct xvmc_iov *it, bool peek)
 {
 	ssize_t r = read_stream(c, it, peek);
 
+	if (r > 0 && !peek && c->rx.end_told)
+		r += read_on(c, it);
 	if (r == -EAGAIN)
 		return read_held(c, it, peek);
 	/* Who asks first is told, reader or writer, and once. */

@@ -133,6 +133,8 @@ short xvmc_ep_poll(struct xvmc_endpoint *ep, short arm, uint64_t *ret_rx_pos,
 	ev |= poll_tx(ep, (arm & POLLOUT) != 0, ret_tx_pos);
 	full = c->tx.path == XVMC_PATH_RING && !(ev & POLLOUT) && (arm & POLLOUT);
 	section_unlock(&c->tx.lock);
+	if (ev & (POLLRDHUP | POLLHUP))
+		c->rx.end_told = true;
 	if (full && !atomic_exchange(&ep->tx_full, true))
 		xvmc_service_kick(ep);
 	endpoint_events(ep);
