@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
 # What the lab's scripts share. Sourced; the caller has set root and build.
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154,SC2034,SC2016 # names of the caller; text for the guests
 
 here=$root/tests/xen
 lab=$build/lab

@@ -3,7 +3,7 @@
 # Xen hosts in QEMU: start, commands in dom0 and in its guests, stop. Sourced
 # after common.sh. A host is called A (or B); what it needs is in run/A.*:
 # pid, port, serial.log, qemu.log.
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154,SC2034,SC2016 # names of the caller; text for the guests
 
 # QEMU 7.2 emulates SMAP in a way that kills dom0 at once, and loses registers
 # with XSAVE; both are masked. Later ones do not mind.
@@ -85,7 +85,7 @@ in_dom0() { # [-t SECONDS] HOST COMMAND
 		shift 2
 	fi
 	{
-		echo "--- $(date +%T) dom0 $1: $2"
+		printf -- '--- %s dom0 %s: %s\n' "$(date +%T)" "$1" "$(printf %s "$2" | tr '\n' ' ')"
 		"$labsh" run -t "$limit" 127.0.0.1 "$(cat "$run/$1.port")" "$2" 2>&1
 		status=$?
 		[ $status -eq 0 ] || echo "--- status $status"

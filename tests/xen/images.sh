@@ -10,6 +10,7 @@ set -u
 
 root=$(cd "$(dirname "$0")/../.." && pwd) || exit 1
 build=${1:-$root/build}
+# shellcheck source=tests/xen/common.sh
 . "$root/tests/xen/common.sh"
 
 # ---- packages ----
@@ -21,7 +22,7 @@ kernel_of() { # META-PACKAGE: the image it stands for
 fetch() {
 	dom0_image=$(kernel_of linux-image-amd64)
 	guest_image=$(kernel_of linux-image-cloud-amd64)
-	[ -n "$dom0_image" ] && [ -n "$guest_image" ] || die "apt knows no linux-image-amd64 (apt-get update?)"
+	[ -n "$dom0_image$guest_image" ] || die "apt knows no linux-image-amd64 (apt-get update?)"
 	mkdir -p "$packages" || exit 1
 	for package in "$dom0_image" "$guest_image" "xen-hypervisor-$xen_version-amd64" \
 		"xen-utils-$xen_version" xenstore-utils busybox-static libyajl2; do

@@ -2,7 +2,7 @@
 #
 # The contract of lib/hv, held against the xen backend by the program that
 # holds it against the local one, between two guests. Sourced by lab.sh.
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154,SC2034,SC2016 # names of the caller; text for the guests
 
 contract_run() {
 	in_guest A 12 'cd /tmp && test-hv --peer 7001 >peer.log 2>&1 & sleep 1'

@@ -105,15 +105,40 @@ static void words(const struct dom0 *d0, const struct guest *g, char *ret_text)
 
 	n = (size_t)snprintf(ret_text, XEN_STORE_TEXT, "%s", g->name);
 	for (uint32_t k = 0; k < g->naddrs; k++) {
-		if (!is_sole(d0, g, g->addr[k])) {
-			log_line("address %s is claimed twice: nobody's", g->addr[k]);
+		if (!is_sole(d0, g, g->addr[k]))
 			continue;
-		}
 		n += (size_t)snprintf(ret_text + n, XEN_STORE_TEXT - n, " %s", g->addr[k]);
 		any = true;
 	}
 	if (!any || !g->member)
 		ret_text[0] = '\0';
+}
+
+/* Said once for as long as it lasts: the last looks' domids are remembered. */
+static void doubt(struct dom0 *d0)
+{
+	static uint32_t said[GUESTS_MAX];
+	static uint32_t nsaid;
+	uint32_t now[GUESTS_MAX], n = 0;
+
+	for (uint32_t i = 0; i < d0->n; i++) {
+		const struct guest *g = &d0->guest[i];
+		bool old = false;
+
+		for (uint32_t k = 0; k < g->naddrs; k++) {
+			if (is_sole(d0, g, g->addr[k]))
+				continue;
+			for (uint32_t j = 0; j < nsaid; j++)
+				old = old || said[j] == g->domid;
+			if (!old)
+				log_line("domain %s (domid %u): address %s is claimed twice: nobody's",
+					 g->name, g->domid, g->addr[k]);
+			now[n++] = g->domid;
+			break;
+		}
+	}
+	memcpy(said, now, n * sizeof(now[0]));
+	nsaid = n;
 }
 
 struct sweep {
@@ -162,6 +187,7 @@ static void look(struct dom0 *d0)
 {
 	d0->n = 0;
 	xen_store_list(d0->store, "/local/domain", take_guest, d0);
+	doubt(d0);
 	for (uint32_t i = 0; i < d0->n; i++) {
 		struct sweep sweep = { d0, &d0->guest[i] };
 		char path[64];

@@ -6,6 +6,7 @@
 #include "holder.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -118,7 +119,7 @@ static void run(int sock, uint32_t (*incarnation)(void))
 	_exit(0);
 }
 
-int holder_start(uint32_t (*incarnation)(void), int *ret_sock)
+int holder_start(uint32_t (*incarnation)(void), int *ret_sock, pid_t *ret_pid)
 {
 	int sock[2];
 	pid_t pid;
@@ -127,8 +128,12 @@ int holder_start(uint32_t (*incarnation)(void), int *ret_sock)
 		return -errno;
 	pid = fork();
 	if (pid == 0) {
+		int null = open("/dev/null", O_RDWR);
+
 		setsid();
-		/* nothing of xvmcd's but the socket */
+		/* nothing of xvmcd's but the socket: it may outlive all else */
+		for (int i = 0; i < 3; i++)
+			dup2(null, i);
 		if (dup2(sock[1], 3) < 0)
 			_exit(1);
 		closefrom(4);
@@ -140,6 +145,7 @@ int holder_start(uint32_t (*incarnation)(void), int *ret_sock)
 		return -errno;
 	}
 	*ret_sock = sock[0];
+	*ret_pid = pid;
 	return 0;
 }
 

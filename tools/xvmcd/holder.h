@@ -13,11 +13,12 @@
 #define XVMCD_HOLDER_H
 
 #include <stdint.h>
+#include <sys/types.h>
 
 /* Forks it, before there are threads. The socket is xvmcd's way to say what
  * follows; when it closes, the holder waits a minute for nothing in
  * particular, and ends if it holds nothing stale. */
-int holder_start(uint32_t (*incarnation)(void), int *ret_sock);
+int holder_start(uint32_t (*incarnation)(void), int *ret_sock, pid_t *ret_pid);
 
 /* owner: who has the channel; port: which. fd is duplicated. */
 int holder_hold(int sock, uint32_t owner, uint32_t port, int fd);

@@ -187,16 +187,22 @@ void peer_up(struct peer *peer, struct ctl *ctl)
 		routes_tell(peer);
 }
 
+void peer_hang_up(struct peer *peer)
+{
+	if (!peer->ctl)
+		return;
+	loop_del(peer->xen->d->loop, &peer->bell);
+	ctl_free(peer->ctl);
+	peer->ctl = NULL;
+}
+
 void peer_down(struct peer *peer, uint32_t reason)
 {
 	if (!peer->ctl)
 		return;
 	while (!xvmc_list_empty(&peer->proxies))
 		proxy_free(xvmc_list_entry(peer->proxies.next, struct agent, conn.node), reason);
-	routes_lose(peer, false, reason);
-	loop_del(peer->xen->d->loop, &peer->bell);
-	ctl_free(peer->ctl);
-	peer->ctl = NULL;
+	peer_hang_up(peer);
 }
 
 /* ---- coming and going ---- */
@@ -255,7 +261,7 @@ void peer_gone(struct peer *peer, uint32_t reason)
 		migrate_say_finish(xen->d, dom, dom->host, peer->domid);
 	peer_down(peer, reason);
 	xvmc_list_del(&peer->node);
-	routes_lose(peer, true, reason);
+	routes_lose(peer, reason);
 	dom_end(xen->d, dom);
 	free(peer);
 }

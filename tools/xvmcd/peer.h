@@ -64,6 +64,8 @@ struct peer *peer_by_addr(struct xen_mode *xen, const struct in6_addr *ip);
 /* The channel is there, or must go. */
 void peer_up(struct peer *peer, struct ctl *ctl);
 void peer_down(struct peer *peer, uint32_t reason);
+/* xvmcd ends: the channel goes, what is linked goes on. */
+void peer_hang_up(struct peer *peer);
 /* To the other xvmcd about a process of ours, or to one of its processes. */
 void peer_send(struct peer *peer, uint32_t agent, const void *msg, size_t len);
 
@@ -73,8 +75,8 @@ void peer_send(struct peer *peer, uint32_t agent, const void *msg, size_t len);
 void routes_settle(struct xen_mode *xen);
 /* A new channel: the leader hears of all that is its. */
 void routes_tell(struct peer *peer);
-/* The peer is gone (for_good), or just the channel to it. */
-void routes_lose(struct peer *peer, bool for_good, uint32_t reason);
+/* The peer is gone: they wait here for another. */
+void routes_lose(struct peer *peer, uint32_t reason);
 /* What the leader says to a process of ours. */
 void routes_back(struct peer *peer, uint32_t number, void *msg, size_t len);
 

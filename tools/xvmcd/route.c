@@ -249,13 +249,11 @@ void routes_tell(struct peer *peer)
 	}
 }
 
-void routes_lose(struct peer *peer, bool for_good, uint32_t reason)
+void routes_lose(struct peer *peer, uint32_t reason)
 {
 	struct xen_mode *xen = peer->xen;
 	struct xvmc_list *it, *tmp;
 
-	if (!for_good)
-		return; /* rings need no xvmcd; what was half made is told anew */
 	xvmc_list_each(it, tmp, &xen->routes) {
 		struct route *r = xvmc_list_entry(it, struct route, node);
 		int rc;

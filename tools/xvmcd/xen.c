@@ -325,6 +325,7 @@ static void fired(struct watch *watch, uint32_t events)
 int xen_open(struct xvmcd *d)
 {
 	struct xen_mode *xen = calloc(1, sizeof(*xen));
+	pid_t pid;
 	int rc;
 
 	if (!xen)
@@ -336,7 +337,7 @@ int xen_open(struct xvmcd *d)
 	if (rc == 0)
 		rc = who(xen);
 	if (rc == 0)
-		rc = holder_start(xvmc_hv_xen_incarnation, &xen->holder);
+		rc = holder_start(xvmc_hv_xen_incarnation, &xen->holder, &pid);
 	if (rc == 0)
 		rc = xen_store_open(&xen->store);
 	if (rc < 0) {
@@ -377,5 +378,9 @@ int xen_start(struct xvmcd *d)
 
 void xen_stop(struct xvmcd *d)
 {
+	struct xvmc_list *it, *tmp;
+
 	xen_store_remove(d->xen->store, "data/xvmc");
+	xvmc_list_each(it, tmp, &d->xen->peers)
+		peer_hang_up(xvmc_list_entry(it, struct peer, node));
 }
