@@ -19,11 +19,14 @@ parts() {
 	cat <<'END'
 contract  the hypervisor port's contract tests, between two guests, on the xen backend
 short     a checked stream between the guests by ring, and one migration under it
+both      four migrations under one stream, of either guest
+restart   xvmcd killed in either guest, under a stream
+destroy   a guest destroyed under load
 END
 }
 
 # In the issue, and not here yet.
-planned="stay cancel destroy hosts twenty mclient bench"
+planned="prepared cancel hosts hvm twenty mclient bench"
 
 help() {
 	cat <<'END'
@@ -72,6 +75,8 @@ build=$(cd "$build" 2>/dev/null && pwd) || die "no such build directory: build f
 . "$root/tests/xen/common.sh" # now that build is known
 # shellcheck source=tests/xen/host.sh
 . "$here/host.sh"
+# shellcheck source=tests/xen/stream.sh
+. "$here/stream.sh"
 
 mkdir -p "$lab" || exit 1
 # One lab at a time in a build directory: they share the images.

@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: MIT
+#
+# One stream, four migrations: vm1, vm2, and each once more. Sourced by lab.sh.
+# shellcheck shell=sh disable=SC2154,SC2034,SC2016 # names of the caller; text for the guests
+
+part_both() {
+	step both 'xvmcd everywhere' xvmcd_start || return
+	stream_begin 5010 300 both
+	for name in vm1 vm2 vm1 vm2; do
+		step both "migration of $name" migrate $name
+	done
+	step both 'the stream is whole' stream_end 420 both
+	step both 'nothing is left' nothing_left 11 12
+	step both 'kernels' kernels_fine 11 12
+}

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MIT
+#
+# A guest is destroyed under load: the other one's process lives, lets go of
+# what it had mapped, and nothing is left. Then there is a new guest, and rings
+# with it. Sourced by lab.sh.
+# shellcheck shell=sh disable=SC2154,SC2034,SC2016 # names of the caller; text for the guests
+
+destroy_vm1() {
+	stream_begin 5030 600 destroy
+	wait_rings 60 || {
+		echo "no rings before"
+		return 1
+	}
+	in_dom0 A 'xl destroy vm1' || return 1
+	# Its pages are the other's until it unmaps them: a domain without name.
+	in_dom0 -t 60 A 'tries=0; while xl list | grep "^(null)"; do
+		tries=$((tries+1)); [ $tries -lt 100 ] || exit 1; usleep 300000; done; xl list' || {
+		echo "the destroyed domain does not go away"
+		return 1
+	}
+	# Plain TCP would not know yet either: the client waits, and can be ended.
+	in_guest A 12 'pids=$(pidof xvmc-stream) && kill $pids && for tries in 1 2 3 4 5 6 7 8 9 10; do
+		pidof xvmc-stream >/dev/null || exit 0; sleep 1; done; exit 1' || {
+		echo "the client has ended by itself, or cannot be ended"
+		return 1
+	}
+	echo "the domain is gone, the client was there and is ended"
+}
+
+destroy_again() {
+	start_guest A vm1 11 && wait_guest A 11 || return 1
+	in_guest A 11 'xvmcd --xen --daemon --dir /run/xvmc --log /tmp/xvmcd.log' || return 1
+	stream_begin 5031 20 again
+	wait_rings 60 || {
+		echo "no rings with the new guest"
+		return 1
+	}
+	stream_end 120 again
+}
+
+part_destroy() {
+	step destroy 'xvmcd everywhere' xvmcd_start || return
+	step destroy 'vm1 is destroyed' destroy_vm1
+	step destroy 'a new vm1' destroy_again
+	step destroy 'nothing is left' nothing_left 11 12
+	step destroy 'kernels' kernels_fine 11 12
+}
