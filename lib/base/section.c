@@ -18,3 +18,15 @@ void xvmc_section_release(void)
 	s->held = false;
 	OS4(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof(mask));
 }
+
+void xvmc_section_fork_child(void)
+{
+	struct xvmc_section *s = &xvmc_section;
+	uint64_t mask = s->mask;
+
+	s->depth = 0;
+	if (!s->held)
+		return;
+	s->held = false;
+	OS4(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof(mask));
+}

@@ -36,6 +36,10 @@ extern __thread struct xvmc_section xvmc_section
  * handler runs before this returns, if it ever does. */
 void xvmc_section_release(void);
 
+/* A forked child, in the sections its parent entered: what is held back is the
+ * parent's to hear of. All sections end. */
+void xvmc_section_fork_child(void);
+
 static inline void section_enter(void)
 {
 	xvmc_section.depth++;

@@ -142,7 +142,6 @@ void xvmc_epoll_fork_child(struct xvmc_ctx *ctx)
 	     it = it->next) {
 		sever(set_at(it));
 		pthread_mutex_init(&set_at(it)->lock, NULL);
-		section_leave();
 	}
 }
 

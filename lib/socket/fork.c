@@ -121,10 +121,8 @@ void xvmc_ctx_fork_child(struct xvmc_ctx *ctx)
 	stats_fork_child(ctx);
 	ctx->pid = os_getpid();
 	ctx->ncpu = xvmc_os_ncpu();
-	/* Of the three locks above: from here on handlers run again. */
-	section_leave();
-	section_leave();
-	section_leave();
+	/* Of the locks above: from here on handlers run again. */
+	xvmc_section_fork_child();
 }
 
 bool fork_claim(struct xvmc_endpoint *ep)
