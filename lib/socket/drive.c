@@ -284,6 +284,7 @@ static void became_plain(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 		why = XVMC_R_PEER_LEFT; /* promoted again meanwhile */
 	if (ep->svc.closing)
 		why = XVMC_R_CLOSE;
+	sv->nrings -= ep->svc.asked;
 	ep->svc.leaving = ep->svc.leave_told = ep->svc.asked = false;
 	ep->svc.tcp_ev = ep->svc.unlinked = 0;
 	ep->svc.doubt_ns = 0;
@@ -380,7 +381,6 @@ static void drive_managed(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 	section_unlock(&c->rx.lock);
 	section_unlock(&c->tx.lock);
 	if (plain) {
-		sv->nrings--;
 		atomic_fetch_sub(&ep->ctx->stats->value[XVMC_S_RINGS], 1);
 		became_plain(sv, ep);
 	} else if (ev) {

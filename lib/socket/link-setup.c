@@ -149,6 +149,7 @@ void link_match(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 	ep->state = XVMC_EP_LINKED;
 	ep->reason = XVMC_R_SETUP;
 	ep->svc.asked = true;
+	sv->nrings++;
 	link_relay(sv, ep, &ask.hdr); /* step 2 */
 }
 
@@ -193,7 +194,6 @@ static void on_offer(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		give_up(sv, ep, r);
 		return;
 	}
-	sv->nrings++;
 	xvmc_stat_add(sv->ctx->stats, XVMC_S_RINGS, 1);
 	xvmc_stat_add(sv->ctx->stats, XVMC_S_SETUPS, 1);
 	ep->svc.use_ns = os_now_ns();

@@ -137,6 +137,36 @@ static void test_demote_and_promote(void **state)
 	close(tool);
 }
 
+/* Many ask at once for the one ring that a process may have. */
+static void test_max_rings(void **state)
+{
+	struct guest_pair more[8];
+	uint64_t end;
+	char c = 'x';
+
+	(void)state;
+	for (int i = 0; i < 2; i++)
+		w.ctx[i].opt.max_rings = 1;
+	for (int k = 0; k < 8; k++)
+		guest_pair_make(&more[k], &w.ctx[0], &w.ctx[1]);
+	for (int k = 0; k < 8; k++) {
+		for (int i = 0; i < 64; i++) {
+			guest_send(&more[k], i % 2, &c, 1);
+			assert_int_equal(guest_recv(&more[k], !(i % 2), &c, 1, 0), 1);
+		}
+	}
+	end = os_now_ns() + 10000000000u;
+	while (!stat_of(0, XVMC_S_SETUPS) && os_now_ns() < end)
+		;
+	end = os_now_ns() + 100000000u;
+	while (os_now_ns() < end)
+		assert_true(stat_of(0, XVMC_S_RINGS) <= 1);
+	assert_int_equal(stat_of(0, XVMC_S_RINGS), 1);
+	for (int k = 0; k < 8; k++)
+		for (int i = 0; i < 2; i++)
+			guest_pair_end(&more[k], i);
+}
+
 static void test_close_delivers_all(void **state)
 {
 	static char big[100000];
@@ -453,6 +483,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_promotes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_demote_and_promote, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_max_rings, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_close_delivers_all, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_half_close, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_xvmcd_dies, setup, teardown),
