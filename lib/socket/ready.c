@@ -197,10 +197,15 @@ bool xvmc_ep_glance_held(struct xvmc_endpoint *ep, short events)
 
 int xvmc_sock_error(struct xvmc_endpoint *ep, int known)
 {
+	bool pipe;
+	int err;
+
 	/* An attempt to connect may fail and be made again. */
 	if (known && !xvmc_ep_managed(ep))
 		return known;
-	return -xvmc_conn_tell(&ep->conn, -known);
+	pipe = atomic_exchange(&ep->conn.untold_pipe, false);
+	err = -xvmc_conn_tell(&ep->conn, -known);
+	return err ? err : pipe ? EPIPE : 0;
 }
 
 int xvmc_sock_ioctl(struct xvmc_endpoint *ep, unsigned long req, void *arg)
