@@ -17,11 +17,13 @@ static ssize_t recv_discard(struct xvmc_endpoint *ep, int fd, size_t left, int f
 {
 	char sink[16384];
 	ssize_t sum = 0, r;
+	size_t n;
 
 	flags &= ~MSG_TRUNC;
 	do {
 		struct iovec to = { sink, left < sizeof(sink) ? left : sizeof(sink) };
 
+		n = to.iov_len;
 		r = xvmc_sock_recv(ep, fd, &to, 1, flags, ret_msg_flags);
 		if (r <= 0)
 			break;
@@ -29,7 +31,8 @@ static ssize_t recv_discard(struct xvmc_endpoint *ep, int fd, size_t left, int f
 		left -= (size_t)r;
 		if (!(flags & MSG_WAITALL))
 			flags |= MSG_DONTWAIT;
-	} while (left && !(flags & MSG_PEEK));
+		/* After a short one comes the next call's: perhaps an error. */
+	} while (left && (size_t)r == n && !(flags & MSG_PEEK));
 	return sum ? sum : r;
 }
 

@@ -24,5 +24,15 @@ int main(void)
 	conf_res("TRUNC|DONTWAIT", recv(b, buf, 100, MSG_TRUNC | MSG_DONTWAIT));
 	shutdown(a, SHUT_WR);
 	conf_res("TRUNC", recv(b, buf, 100, MSG_TRUNC));
+
+	/* An error that comes after the bytes is the next call's. */
+	conf_pair(&a, &b);
+	conf_put(a, "abcdef", 6);
+	conf_reset(a);
+	conf_poll(b, 0, 2000);
+	conf_ms(20);
+	conf_res("TRUNC", recv(b, buf, 100, MSG_TRUNC));
+	conf_poll(b, 0, 0);
+	conf_res("recv", recv(b, buf, 1, 0));
 	return 0;
 }
