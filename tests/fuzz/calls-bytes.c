@@ -113,10 +113,16 @@ static const struct {
 	int bit;
 	const char *text;
 } flag_names[] = {
-	{ MSG_PEEK, "PEEK" }, { MSG_DONTWAIT, "DONTWAIT" }, { MSG_WAITALL, "WAITALL" },
-	{ MSG_TRUNC, "TRUNC" }, { MSG_NOSIGNAL, "NOSIGNAL" }, { MSG_EOR, "EOR" },
-	{ MSG_CONFIRM, "CONFIRM" }, { MSG_CMSG_CLOEXEC, "CLOEXEC" },
-	{ MSG_ERRQUEUE, "ERRQUEUE" }, { 0x00800000, "odd" },
+	{ MSG_PEEK, "PEEK" },
+	{ MSG_DONTWAIT, "DONTWAIT" },
+	{ MSG_WAITALL, "WAITALL" },
+	{ MSG_TRUNC, "TRUNC" },
+	{ MSG_NOSIGNAL, "NOSIGNAL" },
+	{ MSG_EOR, "EOR" },
+	{ MSG_CONFIRM, "CONFIRM" },
+	{ MSG_CMSG_CLOEXEC, "CLOEXEC" },
+	{ MSG_ERRQUEUE, "ERRQUEUE" },
+	{ 0x00800000, "odd" },
 };
 
 static const char *flags_text(int flags)
@@ -544,9 +550,21 @@ static void act_bad(void)
 }
 
 const struct action bytes_actions[] = {
-	{ 22, act_send }, { 12, act_write }, { 20, act_recv }, { 4, act_recvfrom },
-	{ 12, act_read }, { 6, act_writev }, { 6, act_readv }, { 6, act_sendmsg },
-	{ 6, act_recvmsg }, { 2, act_sendmmsg }, { 3, act_recvmmsg }, { 3, act_sendfile },
-	{ 1, act_splice_in }, { 1, act_splice_out }, { 1, act_stuff }, { 4, act_bad },
+	{ 22, act_send },
+	{ 12, act_write },
+	{ 20, act_recv },
+	{ 4, act_recvfrom },
+	{ 12, act_read },
+	{ 6, act_writev },
+	{ 6, act_readv },
+	{ 6, act_sendmsg },
+	{ 6, act_recvmsg },
+	{ 2, act_sendmmsg },
+	{ 3, act_recvmmsg },
+	{ 3, act_sendfile },
+	{ 1, act_splice_in },
+	{ 1, act_splice_out },
+	{ 1, act_stuff },
+	{ 4, act_bad },
 	{ 0, NULL },
 };

@@ -301,12 +301,15 @@ static void act_getsockopt(void)
 		int level, name;
 		const char *text;
 	} opts[] = {
-		{ SOL_SOCKET, SO_ERROR, "SO_ERROR" }, { SOL_SOCKET, SO_ERROR, "SO_ERROR" },
-		{ SOL_SOCKET, SO_ERROR, "SO_ERROR" }, { SOL_SOCKET, SO_TYPE, "SO_TYPE" },
+		{ SOL_SOCKET, SO_ERROR, "SO_ERROR" },
+		{ SOL_SOCKET, SO_ERROR, "SO_ERROR" },
+		{ SOL_SOCKET, SO_ERROR, "SO_ERROR" },
+		{ SOL_SOCKET, SO_TYPE, "SO_TYPE" },
 		{ SOL_SOCKET, SO_ACCEPTCONN, "SO_ACCEPTCONN" },
 		{ SOL_SOCKET, SO_RCVLOWAT, "SO_RCVLOWAT" },
 		{ SOL_SOCKET, SO_KEEPALIVE, "SO_KEEPALIVE" },
-		{ IPPROTO_TCP, TCP_NODELAY, "TCP_NODELAY" }, { IPPROTO_TCP, 4711, "TCP_4711" },
+		{ IPPROTO_TCP, TCP_NODELAY, "TCP_NODELAY" },
+		{ IPPROTO_TCP, 4711, "TCP_4711" },
 		{ 4711, 1, "4711" },
 	};
 	int fd = pick_mostly(K_TCP), value = -1, r;
@@ -359,7 +362,8 @@ static void act_setsockopt(void)
 		len = 2;
 	r = setsockopt(fd, level, opt, p, len);
 	say_res(r, "setsockopt(%s, %d, %d, %d)", name(fd), level, opt,
-		p == &value ? value : opt == SO_LINGER ? linger.l_onoff : -1);
+		p == &value ? value : opt == SO_LINGER ? linger.l_onoff :
+							 -1);
 }
 
 static void act_names(void)
@@ -406,13 +410,28 @@ static void act_fork(void)
 		w.conns[f->conn].sent[f->end] += 5;
 	wait_came(f->conn, f->end);
 	say_res(status, "fork: child %s %s",
-		what == 0 ? "leaves" : what == 1 ? "closes" : "sends by", name(fd));
+		what == 0 ? "leaves" : what == 1 ? "closes" :
+						   "sends by",
+		name(fd));
 }
 
 const struct action life_actions[] = {
-	{ 2, act_socket }, { 1, act_bind }, { 1, act_listen }, { 3, act_connect },
-	{ 3, act_accept }, { 4, act_pair }, { 1, act_other }, { 4, act_close }, { 4, act_dup },
-	{ 4, act_dup2 }, { 3, act_shutdown }, { 5, act_fcntl }, { 5, act_ioctl },
-	{ 4, act_getsockopt }, { 4, act_setsockopt }, { 2, act_names }, { 1, act_fork },
+	{ 2, act_socket },
+	{ 1, act_bind },
+	{ 1, act_listen },
+	{ 3, act_connect },
+	{ 3, act_accept },
+	{ 4, act_pair },
+	{ 1, act_other },
+	{ 4, act_close },
+	{ 4, act_dup },
+	{ 4, act_dup2 },
+	{ 3, act_shutdown },
+	{ 5, act_fcntl },
+	{ 5, act_ioctl },
+	{ 4, act_getsockopt },
+	{ 4, act_setsockopt },
+	{ 2, act_names },
+	{ 1, act_fork },
 	{ 0, NULL },
 };

@@ -199,6 +199,9 @@ static void act_epoll_wait(void)
 }
 
 const struct action wait_actions[] = {
-	{ 14, act_poll }, { 6, act_select }, { 12, act_epoll_ctl }, { 14, act_epoll_wait },
+	{ 14, act_poll },
+	{ 6, act_select },
+	{ 12, act_epoll_ctl },
+	{ 14, act_epoll_wait },
 	{ 0, NULL },
 };

@@ -151,8 +151,8 @@ int pick_mostly(enum kind kind)
 
 const char *name(int fd)
 {
-	static const char *const kinds[] = { "none", "tcp",	"fresh",  "listen", "udp", "unix",
-					     "pipe-r", "pipe-w", "event", "file",   "epoll" };
+	static const char *const kinds[] = { "none", "tcp", "fresh", "listen", "udp", "unix",
+					     "pipe-r", "pipe-w", "event", "file", "epoll" };
 	static char buf[4][40];
 	static int turn;
 	struct file *f = file_of(fd);

@@ -9,33 +9,42 @@
 
 #include "../conformance/conf.h"
 
-#define NUMBERS 200      /* descriptors from 0 up that we may have */
-#define FILES 400        /* open files in the life of a script */
+#define NUMBERS 200 /* descriptors from 0 up that we may have */
+#define FILES 400   /* open files in the life of a script */
 #define CONNS 100
-#define BUDGET 24000u    /* bytes on the way in one direction, at most */
+#define BUDGET 24000u /* bytes on the way in one direction, at most */
 #define BUFFER (1u << 20)
 #define CALLS 1000
 
 enum kind {
-	K_NONE, K_TCP, /* connected, perhaps no more */
-	K_FRESH, K_LISTEN, K_UDP, K_UNIX, K_PIPE_R, K_PIPE_W, K_EVENT, K_FILE, K_EPOLL,
+	K_NONE,
+	K_TCP, /* connected, perhaps no more */
+	K_FRESH,
+	K_LISTEN,
+	K_UDP,
+	K_UNIX,
+	K_PIPE_R,
+	K_PIPE_W,
+	K_EVENT,
+	K_FILE,
+	K_EPOLL,
 };
 
 /* An open file, in the kernel's sense: what dup shares. */
 struct file {
 	enum kind kind;
 	int refs;
-	int conn, end;         /* K_TCP */
-	bool bound;            /* K_FRESH */
-	int queue[8], queued;  /* K_LISTEN: the files that wait to be accepted */
-	bool ever[NUMBERS];    /* was registered with an epoll by this number */
-	int level;             /* K_EPOLL: 0 may hold 1 */
+	int conn, end;        /* K_TCP */
+	bool bound;           /* K_FRESH */
+	int queue[8], queued; /* K_LISTEN: the files that wait to be accepted */
+	bool ever[NUMBERS];   /* was registered with an epoll by this number */
+	int level;            /* K_EPOLL: 0 may hold 1 */
 };
 
 struct conn {
-	int file[2];           /* -1: gone */
+	int file[2]; /* -1: gone */
 	uint64_t sent[2], got[2];
-	bool unsure;           /* no more counting: bytes were lost to a reset */
+	bool unsure; /* no more counting: bytes were lost to a reset */
 };
 
 /* An epoll registration: what it has been told. */
@@ -48,17 +57,17 @@ struct reg {
 
 extern struct world {
 	uint64_t seed;
-	int at;                /* the call */
-	uint64_t state;        /* of its random numbers */
-	int num[NUMBERS];      /* what leads where; -1: closed */
+	int at;           /* the call */
+	uint64_t state;   /* of its random numbers */
+	int num[NUMBERS]; /* what leads where; -1: closed */
 	struct file files[FILES];
 	int nfiles;
 	struct conn conns[CONNS];
 	int nconns;
 	struct reg regs[CALLS]; /* by the epoll_ctl of this call */
-	bool edges;            /* somebody has asked for them */
-	bool was_ring;         /* before the read that is under way */
-	bool rings, switches;  /* accelerated; and moved all the time */
+	bool edges;             /* somebody has asked for them */
+	bool was_ring;          /* before the read that is under way */
+	bool rings, switches;   /* accelerated; and moved all the time */
 	int (*promote)(int), (*demote)(int);
 	int (*raw_poll)(struct pollfd *, nfds_t, int);
 	unsigned long splits, steered;
