@@ -69,12 +69,12 @@ app_run() {
 		cpython_mode=$mode
 		mode=plain
 		cpython_all "$work/cpython.plain" >"$dir/log" 2>&1
-		result $? "tests passed plain" "$dir/log"
+		result $? "plain, $(tail -n 1 "$dir/log") tests passed" "$dir/log"
 		mode=$cpython_mode
 	fi
 	if [ "$mode" != plain ]; then
 		cpython_all "$dir/outcomes" >"$dir/log" 2>&1
-		result $? "tests passed" "$dir/log"
+		result $? "$(tail -n 1 "$dir/log") tests passed" "$dir/log"
 		check "every test as plain" cpython_same "$work/cpython.plain" "$dir/outcomes"
 		by_ring 1000000
 	fi

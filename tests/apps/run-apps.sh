@@ -178,7 +178,7 @@ end_server() { # LOG
 	alive "$server"
 	result $? "the server still runs" "$dir/$1"
 	kill "$server" 2>/dev/null
-	await "$server" 5
+	await "$server" 5 2>/dev/null # where the shell says how it ended
 	! alive "$server"
 	result $? "the server ends when told to" "$dir/$1"
 	end "$server"
