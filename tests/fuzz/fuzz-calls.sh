@@ -52,7 +52,13 @@ while [ $# -gt 0 ]; do
 		--runs) runs=$2 ;;
 		--calls) calls=$2 ;;
 		--only) only=$2 ;;
-		--mode) modes=$2 ;;
+		--mode)
+			modes=$2
+			case $modes in
+			ring | switch) ;;
+			*) die "--mode is ring or switch, not '$modes'" 2 ;;
+			esac
+			;;
 		esac
 		shift
 		;;
@@ -66,10 +72,6 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
-case $modes in
-ring | switch | 'ring switch') ;;
-*) die "--mode is ring or switch, not '$modes'" 2 ;;
-esac
 [ -n "$seed" ] || seed=$(date +%s)
 build=$(cd "$build" 2>/dev/null && pwd) || die "no such build directory: build first"
 prog=$build/tests/fuzz/fuzz-calls
