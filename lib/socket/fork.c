@@ -97,6 +97,7 @@ static void disown(struct xvmc_endpoint *ep)
 	if (ep->tx_poke_fd >= 0)
 		os_close(ep->tx_poke_fd);
 	ep->io_fd = ep->rx_poke_fd = ep->tx_poke_fd = -1;
+	endpoint_let_go(ep);
 	/* The channels' descriptors are the hypervisor handle's: it closes
 	 * them in xvmc_hv_abandon. The pages do not exist in this process. */
 	ep->conn.tx.have_chan = ep->conn.tx.have_share = ep->conn.tx.attached = false;

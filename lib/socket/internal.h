@@ -28,6 +28,8 @@ void endpoint_poke_tx(struct xvmc_endpoint *ep);
 void endpoint_events(struct xvmc_endpoint *ep);
 /* The last thread inside has left a connection that was closed meanwhile? */
 void endpoint_close_late(struct xvmc_endpoint *ep);
+/* Nobody goes on any more with what was closed under its number. */
+void endpoint_let_go(struct xvmc_endpoint *ep);
 /* rx.lock held: follows the peer's announcement, as xvmc_conn_rx_ack. */
 int endpoint_ack(struct xvmc_endpoint *ep);
 /* Both locks held: has the program bytes that it has not read? */

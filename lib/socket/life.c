@@ -68,6 +68,11 @@ static bool wants_reset(struct xvmc_endpoint *ep)
 	return how.l_onoff && how.l_linger == 0;
 }
 
+static bool threads_inside(const struct xvmc_endpoint *ep)
+{
+	return ep->inside || ((ep->rx_gate | ep->tx_gate) & ~XVMC_GATE_MANAGED);
+}
+
 static void close_managed(struct xvmc_endpoint *ep)
 {
 	struct conn_t *c = &ep->conn;
@@ -77,6 +82,10 @@ static void close_managed(struct xvmc_endpoint *ep)
 	section_lock(&c->rx.lock);
 	if (!xvmc_ep_managed(ep))
 		goto out;
+	if (threads_inside(ep)) {
+		ep->close_later = true; /* our put does it, or theirs */
+		goto out;
+	}
 	/* As the kernel does: whoever closes with unread bytes resets. */
 	reset = endpoint_left_unread(ep);
 	if (wants_reset(ep)) {
@@ -109,11 +118,6 @@ out:
 	section_unlock(&c->tx.lock);
 }
 
-static bool threads_inside(const struct xvmc_endpoint *ep)
-{
-	return ep->inside || ((ep->rx_gate | ep->tx_gate) & ~XVMC_GATE_MANAGED);
-}
-
 void endpoint_close_late(struct xvmc_endpoint *ep)
 {
 	if (threads_inside(ep) || !atomic_exchange(&ep->close_later, false))
@@ -121,6 +125,27 @@ void endpoint_close_late(struct xvmc_endpoint *ep)
 	if (xvmc_ep_managed(ep))
 		close_managed(ep);
 	xvmc_service_kick(ep);
+}
+
+void endpoint_let_go(struct xvmc_endpoint *ep)
+{
+	int fd = atomic_exchange(&ep->held_fd, -1);
+
+	if (fd >= 0)
+		os_close(fd);
+}
+
+/* On plain TCP, and a thread is on its way from one sleep to the next: it goes
+ * on with this. */
+static void hold(struct xvmc_endpoint *ep, int fd)
+{
+	int own = xvmc_os_high_fd(os_fcntl(fd, F_DUPFD_CLOEXEC, 0));
+
+	if (own < 0)
+		return;
+	atomic_store(&ep->held_fd, own);
+	if (!ep->inside) /* the last has left meanwhile */
+		endpoint_let_go(ep);
 }
 
 bool xvmc_sock_close(struct xvmc_ctx *ctx, int fd)
@@ -144,10 +169,10 @@ bool xvmc_sock_close(struct xvmc_ctx *ctx, int fd)
 	if (atomic_fetch_sub(&ep->nfds, 1) > 1) {
 		pick_other_fd(ctx, ep, fd);
 	} else if (!ep->inherited) {
-		if (xvmc_ep_managed(ep) && threads_inside(ep))
-			ep->close_later = true; /* our put does it, or theirs */
-		else if (xvmc_ep_managed(ep))
+		if (xvmc_ep_managed(ep))
 			close_managed(ep);
+		if (!xvmc_ep_managed(ep) && ep->inside)
+			hold(ep, fd);
 		if (ep->state != XVMC_EP_TRACKED)
 			xvmc_service_kick(ep);
 	}

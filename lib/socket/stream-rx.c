@@ -20,9 +20,10 @@ static bool moved_away(struct xvmc_endpoint *ep)
 
 /* One pass under rx.lock. -EAGAIN with *ret_sleep set: wait_begin is done and
  * the bell armed. -ESTALE: not MANAGED any more. */
-static ssize_t recv_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it,
-				 int flags, bool may_sleep, bool *ret_sleep)
+static ssize_t recv_managed_once(struct visit *v, struct xvmc_iov *it, int flags,
+				 bool may_sleep, bool *ret_sleep)
 {
+	struct xvmc_endpoint *ep = v->ep;
 	struct conn_t *c = &ep->conn;
 	bool peek = (flags & MSG_PEEK) != 0;
 	ssize_t r;
@@ -47,6 +48,8 @@ static ssize_t recv_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it,
 		r = xvmc_conn_read(c, it, peek);
 	if (r == -EAGAIN && moved_away(ep))
 		atomic_fetch_or(&c->events, XVMC_EV_GONE);
+	if (r == -EAGAIN && may_sleep)
+		visit_begin(v);
 	if (r == -EAGAIN && may_sleep && xvmc_ep_wait_begin(ep, POLLIN)) {
 		*ret_sleep = true;
 		if (c->rx.path == XVMC_PATH_RING && c->rx.attached &&
@@ -77,12 +80,11 @@ static ssize_t recv_or_sleep(struct visit *v, struct xvmc_iov *it, int flags, bo
 	int w;
 
 	for (;;) {
-		r = recv_managed_once(ep, it, flags, !nonblock, &sleep);
+		r = recv_managed_once(v, it, flags, !nonblock, &sleep);
 		if (r != -EAGAIN || nonblock)
 			return r;
 		if (!sleep)
 			continue;
-		visit_begin(v);
 		if (!deadline && ep->rcv_timeo_ns)
 			deadline = os_now_ns() + ep->rcv_timeo_ns;
 		w = stream_sleep(v, POLLIN, deadline, !some);
@@ -91,29 +93,21 @@ static ssize_t recv_or_sleep(struct visit *v, struct xvmc_iov *it, int flags, bo
 	}
 }
 
-static ssize_t recv_managed(struct xvmc_endpoint *ep, struct xvmc_iov *it, int flags,
-			    bool some, struct interrupt *in)
-{
-	struct visit v = { .ep = ep, .in = *in };
-	struct unwind u;
-	ssize_t r;
-
-	unwind_push(&u, visit_end, &v);
-	r = recv_or_sleep(&v, it, flags, some);
-	unwind_pop(&u, 1);
-	in->slept |= v.in.slept;
-	return r;
-}
-
 static ssize_t recv_rest(struct xvmc_endpoint *ep, int fd, struct msghdr *msg, int flags,
 			 const struct interrupt *in, bool some)
 {
+	int own = stream_own_fd(ep, fd);
+	struct unwind u;
 	ssize_t r;
 
+	if (own < 0)
+		return -1;
+	unwind_push(&u, stream_own_close, &own);
 	do
-		r = ep->ctx->libc.recvmsg(fd, msg, flags | MSG_DONTWAIT);
+		r = ep->ctx->libc.recvmsg(own, msg, flags | MSG_DONTWAIT);
 	while (r < 0 && errno == EAGAIN &&
-	       stream_sleep_plain(ep, fd, POLLIN, ep->rcv_timeo_ns, in, some) > 0);
+	       stream_sleep_plain(ep, own, POLLIN, ep->rcv_timeo_ns, in, some) > 0);
+	unwind_pop(&u, 1);
 	return r;
 }
 
@@ -122,10 +116,10 @@ static ssize_t recv_rest(struct xvmc_endpoint *ep, int fd, struct msghdr *msg, i
  * there: then what came back may end with a record, and lib/conn sorts it out.
  * -EAGAIN with *ret_again: nothing of it was the application's.
  */
-static ssize_t recv_plain(struct xvmc_endpoint *ep, int fd, struct msghdr *msg,
-			  int flags, const struct interrupt *in, bool some,
-			  bool *ret_again)
+static ssize_t recv_plain(struct visit *v, int fd, struct msghdr *msg, int flags,
+			  bool rest, bool some, bool *ret_again)
 {
+	struct xvmc_endpoint *ep = v->ep;
 	struct conn_t *c = &ep->conn;
 	struct unwind u;
 	int saved = errno;
@@ -133,8 +127,8 @@ static ssize_t recv_plain(struct xvmc_endpoint *ep, int fd, struct msghdr *msg,
 
 	*ret_again = false;
 	unwind_push(&u, stream_gate_leave, &ep->rx_gate);
-	if (in)
-		r = recv_rest(ep, fd, msg, flags, in, some);
+	if (rest)
+		r = recv_rest(ep, fd, msg, flags, &v->in, some);
 	else if (msg->msg_iovlen == 1 && !msg->msg_control && !msg->msg_name)
 		r = ep->ctx->libc.recv(fd, msg->msg_iov->iov_base,
 				       msg->msg_iov->iov_len, flags);
@@ -163,6 +157,8 @@ static ssize_t recv_plain(struct xvmc_endpoint *ep, int fd, struct msghdr *msg,
 		*ret_again = true;
 		r = -EAGAIN;
 	}
+	if (*ret_again)
+		visit_begin(v); /* the kernel's hold on the socket has gone */
 	unwind_pop(&u, 0);
 	if (xvmc_ep_gate_exit(&ep->rx_gate))
 		xvmc_service_kick(ep);
@@ -172,12 +168,12 @@ static ssize_t recv_plain(struct xvmc_endpoint *ep, int fd, struct msghdr *msg,
 /* A read of no bytes still waits until there are some, or for SO_RCVTIMEO;
  * the kernel looks at what it was asked for when it has slept, not at why it
  * woke up. */
-static ssize_t recv_nothing(struct xvmc_endpoint *ep, int flags, struct interrupt *in)
+static ssize_t recv_nothing(struct visit *v, int flags)
 {
 	char c;
 	struct iovec vec = { .iov_base = &c, .iov_len = 1 };
 	struct xvmc_iov it = xvmc_iov_make(&vec, 1);
-	ssize_t r = recv_managed(ep, &it, flags | MSG_PEEK, false, in);
+	ssize_t r = recv_or_sleep(v, &it, flags | MSG_PEEK, false);
 
 	return r > 0 || (r == -EAGAIN && !(flags & MSG_DONTWAIT)) ? 0 : r;
 }
@@ -200,12 +196,14 @@ ssize_t xvmc_sock_recv(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 	struct iovec rest[64];
 	struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)vec,
 			      .msg_iovlen = cnt };
-	struct interrupt in = interrupt_begin();
+	struct visit v = { .ep = ep, .in = interrupt_begin() };
 	int how = stream_decide(ep, flags);
 	ssize_t sum = 0, r;
 	bool again, kernels;
+	struct unwind u;
 
 	*ret_msg_flags = 0;
+	unwind_push(&u, visit_end, &v);
 	do {
 		again = false;
 		kernels = false;
@@ -215,26 +213,27 @@ ssize_t xvmc_sock_recv(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 				msg.msg_iovlen = xvmc_iov_slice(&it, it.left, rest, 64);
 				msg.msg_iov = rest;
 			}
-			r = recv_plain(ep, fd, &msg, flags,
-				       stream_goes_on(&in, sum > 0, how) ? &in : NULL,
-				       sum > 0, &again);
-			in.slept = true;
+			r = recv_plain(&v, fd, &msg, flags,
+				       stream_goes_on(&v.in, sum > 0, how), sum > 0,
+				       &again);
+			v.in.slept = true;
 			if (r > 0)
 				xvmc_iov_advance(&it, (size_t)r);
 		} else if (!it.left) {
-			r = sum ? 0 : recv_nothing(ep, how, &in);
+			r = sum ? 0 : recv_nothing(&v, how);
 			again = r == -ESTALE;
 		} else {
-			r = recv_managed(ep, &it, how, sum > 0, &in);
+			r = recv_or_sleep(&v, &it, how, sum > 0);
 			again = r == -ESTALE;
 		}
 		if (r > 0)
 			sum += r;
-		if (again && stream_interrupted(&in, how, !sum && !ep->rcv_timeo_ns)) {
+		if (again && stream_interrupted(&v.in, how, !sum && !ep->rcv_timeo_ns)) {
 			again = false;
 			r = -EINTR;
 		}
 	} while (again || (r > 0 && goes_on(ep, &it, how, kernels)));
+	unwind_pop(&u, 1);
 	if (it.left && ep->bell_holds && r != 0 && !(flags & MSG_PEEK))
 		atomic_fetch_add_explicit(&ep->dries, 1, memory_order_release);
 	return sum ? sum : r;

@@ -15,9 +15,10 @@ static size_t room_wanted(const struct conn_t *c, size_t left)
 	return left < quarter ? left : quarter;
 }
 
-static ssize_t send_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it,
-				 int flags, bool may_sleep, bool *ret_sleep)
+static ssize_t send_managed_once(struct visit *v, struct xvmc_iov *it, int flags,
+				 bool may_sleep, bool *ret_sleep)
 {
+	struct xvmc_endpoint *ep = v->ep;
 	struct conn_t *c = &ep->conn;
 	bool full;
 	ssize_t r;
@@ -37,6 +38,8 @@ static ssize_t send_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it,
 	if (r == -EAGAIN && may_sleep && stream_spin_tx(ep))
 		r = xvmc_conn_write(c, it, flags);
 	full = r == -EAGAIN && c->tx.path == XVMC_PATH_RING;
+	if (r == -EBUSY || (r == -EAGAIN && may_sleep))
+		visit_begin(v);
 	if ((r == -EBUSY || (r == -EAGAIN && may_sleep)) &&
 	    xvmc_ep_wait_begin(ep, POLLOUT)) {
 		*ret_sleep = true;
@@ -67,7 +70,7 @@ static ssize_t send_or_sleep(struct visit *v, struct xvmc_iov *it, int flags, bo
 	int w;
 
 	for (;;) {
-		r = send_managed_once(ep, it, flags, !nonblock, &sleep);
+		r = send_managed_once(v, it, flags, !nonblock, &sleep);
 		if (r > 0) {
 			sum += r;
 			if (!it->left)
@@ -87,7 +90,6 @@ static ssize_t send_or_sleep(struct visit *v, struct xvmc_iov *it, int flags, bo
 			return sum ? sum : r;
 		if (!sleep)
 			continue;
-		visit_begin(v);
 		if (!deadline && ep->snd_timeo_ns)
 			deadline = os_now_ns() + ep->snd_timeo_ns;
 		w = stream_sleep(v, POLLOUT, deadline, sum == 0 && !some);
@@ -96,42 +98,35 @@ static ssize_t send_or_sleep(struct visit *v, struct xvmc_iov *it, int flags, bo
 	}
 }
 
-static ssize_t send_managed(struct xvmc_endpoint *ep, struct xvmc_iov *it, int flags,
-			    bool some, struct interrupt *in)
-{
-	struct visit v = { .ep = ep, .in = *in };
-	struct unwind u;
-	ssize_t r;
-
-	unwind_push(&u, visit_end, &v);
-	r = send_or_sleep(&v, it, flags, some);
-	unwind_pop(&u, 1);
-	in->slept |= v.in.slept;
-	return r;
-}
-
 static ssize_t send_rest(struct xvmc_endpoint *ep, int fd, struct msghdr *msg, int flags,
 			 const struct interrupt *in, bool some)
 {
+	int own = stream_own_fd(ep, fd);
+	struct unwind u;
 	ssize_t r;
 
+	if (own < 0)
+		return -1;
+	unwind_push(&u, stream_own_close, &own);
 	do
-		r = ep->ctx->libc.sendmsg(fd, msg, flags | MSG_DONTWAIT | MSG_NOSIGNAL);
+		r = ep->ctx->libc.sendmsg(own, msg, flags | MSG_DONTWAIT | MSG_NOSIGNAL);
 	while (r < 0 && errno == EAGAIN &&
-	       stream_sleep_plain(ep, fd, POLLOUT, ep->snd_timeo_ns, in, some) > 0);
+	       stream_sleep_plain(ep, own, POLLOUT, ep->snd_timeo_ns, in, some) > 0);
+	unwind_pop(&u, 1);
 	return r;
 }
 
-static ssize_t send_plain(struct xvmc_endpoint *ep, int fd, struct msghdr *msg,
-			  int flags, const struct interrupt *in, bool some)
+static ssize_t send_plain(struct visit *v, int fd, struct msghdr *msg, int flags,
+			  bool rest, bool some)
 {
+	struct xvmc_endpoint *ep = v->ep;
 	struct unwind u;
 	int saved = errno;
 	ssize_t r;
 
 	unwind_push(&u, stream_gate_leave, &ep->tx_gate);
-	if (in)
-		r = send_rest(ep, fd, msg, flags, in, some);
+	if (rest)
+		r = send_rest(ep, fd, msg, flags, &v->in, some);
 	else if (msg->msg_iovlen == 1)
 		r = ep->ctx->libc.send(fd, msg->msg_iov->iov_base,
 				       msg->msg_iov->iov_len,
@@ -171,11 +166,13 @@ ssize_t xvmc_sock_send(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 {
 	struct xvmc_iov it = xvmc_iov_make(vec, cnt);
 	struct iovec rest[64];
-	struct interrupt in = interrupt_begin();
+	struct visit v = { .ep = ep, .in = interrupt_begin() };
 	int how = stream_decide(ep, flags);
 	size_t total = it.left;
+	struct unwind u;
 	ssize_t r;
 
+	unwind_push(&u, visit_end, &v);
 	for (;;) {
 		bool some = it.left < total;
 
@@ -189,9 +186,9 @@ ssize_t xvmc_sock_send(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 				msg.msg_iovlen = xvmc_iov_slice(&it, it.left, rest, 64);
 				msg.msg_iov = rest;
 			}
-			r = send_plain(ep, fd, &msg, flags,
-				       stream_goes_on(&in, some, how) ? &in : NULL, some);
-			in.slept = true;
+			r = send_plain(&v, fd, &msg, flags,
+				       stream_goes_on(&v.in, some, how), some);
+			v.in.slept = true;
 			if (r > 0)
 				xvmc_iov_advance(&it, (size_t)r);
 			if (r <= 0 || !some || !it.left || (how & MSG_DONTWAIT))
@@ -200,7 +197,7 @@ ssize_t xvmc_sock_send(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 			r = send_nothing(ep);
 			break;
 		} else {
-			r = send_managed(ep, &it, how, some, &in);
+			r = send_or_sleep(&v, &it, how, some);
 			if (r != -ESTALE) {
 				/* Who waits for room by edges has one coming now. */
 				if (it.left && ep->bell_holds)
@@ -208,11 +205,12 @@ ssize_t xvmc_sock_send(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 				break;
 			}
 		}
-		if (stream_interrupted(&in, how, it.left == total && !ep->snd_timeo_ns)) {
+		if (stream_interrupted(&v.in, how, it.left == total && !ep->snd_timeo_ns)) {
 			r = -EINTR;
 			break;
 		}
 	}
+	unwind_pop(&u, 1);
 	if (it.left < total)
 		return (ssize_t)(total - it.left);
 	if (r == -EPIPE && !(flags & MSG_NOSIGNAL))

@@ -154,9 +154,30 @@ void visit_end(void *arg)
 {
 	struct visit *v = arg;
 
-	if (v->inside)
-		atomic_fetch_sub(&v->ep->inside, 1);
+	if (v->inside && atomic_fetch_sub(&v->ep->inside, 1) == 1)
+		endpoint_let_go(v->ep);
 	v->inside = false;
+}
+
+int stream_own_fd(struct xvmc_endpoint *ep, int fd)
+{
+	int own = xvmc_os_high_fd(os_fcntl(fd, F_DUPFD_CLOEXEC, 0));
+
+	/* The table forgets a number before the kernel does. */
+	if (own >= 0 && xvmc_fd_peek(ep->ctx, fd) == &ep->obj)
+		return own;
+	if (own >= 0)
+		os_close(own);
+	own = xvmc_os_high_fd(os_fcntl(atomic_load(&ep->held_fd), F_DUPFD_CLOEXEC, 0));
+	if (own >= 0)
+		return own;
+	errno = EBADF;
+	return -1;
+}
+
+void stream_own_close(void *own)
+{
+	os_close(*(int *)own);
 }
 
 int stream_sleep_plain(struct xvmc_endpoint *ep, int fd, short event, uint64_t timeo_ns,

@@ -15,7 +15,7 @@
 bool stream_spin_rx(struct xvmc_endpoint *ep);
 bool stream_spin_tx(struct xvmc_endpoint *ep);
 
-/* A call that sleeps keeps the connection open, whoever closes its number. */
+/* A call that has slept keeps the connection open, whoever closes its number. */
 struct visit {
 	struct xvmc_endpoint *ep;
 	bool inside;
@@ -56,7 +56,14 @@ static inline bool stream_goes_on(const struct interrupt *in, bool some, int fla
 	return (some || in->slept) && !(flags & MSG_DONTWAIT);
 }
 
-/* Then it sleeps here. timeo_ns: SO_RCVTIMEO or SO_SNDTIMEO, 0 for ever. 1: look
+/* Then it works on a descriptor of its own: between two calls the program may
+ * put something else under the number, which no sleeper is to notice. -1: it
+ * has already, errno says so. */
+int stream_own_fd(struct xvmc_endpoint *ep, int fd);
+/* A cleanup handler: own points at the number. */
+void stream_own_close(void *own);
+
+/* And it sleeps here. timeo_ns: SO_RCVTIMEO or SO_SNDTIMEO, 0 for ever. 1: look
  * again; 0 or less: errno says why not. */
 int stream_sleep_plain(struct xvmc_endpoint *ep, int fd, short event, uint64_t timeo_ns,
 		       const struct interrupt *in, bool some);
