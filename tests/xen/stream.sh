@@ -29,7 +29,7 @@ stream_says() { # NUMBER FILE
 
 # dom0's part once, and one in each guest; both must have a channel to the other.
 xvmcd_start() {
-	in_dom0 A 'ps | grep -q "[x]vmcd --dom0" || { xvmcd --dom0 >/tmp/xvmcd.log 2>&1 & sleep 1; tail -n 2 /tmp/xvmcd.log; }' || return 1
+	in_dom0 A 'pidof xvmcd >/dev/null || { xvmcd --dom0 >/tmp/xvmcd.log 2>&1 & sleep 1; tail -n 2 /tmp/xvmcd.log; }' || return 1
 	for guest in 11 12; do
 		in_guest A $guest 'rm -f /tmp/xvmcd.log; xvmcd --xen --daemon --dir /run/xvmc --log /tmp/xvmcd.log' || return 1
 	done

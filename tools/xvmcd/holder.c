@@ -98,6 +98,7 @@ static void serve(int sock, uint32_t (*incarnation)(void))
 
 static void run(int sock, uint32_t (*incarnation)(void))
 {
+	const struct word own = { .owner = 0 };
 	struct rlimit lim;
 	sigset_t all;
 	bool stale = false;
@@ -110,7 +111,9 @@ static void run(int sock, uint32_t (*incarnation)(void))
 		setrlimit(RLIMIT_NOFILE, &lim);
 	}
 	serve(sock, incarnation);
-	/* xvmcd has gone; another one gets all that is still in use. */
+	/* xvmcd has gone, and with it what was its own. The others' channels
+	 * are still in use; another xvmcd's holder gets them. */
+	release(&own, incarnation(), true);
 	poll(NULL, 0, LINGER_MS);
 	for (size_t i = 0; i < nheld; i++)
 		stale = stale || held[i].incarnation != incarnation();

@@ -20,7 +20,7 @@
  * particular, and ends if it holds nothing stale. */
 int holder_start(uint32_t (*incarnation)(void), int *ret_sock, pid_t *ret_pid);
 
-/* owner: who has the channel; port: which. fd is duplicated. */
+/* owner: who has the channel, 0: xvmcd; port: which. fd is duplicated. */
 int holder_hold(int sock, uint32_t owner, uint32_t port, int fd);
 
 /* The channel was unbound in an orderly way: nothing to keep. */
