@@ -198,6 +198,25 @@ static const struct xen_dev {
 	{ "/dev/xen/gntalloc", "sudo modprobe xen-gntalloc" },
 };
 
+/* A connection takes 66 pages with rings of the usual size. */
+#define GNTALLOC_FEW 4096u
+
+static void gntalloc_limit(struct doctor *d)
+{
+	FILE *f = fopen("/sys/module/xen_gntalloc/parameters/limit", "re");
+	unsigned int limit = 0;
+
+	if (!f)
+		return; /* said above: the module is missing */
+	if (fscanf(f, "%u", &limit) == 1 && limit < GNTALLOC_FEW)
+		doctor_say(d, DOCTOR_WARN, "xen",
+			   "echo 65536 | sudo tee /sys/module/xen_gntalloc/parameters/limit; echo options xen-gntalloc limit=65536 | sudo tee /etc/modprobe.d/xvmc.conf",
+			   "gntalloc shares %u pages in all: %u connections; others stay on TCP", limit, limit / 66);
+	else
+		doctor_say(d, DOCTOR_OK, "xen", NULL, "gntalloc shares up to %u pages", limit);
+	fclose(f);
+}
+
 void doctor_xen(struct doctor *d)
 {
 	if (!d->xen) {
@@ -222,4 +241,5 @@ void doctor_xen(struct doctor *d)
 		else
 			doctor_say(d, DOCTOR_OK, "xen", NULL, "%s", dev->path);
 	}
+	gntalloc_limit(d);
 }
