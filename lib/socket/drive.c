@@ -293,7 +293,10 @@ static void became_plain(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 	service_log(sv, ep, "is plain TCP again", why);
 	fork_release(ep, ep->svc.pin);
 	link_ended(sv, ep, why);
-	ep->state = ep->svc.pin ? XVMC_EP_PINNED : XVMC_EP_REGISTERED;
+	/* xvmcd may have gone, or be another one, since it was registered. */
+	ep->state = ep->svc.pin	      ? XVMC_EP_PINNED :
+		    ep->svc.told_xvmcd ? XVMC_EP_REGISTERED :
+					 XVMC_EP_QUEUED;
 	OS3(SYS_futex, &ep->state, FUTEX_WAKE_PRIVATE, INT32_MAX);
 	link_held(sv, ep);
 }

@@ -219,6 +219,28 @@ static void test_xvmcd_dies(void **state)
 	assert_true(on_ring(0) && on_ring(1));
 }
 
+static void steer_both(enum xvmc_path to)
+{
+	for (int i = 0; i < 2; i++) {
+		atomic_store(&w.ep[i]->steer_wanted, 1u + to);
+		xvmc_service_kick(w.ep[i]);
+	}
+}
+
+/* A connection that has left its rings while there was no xvmcd is told to
+ * the next one like any other. */
+static void test_leaves_without_xvmcd(void **state)
+{
+	(void)state;
+	ping_until(on_ring, "on the ring");
+	xvmcd_kill(&w.xvmcd, SIGKILL);
+	steer_both(XVMC_PATH_TCP);
+	ping_until(is_plain, "plain");
+	steer_both(XVMC_PATH_RING);
+	xvmcd_restart(&w.xvmcd, NULL);
+	ping_until(on_ring, "on the ring again");
+}
+
 /* ---- the checked stream ---- */
 
 static uint64_t seed;
@@ -487,6 +509,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_close_delivers_all, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_half_close, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_xvmcd_dies, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_leaves_without_xvmcd, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stream_migrations, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stream_forced_switches, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stream_everything, setup, teardown),
