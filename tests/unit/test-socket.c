@@ -222,8 +222,8 @@ static void test_xvmcd_dies(void **state)
 static void steer_both(enum xvmc_path to)
 {
 	for (int i = 0; i < 2; i++) {
-		atomic_store(&w.ep[i]->steer_wanted, 1u + to);
-		xvmc_service_kick(w.ep[i]);
+		atomic_store(&w.pair.ep[i]->steer_wanted, 1u + to);
+		xvmc_service_kick(w.pair.ep[i]);
 	}
 }
 
