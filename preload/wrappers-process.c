@@ -69,13 +69,14 @@ EXPORT int __dprintf_chk(int fd, int flag, const char *fmt, ...)
 
 /* ---- other programs ---- */
 
-static void before_exec(void)
+/* here: this very process is to be another program. */
+static void before_exec(bool here)
 {
 	struct xvmc_ctx *ctx = the_ctx();
 	int saved = errno;
 
 	if (tables_are_ours(ctx))
-		xvmc_sock_escape_all(ctx, XVMC_R_EXEC);
+		xvmc_sock_escape_all(ctx, XVMC_R_EXEC, here);
 	errno = saved;
 }
 
@@ -122,7 +123,7 @@ EXPORT int posix_spawn(pid_t *pid, const char *path,
 		       const posix_spawnattr_t *attr, char *const argv[],
 		       char *const envp[])
 {
-	before_exec();
+	before_exec(false);
 	return REAL(posix_spawn)(pid, path, actions, attr, argv, envp);
 }
 
@@ -131,7 +132,7 @@ EXPORT int posix_spawnp(pid_t *pid, const char *file,
 			const posix_spawnattr_t *attr, char *const argv[],
 			char *const envp[])
 {
-	before_exec();
+	before_exec(false);
 	return REAL(posix_spawnp)(pid, file, actions, attr, argv, envp);
 }
 
@@ -146,38 +147,38 @@ EXPORT int posix_spawn_file_actions_adddup2(posix_spawn_file_actions_t *actions,
 
 EXPORT int execve(const char *path, char *const argv[], char *const envp[])
 {
-	before_exec();
+	before_exec(true);
 	return REAL(execve)(path, argv, envp);
 }
 
 EXPORT int execveat(int dir, const char *path, char *const argv[], char *const envp[],
 		    int flags)
 {
-	before_exec();
+	before_exec(true);
 	return REAL(execveat)(dir, path, argv, envp, flags);
 }
 
 EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 {
-	before_exec();
+	before_exec(true);
 	return REAL(fexecve)(fd, argv, envp);
 }
 
 EXPORT int execv(const char *path, char *const argv[])
 {
-	before_exec();
+	before_exec(true);
 	return REAL(execv)(path, argv);
 }
 
 EXPORT int execvp(const char *file, char *const argv[])
 {
-	before_exec();
+	before_exec(true);
 	return REAL(execvp)(file, argv);
 }
 
 EXPORT int execvpe(const char *file, char *const argv[], char *const envp[])
 {
-	before_exec();
+	before_exec(true);
 	return REAL(execvpe)(file, argv, envp);
 }
 
@@ -268,13 +269,13 @@ EXPORT int execle(const char *path, const char *arg, ...)
 EXPORT int system(const char *command)
 {
 	if (command)
-		before_exec();
+		before_exec(false);
 	return REAL(system)(command);
 }
 
 EXPORT FILE *popen(const char *command, const char *type)
 {
-	before_exec();
+	before_exec(false);
 	return REAL(popen)(command, type);
 }
 

@@ -392,6 +392,15 @@ static void poke(const struct xvmc_chan *chan, int poke_fd)
 		os_eventfd_ring(poke_fd);
 }
 
+void endpoint_reader_left(struct xvmc_endpoint *ep)
+{
+	xvmc_service_kick(ep);
+	section_lock(&ep->conn.rx.lock);
+	if (xvmc_ep_managed(ep) && ep->rx_waiters)
+		endpoint_poke_rx(ep);
+	section_unlock(&ep->conn.rx.lock);
+}
+
 void endpoint_poke_rx(struct xvmc_endpoint *ep)
 {
 	if (ep->conn.rx.have_chan)

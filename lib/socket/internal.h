@@ -20,6 +20,9 @@ int endpoint_manage(struct xvmc_endpoint *ep);
  * duplicate. False: somebody still sleeps on the bells (and was woken); try
  * again when svc_wants_quiet brings the service thread back. Both locks held. */
 bool endpoint_unmanage(struct xvmc_endpoint *ep);
+/* The last who was inside the kernel since before the connection was managed
+ * has left: the service thread and other readers waited for that. */
+void endpoint_reader_left(struct xvmc_endpoint *ep);
 /* Wakes the threads that sleep for data, or for room. */
 void endpoint_poke_rx(struct xvmc_endpoint *ep);
 void endpoint_poke_tx(struct xvmc_endpoint *ep);

@@ -273,26 +273,27 @@ int xvmc_sock_escape(struct xvmc_endpoint *ep, enum xvmc_reason why)
 	return 0;
 }
 
-/* Does this number survive an exec? A reference is taken, or NULL. */
-static struct xvmc_endpoint *crosses_exec(struct xvmc_ctx *ctx, int fd)
+/* Does this number survive an exec, or are all meant that are this process's
+ * own? A reference is taken, or NULL. */
+static struct xvmc_endpoint *crosses_exec(struct xvmc_ctx *ctx, int fd, bool any)
 {
 	struct xvmc_endpoint *ep = xvmc_fd_peek(ctx, fd) ? xvmc_ep_get(ctx, fd) : NULL;
 	int flags = ep ? os_fcntl(fd, F_GETFD, 0) : -1;
 
-	if (flags >= 0 && !(flags & FD_CLOEXEC))
+	if (flags >= 0 && ((any && !ep->inherited) || !(flags & FD_CLOEXEC)))
 		return ep;
 	if (ep)
 		xvmc_ep_put(ep);
 	return NULL;
 }
 
-void xvmc_sock_escape_all(struct xvmc_ctx *ctx, enum xvmc_reason why)
+void xvmc_sock_escape_all(struct xvmc_ctx *ctx, enum xvmc_reason why, bool any)
 {
 	/* All at once, and then wait for each: two of them may be the ends of
 	 * one connection. */
 	for (int pass = 0; pass < 2; pass++) {
 		for (int fd = 0; fd < 65536; fd++) {
-			struct xvmc_endpoint *ep = crosses_exec(ctx, fd);
+			struct xvmc_endpoint *ep = crosses_exec(ctx, fd, any);
 
 			if (!ep)
 				continue;

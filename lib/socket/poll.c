@@ -91,7 +91,7 @@ static void leave_doors(struct call *c)
 			/* It became MANAGED while we were in there, and the
 			 * service thread waited for us to come out. */
 			e->managed = true;
-			xvmc_service_kick(e->ep);
+			endpoint_reader_left(e->ep);
 		}
 		e->gated = false;
 	}

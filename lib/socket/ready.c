@@ -133,6 +133,13 @@ short xvmc_ep_poll(struct xvmc_endpoint *ep, short arm, uint64_t *ret_rx_pos,
 	ev |= poll_tx(ep, (arm & POLLOUT) != 0, ret_tx_pos);
 	full = c->tx.path == XVMC_PATH_RING && !(ev & POLLOUT) && (arm & POLLOUT);
 	section_unlock(&c->tx.lock);
+	if ((ev & (POLLHUP | POLLERR)) == POLLHUP) {
+		/* Between the two looks a reader may have met the error. */
+		section_lock(&c->rx.lock);
+		if (c->untold)
+			ev |= POLLERR;
+		section_unlock(&c->rx.lock);
+	}
 	if (ev & (POLLRDHUP | POLLHUP))
 		c->rx.end_told = true;
 	if (full && !atomic_exchange(&ep->tx_full, true))

@@ -124,7 +124,7 @@ struct xvmc_endpoint {
 	_Atomic uint32_t rx_waiters, tx_waiters; /* threads asleep on the bells */
 	_Atomic uint32_t bell_holds;             /* epoll registrations */
 	_Atomic uint32_t dries;   /* reads that found less than they asked for */
-	_Atomic uint32_t inside;  /* calls that have slept, until they return */
+	_Atomic uint32_t inside;  /* calls that may sleep, until they return */
 	_Atomic bool close_later; /* closed meanwhile: to these it stays open, as
 				   * the kernel's file would */
 	_Atomic int held_fd; /* the same on plain TCP: our duplicate, or -1 */
@@ -311,8 +311,9 @@ int xvmc_sock_escape(struct xvmc_endpoint *ep, enum xvmc_reason why);
  * the parent leave its rings if it has any. Then the endpoint is PLAIN here.
  * 0 or -ECONNRESET. */
 int xvmc_sock_inherited_use(struct xvmc_endpoint *ep);
-/* The same for every endpoint whose descriptor survives an exec. */
-void xvmc_sock_escape_all(struct xvmc_ctx *ctx, enum xvmc_reason why);
+/* xvmc_sock_escape for every endpoint whose descriptor survives an exec; any: and
+ * for those it closes, since no record may be on its way to them then. */
+void xvmc_sock_escape_all(struct xvmc_ctx *ctx, enum xvmc_reason why, bool any);
 
 /* ---- waiting: poll.c, select.c, epoll.c ---- */
 

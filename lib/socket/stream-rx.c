@@ -18,12 +18,23 @@ static bool moved_away(struct xvmc_endpoint *ep)
 	       xvmc_hv_incarnation(c->hv) != c->incarnation;
 }
 
+/*
+ * A thread is inside the kernel since before the connection was managed, and has
+ * bytes of the stream that are not counted yet: where a record is expected,
+ * nobody else may read up to it. Who is inside wakes us when it leaves.
+ */
+static bool others_read(const struct xvmc_endpoint *ep)
+{
+	return ep->conn.rx.path == XVMC_PATH_TCP &&
+	       ep->conn.rx.expect != XVMC_POS_NONE &&
+	       (atomic_load(&ep->rx_gate) & ~XVMC_GATE_MANAGED);
+}
+
 /* One pass under rx.lock. -EAGAIN with *ret_sleep set: wait_begin is done and
  * the bell armed. -ESTALE: not MANAGED any more. */
-static ssize_t recv_managed_once(struct visit *v, struct xvmc_iov *it, int flags,
-				 bool may_sleep, bool *ret_sleep)
+static ssize_t recv_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it,
+				 int flags, bool may_sleep, bool *ret_sleep)
 {
-	struct xvmc_endpoint *ep = v->ep;
 	struct conn_t *c = &ep->conn;
 	bool peek = (flags & MSG_PEEK) != 0;
 	ssize_t r;
@@ -43,13 +54,11 @@ static ssize_t recv_managed_once(struct visit *v, struct xvmc_iov *it, int flags
 	 * a CPU, and the peer does not wait long. */
 	if (c->rx.path == XVMC_PATH_TCP && endpoint_ack(ep) == -EBADMSG)
 		xvmc_service_kick(ep);
-	r = xvmc_conn_read(c, it, peek);
+	r = others_read(ep) ? -EAGAIN : xvmc_conn_read(c, it, peek);
 	if (r == -EAGAIN && may_sleep && stream_spin_rx(ep))
 		r = xvmc_conn_read(c, it, peek);
 	if (r == -EAGAIN && moved_away(ep))
 		atomic_fetch_or(&c->events, XVMC_EV_GONE);
-	if (r == -EAGAIN && may_sleep)
-		visit_begin(v);
 	if (r == -EAGAIN && may_sleep && xvmc_ep_wait_begin(ep, POLLIN)) {
 		*ret_sleep = true;
 		if (c->rx.path == XVMC_PATH_RING && c->rx.attached &&
@@ -79,8 +88,10 @@ static ssize_t recv_or_sleep(struct visit *v, struct xvmc_iov *it, int flags, bo
 	ssize_t r;
 	int w;
 
+	if (!nonblock)
+		visit_begin(v);
 	for (;;) {
-		r = recv_managed_once(v, it, flags, !nonblock, &sleep);
+		r = recv_managed_once(ep, it, flags, !nonblock, &sleep);
 		if (r != -EAGAIN || nonblock)
 			return r;
 		if (!sleep)
@@ -96,17 +107,17 @@ static ssize_t recv_or_sleep(struct visit *v, struct xvmc_iov *it, int flags, bo
 static ssize_t recv_rest(struct xvmc_endpoint *ep, int fd, struct msghdr *msg, int flags,
 			 const struct interrupt *in, bool some)
 {
-	int own = stream_own_fd(ep, fd);
+	struct own_fd own;
 	struct unwind u;
 	ssize_t r;
 
-	if (own < 0)
+	if (!stream_own_fd(ep, fd, &own))
 		return -1;
 	unwind_push(&u, stream_own_close, &own);
 	do
-		r = ep->ctx->libc.recvmsg(own, msg, flags | MSG_DONTWAIT);
+		r = ep->ctx->libc.recvmsg(own.fd, msg, flags | MSG_DONTWAIT);
 	while (r < 0 && errno == EAGAIN &&
-	       stream_sleep_plain(ep, own, POLLIN, ep->rcv_timeo_ns, in, some) > 0);
+	       stream_sleep_plain(ep, own.fd, POLLIN, ep->rcv_timeo_ns, in, some) > 0);
 	unwind_pop(&u, 1);
 	return r;
 }
@@ -126,7 +137,7 @@ static ssize_t recv_plain(struct visit *v, int fd, struct msghdr *msg, int flags
 	ssize_t r;
 
 	*ret_again = false;
-	unwind_push(&u, stream_gate_leave, &ep->rx_gate);
+	unwind_push(&u, stream_rx_leave, ep);
 	if (rest)
 		r = recv_rest(ep, fd, msg, flags, &v->in, some);
 	else if (msg->msg_iovlen == 1 && !msg->msg_control && !msg->msg_name)
@@ -159,9 +170,7 @@ static ssize_t recv_plain(struct visit *v, int fd, struct msghdr *msg, int flags
 	}
 	if (*ret_again)
 		visit_begin(v); /* the kernel's hold on the socket has gone */
-	unwind_pop(&u, 0);
-	if (xvmc_ep_gate_exit(&ep->rx_gate))
-		xvmc_service_kick(ep);
+	unwind_pop(&u, 1);
 	return r;
 }
 
@@ -219,6 +228,9 @@ ssize_t xvmc_sock_recv(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 			v.in.slept = true;
 			if (r > 0)
 				xvmc_iov_advance(&it, (size_t)r);
+			/* As recv_nothing: SO_RCVTIMEO. */
+			if (r == -EAGAIN && !again && !it.left && !(how & MSG_DONTWAIT))
+				r = 0;
 		} else if (!it.left) {
 			r = sum ? 0 : recv_nothing(&v, how);
 			again = r == -ESTALE;

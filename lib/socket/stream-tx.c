@@ -15,10 +15,9 @@ static size_t room_wanted(const struct conn_t *c, size_t left)
 	return left < quarter ? left : quarter;
 }
 
-static ssize_t send_managed_once(struct visit *v, struct xvmc_iov *it, int flags,
-				 bool may_sleep, bool *ret_sleep)
+static ssize_t send_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it,
+				 int flags, bool may_sleep, bool *ret_sleep)
 {
-	struct xvmc_endpoint *ep = v->ep;
 	struct conn_t *c = &ep->conn;
 	bool full;
 	ssize_t r;
@@ -38,8 +37,6 @@ static ssize_t send_managed_once(struct visit *v, struct xvmc_iov *it, int flags
 	if (r == -EAGAIN && may_sleep && stream_spin_tx(ep))
 		r = xvmc_conn_write(c, it, flags);
 	full = r == -EAGAIN && c->tx.path == XVMC_PATH_RING;
-	if (r == -EBUSY || (r == -EAGAIN && may_sleep))
-		visit_begin(v);
 	if ((r == -EBUSY || (r == -EAGAIN && may_sleep)) &&
 	    xvmc_ep_wait_begin(ep, POLLOUT)) {
 		*ret_sleep = true;
@@ -69,8 +66,10 @@ static ssize_t send_or_sleep(struct visit *v, struct xvmc_iov *it, int flags, bo
 	bool sleep;
 	int w;
 
+	if (!nonblock)
+		visit_begin(v);
 	for (;;) {
-		r = send_managed_once(v, it, flags, !nonblock, &sleep);
+		r = send_managed_once(ep, it, flags, !nonblock, &sleep);
 		if (r > 0) {
 			sum += r;
 			if (!it->left)
@@ -101,17 +100,17 @@ static ssize_t send_or_sleep(struct visit *v, struct xvmc_iov *it, int flags, bo
 static ssize_t send_rest(struct xvmc_endpoint *ep, int fd, struct msghdr *msg, int flags,
 			 const struct interrupt *in, bool some)
 {
-	int own = stream_own_fd(ep, fd);
+	struct own_fd own;
 	struct unwind u;
 	ssize_t r;
 
-	if (own < 0)
+	if (!stream_own_fd(ep, fd, &own))
 		return -1;
 	unwind_push(&u, stream_own_close, &own);
 	do
-		r = ep->ctx->libc.sendmsg(own, msg, flags | MSG_DONTWAIT | MSG_NOSIGNAL);
+		r = ep->ctx->libc.sendmsg(own.fd, msg, flags | MSG_DONTWAIT | MSG_NOSIGNAL);
 	while (r < 0 && errno == EAGAIN &&
-	       stream_sleep_plain(ep, own, POLLOUT, ep->snd_timeo_ns, in, some) > 0);
+	       stream_sleep_plain(ep, own.fd, POLLOUT, ep->snd_timeo_ns, in, some) > 0);
 	unwind_pop(&u, 1);
 	return r;
 }
@@ -124,7 +123,7 @@ static ssize_t send_plain(struct visit *v, int fd, struct msghdr *msg, int flags
 	int saved = errno;
 	ssize_t r;
 
-	unwind_push(&u, stream_gate_leave, &ep->tx_gate);
+	unwind_push(&u, stream_tx_leave, ep);
 	if (rest)
 		r = send_rest(ep, fd, msg, flags, &v->in, some);
 	else if (msg->msg_iovlen == 1)
@@ -143,9 +142,7 @@ static ssize_t send_plain(struct visit *v, int fd, struct msghdr *msg, int flags
 		xvmc_stat_add(ep->ctx->stats, XVMC_S_TCP_TX_BYTES, (uint64_t)r);
 		stream_moved(ep, sum + (uint64_t)r);
 	}
-	unwind_pop(&u, 0);
-	if (xvmc_ep_gate_exit(&ep->tx_gate))
-		xvmc_service_kick(ep);
+	unwind_pop(&u, 1);
 	return r;
 }
 

@@ -159,25 +159,33 @@ void visit_end(void *arg)
 	v->inside = false;
 }
 
-int stream_own_fd(struct xvmc_endpoint *ep, int fd)
+static bool own_dup(int fd, struct own_fd *ret_own)
 {
-	int own = xvmc_os_high_fd(os_fcntl(fd, F_DUPFD_CLOEXEC, 0));
-
-	/* The table forgets a number before the kernel does. */
-	if (own >= 0 && xvmc_fd_peek(ep->ctx, fd) == &ep->obj)
-		return own;
-	if (own >= 0)
-		os_close(own);
-	own = xvmc_os_high_fd(os_fcntl(atomic_load(&ep->held_fd), F_DUPFD_CLOEXEC, 0));
-	if (own >= 0)
-		return own;
-	errno = EBADF;
-	return -1;
+	ret_own->fd = xvmc_os_high_fd(os_fcntl(fd, F_DUPFD_CLOEXEC, 0));
+	ret_own->made = ret_own->fd >= 0;
+	return ret_own->made;
 }
 
-void stream_own_close(void *own)
+void stream_own_close(void *arg)
 {
-	os_close(*(int *)own);
+	struct own_fd *own = arg;
+
+	if (own->made)
+		os_close(own->fd);
+}
+
+bool stream_own_fd(struct xvmc_endpoint *ep, int fd, struct own_fd *ret_own)
+{
+	if (!own_dup(fd, ret_own))
+		ret_own->fd = fd;
+	/* The table forgets a number before the kernel does. */
+	if (xvmc_fd_peek(ep->ctx, fd) == &ep->obj)
+		return true;
+	stream_own_close(ret_own);
+	if (own_dup(atomic_load(&ep->held_fd), ret_own))
+		return true;
+	errno = EBADF;
+	return false;
 }
 
 int stream_sleep_plain(struct xvmc_endpoint *ep, int fd, short event, uint64_t timeo_ns,
@@ -195,9 +203,20 @@ int stream_sleep_plain(struct xvmc_endpoint *ep, int fd, short event, uint64_t t
 	return r;
 }
 
-void stream_gate_leave(void *gate)
+void stream_rx_leave(void *arg)
 {
-	xvmc_ep_gate_exit(gate);
+	struct xvmc_endpoint *ep = arg;
+
+	if (xvmc_ep_gate_exit(&ep->rx_gate))
+		endpoint_reader_left(ep);
+}
+
+void stream_tx_leave(void *arg)
+{
+	struct xvmc_endpoint *ep = arg;
+
+	if (xvmc_ep_gate_exit(&ep->tx_gate))
+		xvmc_service_kick(ep);
 }
 
 void stream_moved(struct xvmc_endpoint *ep, uint64_t bytes)

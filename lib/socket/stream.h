@@ -15,7 +15,7 @@
 bool stream_spin_rx(struct xvmc_endpoint *ep);
 bool stream_spin_tx(struct xvmc_endpoint *ep);
 
-/* A call that has slept keeps the connection open, whoever closes its number. */
+/* A call that may sleep keeps the connection open, whoever closes its number. */
 struct visit {
 	struct xvmc_endpoint *ep;
 	bool inside;
@@ -57,10 +57,15 @@ static inline bool stream_goes_on(const struct interrupt *in, bool some, int fla
 }
 
 /* Then it works on a descriptor of its own: between two calls the program may
- * put something else under the number, which no sleeper is to notice. -1: it
- * has already, errno says so. */
-int stream_own_fd(struct xvmc_endpoint *ep, int fd);
-/* A cleanup handler: own points at the number. */
+ * put something else under the number, which no sleeper is to notice. */
+struct own_fd {
+	int fd;
+	bool made; /* else the program's, for want of descriptors */
+};
+
+/* False: something else is under the number already, errno says so. */
+bool stream_own_fd(struct xvmc_endpoint *ep, int fd, struct own_fd *ret_own);
+/* A cleanup handler: of a struct own_fd. */
 void stream_own_close(void *own);
 
 /* And it sleeps here. timeo_ns: SO_RCVTIMEO or SO_SNDTIMEO, 0 for ever. 1: look
@@ -68,7 +73,9 @@ void stream_own_close(void *own);
 int stream_sleep_plain(struct xvmc_endpoint *ep, int fd, short event, uint64_t timeo_ns,
 		       const struct interrupt *in, bool some);
 
-/* A cleanup handler: a thread is cancelled inside a gate, or jumps out. */
-void stream_gate_leave(void *gate);
+/* Leave a direction's gate. Cleanup handlers, too: a thread is cancelled in there,
+ * or jumps out. */
+void stream_rx_leave(void *ep);
+void stream_tx_leave(void *ep);
 
 #endif

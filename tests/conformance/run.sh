@@ -164,6 +164,10 @@ fi
 "$tools/xvmc-run" -- true 2>"$work/err" || cat "$work/err"
 modes_n=0
 for arg; do
+	if [ ! -x "$progs/conf-${arg%%:*}" ]; then
+		echo "Bail out! no such program: '${arg%%:*}'"
+		exit 1
+	fi
 	case $arg in
 	*:*) modes_n=$((modes_n + 1)) ;;
 	*) modes_n=$((modes_n + 3)) ;;

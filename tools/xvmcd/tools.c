@@ -136,6 +136,8 @@ void tools_row(struct agent *agent, const struct xvmc_ag_row *row)
 	/* As STEER and STATS_ROW know it; in a container it has another. */
 	if (agent->conn.pid > 0)
 		out.pid = (uint32_t)agent->conn.pid;
+	if (!out.comm[0])
+		memcpy(out.comm, agent->comm, sizeof(out.comm));
 	out.comm[sizeof(out.comm) - 1] = '\0';
 	memcpy(out.domain, agent->dom->name, sizeof(out.domain));
 	memset(out.host, 0, sizeof(out.host));
