@@ -161,7 +161,8 @@ static void endpoint_reset(struct xvmc_endpoint *ep, struct xvmc_ctx *ctx, int f
 	ep->rx_waiters = ep->tx_waiters = ep->bell_holds = 0;
 	ep->inside = ep->dries = 0;
 	ep->close_later = false;
-	ep->rx_poke_fd = ep->tx_poke_fd = ep->io_fd = ep->held_fd = -1;
+	ep->rx_poke_fd = ep->tx_poke_fd = ep->io_fd = -1;
+	ep->held_fd = -1;
 	ep->tx_full = false;
 	ep->spin_rx = ep->spin_tx = ctx->opt.spin_us * 1000;
 	ep->queued = false;
