@@ -11,7 +11,6 @@
 #include <stdbool.h>
 #include <unistd.h>
 
-#include "base/unwind.h"
 #include "bind.h"
 #include "socket/socket.h"
 #include "user.h"
@@ -41,40 +40,41 @@ static inline struct xvmc_endpoint *endpoint(int fd)
 	return known(fd) ? xvmc_ep_get(the_ctx(), fd) : NULL;
 }
 
-/* A reference that is given back however the function is left. */
-struct held {
-	struct xvmc_endpoint *ep;
-	struct unwind u;
-};
-
-static inline void held_put(void *arg)
+/*
+ * The reference of a call that a signal handler has jumped out of is given back
+ * by its thread's next call on any connection, close included.
+ */
+static inline void settle(void)
 {
-	struct held *h = arg;
-	struct xvmc_endpoint *ep = h->ep;
+	struct xvmc_endpoint *ep = xvmc_section.owed;
 
-	h->ep = NULL; /* the end of a thread may come here twice */
-	if (ep)
+	if (__builtin_expect(ep != NULL, 0)) {
+		xvmc_section.owed = NULL;
 		xvmc_ep_put(ep);
+	}
 }
 
-static inline struct xvmc_endpoint *held_get(struct held *h, int fd)
+static inline void endpoint_put(struct xvmc_endpoint **ep)
 {
-	h->ep = endpoint(fd);
-	if (h->ep)
-		unwind_push(&h->u, held_put, h);
-	return h->ep;
+	if (!*ep)
+		return;
+	/* Cancelled, not jumped: this frame does it after all. */
+	if (__builtin_expect(xvmc_section.owed == *ep, 0))
+		xvmc_section.owed = NULL;
+	xvmc_ep_put(*ep);
 }
 
-static inline void held_end(struct held *h)
+static inline struct xvmc_endpoint *endpoint_settled(int fd)
 {
-	if (h->ep)
-		unwind_pop(&h->u, 1);
+	settle();
+	return endpoint(fd);
 }
 
-/* Declares ep, the endpoint behind fd or NULL, put back at the end. */
-#define ENDPOINT(ep, fd)                                              \
-	struct held ep##_held __attribute__((cleanup(held_end)));     \
-	struct xvmc_endpoint *ep = held_get(&ep##_held, fd)
+/* Declares ep, the endpoint behind fd or NULL, put back at the end: also by
+ * pthread_cancel inside a sleeping call. */
+#define ENDPOINT(ep, fd) \
+	struct xvmc_endpoint *ep __attribute__((cleanup(endpoint_put))) = \
+		endpoint_settled(fd)
 
 static inline ssize_t give(ssize_t r, int saved)
 {

@@ -136,6 +136,7 @@ EXPORT int close(int fd)
 {
 	int saved = errno;
 
+	settle();
 	if (internal(fd))
 		return (int)give(-EBADF, saved);
 	if (known(fd) && tables_are_ours(the_ctx())) {

@@ -24,6 +24,9 @@ struct xvmc_section {
 	volatile bool held; /* one signal is held back; all are blocked then */
 	/* handlers that ran in this thread: any; of them without SA_RESTART */
 	volatile uint32_t ran, ran_hard;
+	/* What a call that was jumped out of has left to its thread's next call:
+	 * a reference, to be given back (preload.h). */
+	void *owed;
 	int sig;
 	siginfo_t info;
 	uint64_t mask; /* the kernel's, as it was before */

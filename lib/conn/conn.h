@@ -255,6 +255,15 @@ ssize_t xvmc_conn_rx_took(struct conn_t *c, const struct iovec *vec, size_t cnt,
 			  size_t n);
 
 /*
+ * The same for a recv that its thread was torn out of, by pthread_cancel or a
+ * jump, and that may have taken bytes by then: those of the application are
+ * lost with it, as on TCP; ours are kept. alone: no other thread is inside the
+ * kernel. Where it cannot be known what was taken, and a record is expected,
+ * the stream ends with ECONNRESET. rx.lock held.
+ */
+void xvmc_conn_rx_torn(struct conn_t *c, const struct iovec *vec, size_t cnt, bool alone);
+
+/*
  * Looks for an announcement and acknowledges it if it can be followed; then
  * notifies the peer. sent: how far our own direction is, or UINT64_MAX where
  * that is not known. sleepers: threads that are inside the kernel on the TCP

@@ -225,6 +225,22 @@ ssize_t xvmc_conn_rx_took(struct conn_t *c, const struct iovec *vec, size_t cnt,
 	return keep ? (ssize_t)keep : -EAGAIN;
 }
 
+void xvmc_conn_rx_torn(struct conn_t *c, const struct iovec *vec, size_t cnt, bool alone)
+{
+	struct conn_rx *rx = &c->rx;
+	struct xvmc_iov it = xvmc_iov_make(vec, cnt);
+	uint64_t sent, taken, arrived, counted;
+	int r = c->tcp->counts(c->tcp_arg, &sent, &taken, &arrived);
+
+	counted = rx->rcvd - rx->ring_bytes + rx->extra + rx->in.len;
+	if (r == 0 && taken == counted)
+		return;
+	if (r == 0 && alone && taken - counted <= it.left)
+		xvmc_conn_rx_took(c, vec, cnt, taken - counted);
+	else if (rx->expect != XVMC_POS_NONE)
+		rx_reset(c, XVMC_R_COUNT_MISMATCH);
+}
+
 bool xvmc_conn_rx_ended(struct conn_t *c)
 {
 	return c->rx.path == XVMC_PATH_RING && c->rx.eof && sender_died(c) != 0;

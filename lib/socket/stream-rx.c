@@ -122,6 +122,17 @@ static ssize_t recv_rest(struct xvmc_endpoint *ep, int fd, struct msghdr *msg, i
 	return r;
 }
 
+void visit_torn(struct visit *v)
+{
+	struct xvmc_endpoint *ep = v->ep;
+
+	section_lock(&ep->conn.rx.lock);
+	if (xvmc_ep_managed(ep))
+		xvmc_conn_rx_torn(&ep->conn, v->into->msg_iov, v->into->msg_iovlen,
+				  (ep->rx_gate & ~XVMC_GATE_MANAGED) == 1);
+	section_unlock(&ep->conn.rx.lock);
+}
+
 /*
  * The kernel's own recvmsg, counted. A switch may begin while we are in
  * there: then what came back may end with a record, and lib/conn sorts it out.
@@ -132,12 +143,12 @@ static ssize_t recv_plain(struct visit *v, int fd, struct msghdr *msg, int flags
 {
 	struct xvmc_endpoint *ep = v->ep;
 	struct conn_t *c = &ep->conn;
-	struct unwind u;
 	int saved = errno;
 	ssize_t r;
 
 	*ret_again = false;
-	unwind_push(&u, stream_rx_leave, ep);
+	v->into = flags & MSG_PEEK ? NULL : msg;
+	v->gate = POLLIN;
 	if (rest)
 		r = recv_rest(ep, fd, msg, flags, &v->in, some);
 	else if (msg->msg_iovlen == 1 && !msg->msg_control && !msg->msg_name)
@@ -149,6 +160,7 @@ static ssize_t recv_plain(struct visit *v, int fd, struct msghdr *msg, int flags
 		r = -errno;
 		errno = saved;
 	}
+	v->into = NULL;
 	if (r > 0 && !(flags & MSG_PEEK)) {
 		if (!xvmc_ep_managed(ep)) {
 			uint64_t sum = atomic_fetch_add_explicit(
@@ -170,7 +182,7 @@ static ssize_t recv_plain(struct visit *v, int fd, struct msghdr *msg, int flags
 	}
 	if (*ret_again)
 		visit_begin(v); /* the kernel's hold on the socket has gone */
-	unwind_pop(&u, 1);
+	visit_leave_gate(v);
 	return r;
 }
 
@@ -212,7 +224,7 @@ ssize_t xvmc_sock_recv(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 	struct unwind u;
 
 	*ret_msg_flags = 0;
-	unwind_push(&u, visit_end, &v);
+	unwind_push(&u, visit_abandon, &v);
 	do {
 		again = false;
 		kernels = false;
@@ -245,7 +257,8 @@ ssize_t xvmc_sock_recv(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 			r = -EINTR;
 		}
 	} while (again || (r > 0 && goes_on(ep, &it, how, kernels)));
-	unwind_pop(&u, 1);
+	unwind_pop(&u, 0);
+	visit_end(&v);
 	if (it.left && ep->bell_holds && r != 0 && !(flags & MSG_PEEK))
 		atomic_fetch_add_explicit(&ep->dries, 1, memory_order_release);
 	return sum ? sum : r;

@@ -119,11 +119,10 @@ static ssize_t send_plain(struct visit *v, int fd, struct msghdr *msg, int flags
 			  bool rest, bool some)
 {
 	struct xvmc_endpoint *ep = v->ep;
-	struct unwind u;
 	int saved = errno;
 	ssize_t r;
 
-	unwind_push(&u, stream_tx_leave, ep);
+	v->gate = POLLOUT;
 	if (rest)
 		r = send_rest(ep, fd, msg, flags, &v->in, some);
 	else if (msg->msg_iovlen == 1)
@@ -142,7 +141,7 @@ static ssize_t send_plain(struct visit *v, int fd, struct msghdr *msg, int flags
 		xvmc_stat_add(ep->ctx->stats, XVMC_S_TCP_TX_BYTES, (uint64_t)r);
 		stream_moved(ep, sum + (uint64_t)r);
 	}
-	unwind_pop(&u, 1);
+	visit_leave_gate(v);
 	return r;
 }
 
@@ -169,7 +168,7 @@ ssize_t xvmc_sock_send(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 	struct unwind u;
 	ssize_t r;
 
-	unwind_push(&u, visit_end, &v);
+	unwind_push(&u, visit_abandon, &v);
 	for (;;) {
 		bool some = it.left < total;
 
@@ -207,7 +206,8 @@ ssize_t xvmc_sock_send(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 			break;
 		}
 	}
-	unwind_pop(&u, 1);
+	unwind_pop(&u, 0);
+	visit_end(&v);
 	if (it.left < total)
 		return (ssize_t)(total - it.left);
 	if (r == -EPIPE && !(flags & MSG_NOSIGNAL))

@@ -150,13 +150,35 @@ void visit_begin(struct visit *v)
 	v->inside = true;
 }
 
-void visit_end(void *arg)
+void visit_leave_gate(struct visit *v)
 {
-	struct visit *v = arg;
+	short gate = v->gate;
 
+	v->gate = 0;
+	if (gate == POLLIN && xvmc_ep_gate_exit(&v->ep->rx_gate))
+		endpoint_reader_left(v->ep);
+	if (gate == POLLOUT && xvmc_ep_gate_exit(&v->ep->tx_gate))
+		xvmc_service_kick(v->ep);
+}
+
+void visit_end(struct visit *v)
+{
+	visit_leave_gate(v);
 	if (v->inside && atomic_fetch_sub(&v->ep->inside, 1) == 1)
 		endpoint_let_go(v->ep);
 	v->inside = false;
+}
+
+void visit_abandon(void *arg)
+{
+	struct visit *v = arg;
+
+	if (v->gate == POLLIN && v->into)
+		visit_torn(v);
+	visit_end(v);
+	if (xvmc_section.owed) /* of a call within a handler within this one */
+		xvmc_ep_put(xvmc_section.owed);
+	xvmc_section.owed = v->ep;
 }
 
 static bool own_dup(int fd, struct own_fd *ret_own)
@@ -201,22 +223,6 @@ int stream_sleep_plain(struct xvmc_endpoint *ep, int fd, short event, uint64_t t
 	if (r < 0 && errno == EINTR && !some && !timeo_ns && interrupt_restarts(in))
 		return 1;
 	return r;
-}
-
-void stream_rx_leave(void *arg)
-{
-	struct xvmc_endpoint *ep = arg;
-
-	if (xvmc_ep_gate_exit(&ep->rx_gate))
-		endpoint_reader_left(ep);
-}
-
-void stream_tx_leave(void *arg)
-{
-	struct xvmc_endpoint *ep = arg;
-
-	if (xvmc_ep_gate_exit(&ep->tx_gate))
-		xvmc_service_kick(ep);
 }
 
 void stream_moved(struct xvmc_endpoint *ep, uint64_t bytes)

@@ -15,12 +15,19 @@
 bool stream_spin_rx(struct xvmc_endpoint *ep);
 bool stream_spin_tx(struct xvmc_endpoint *ep);
 
-/* A call that may sleep keeps the connection open, whoever closes its number. */
+/* A call on its way: what it has entered and must leave. */
 struct visit {
 	struct xvmc_endpoint *ep;
-	bool inside;
+	short gate;  /* POLLIN, POLLOUT: inside that direction's; or 0 */
+	bool inside; /* may sleep: keeps the connection open, whoever closes its
+		      * number */
 	struct interrupt in;
+	/* where the kernel's recv puts what it takes, while it may; or NULL */
+	const struct msghdr *into;
 };
+
+/* stream-rx.c: torn out of the kernel's recv. */
+void visit_torn(struct visit *v);
 
 /* Sleeps on a direction's bell; no lock held, wait_begin done, bell armed: it
  * calls wait_end, also if the thread is cancelled. deadline: of os_now_ns, or
@@ -29,8 +36,11 @@ struct visit {
 int stream_sleep(struct visit *v, short event, uint64_t deadline, bool restart);
 
 void visit_begin(struct visit *v);
-/* A cleanup handler. */
-void visit_end(void *visit);
+/* Leaves all it is in, in the end and where a call begins anew. */
+void visit_leave_gate(struct visit *v);
+void visit_end(struct visit *v);
+/* A cleanup handler: the thread is cancelled in there, or jumps out. */
+void visit_abandon(void *visit);
 
 /* Whether a call waits is decided when it begins, whatever another thread does
  * to O_NONBLOCK meanwhile. Returns flags, with MSG_DONTWAIT or without. */
@@ -72,10 +82,5 @@ void stream_own_close(void *own);
  * again; 0 or less: errno says why not. */
 int stream_sleep_plain(struct xvmc_endpoint *ep, int fd, short event, uint64_t timeo_ns,
 		       const struct interrupt *in, bool some);
-
-/* Leave a direction's gate. Cleanup handlers, too: a thread is cancelled in there,
- * or jumps out. */
-void stream_rx_leave(void *ep);
-void stream_tx_leave(void *ep);
 
 #endif

@@ -3,6 +3,7 @@
 #include "conf.h"
 
 static int a, b, ep;
+static char next = 'A';
 
 static void *in_recv(void *arg)
 {
@@ -42,9 +43,11 @@ static void once(const char *what, void *(*fn)(void *))
 	pthread_cancel(t);
 	pthread_join(t, &ret);
 	conf_say("%s: %s", what, ret == PTHREAD_CANCELED ? "cancelled" : "returned");
-	conf_put(a, "x", 1);
+	conf_put(a, &next, 1);
 	conf_epoll(ep, 1000);
 	conf_res("recv", recv(b, &c, 1, 0));
+	conf_say("%s", c == next ? "the right one" : "another");
+	next++;
 }
 
 int main(void)
