@@ -107,6 +107,13 @@ static void table_unlock(const uint64_t *old)
 	OS4(SYS_rt_sigprocmask, SIG_SETMASK, old, NULL, sizeof(*old));
 }
 
+void preload_signals_fork_child(void)
+{
+	/* Another thread of the parent's may have had it. What it was writing
+	 * is one word after the other, each right by itself. */
+	atomic_flag_clear(&actions_busy);
+}
+
 /* What the program shall see of what the kernel has. */
 static void translate(struct sigaction *act, handler fn, int flags)
 {

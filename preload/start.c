@@ -32,6 +32,7 @@ static void fork_child(void)
 {
 	struct xvmc_ctx *ctx = the_ctx();
 
+	preload_signals_fork_child();
 	if (ctx)
 		xvmc_ctx_fork_child(ctx);
 }
