@@ -260,6 +260,9 @@ static bool try_plain(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 	    (c->rx.in.len || c->rx.skip || c->rx.pull || c->rx.err || c->untold ||
 	     c->untold_pipe))
 		return false;
+	/* What is idle now must stay so while the locks are given up: a reader
+	 * that acknowledged just then would get the record as data. */
+	ep->going_plain = true;
 	section_unlock(&c->rx.lock);
 	section_unlock(&c->tx.lock);
 	xvmc_epoll_ep_plain(ep);
@@ -271,6 +274,7 @@ static bool try_plain(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 	if (ep->svc.lingers && ep->io_fd >= 0 && c->rx.in.len)
 		endpoint_reset_on_close(ep); /* nobody will read these */
 	done = endpoint_unmanage(ep);
+	ep->going_plain = false;
 	if (!done)
 		due(ep, os_now_ns() + MS);
 	return done;

@@ -151,7 +151,7 @@ static void endpoint_reset(struct xvmc_endpoint *ep, struct xvmc_ctx *ctx, int f
 	ep->ops = 0;
 	ep->nfds = 1;
 	ep->active = ep->nonblock = ep->forked = ep->inherited = false;
-	ep->fork_idle = false;
+	ep->fork_idle = ep->going_plain = false;
 	ep->connecting = false;
 	ep->fork_word = NULL;
 	ep->pin_wanted = ep->steer_wanted = 0;
@@ -369,7 +369,7 @@ int endpoint_ack(struct xvmc_endpoint *ep)
 
 	/* The child may be about to read what came by TCP, and could not if
 	 * a record were behind it. */
-	if (ep->fork_idle)
+	if (ep->fork_idle || ep->going_plain)
 		return 0;
 	/* What a writer inside the kernel has sent so far, nobody knows. */
 	return xvmc_conn_rx_ack(&ep->conn, writers ? UINT64_MAX : ep->conn.tx.sent,

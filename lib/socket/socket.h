@@ -114,7 +114,8 @@ struct xvmc_endpoint {
 	bool active;             /* we connected; the peer accepted */
 	bool nonblock;           /* O_NONBLOCK, valid while MANAGED */
 	bool forked;             /* a child may hold the socket as well */
-	bool fork_idle;          /* and this process has not used it since */
+	bool going_plain;        /* under rx.lock: no announcement is followed */
+	bool fork_idle;          /* forked, and this process has not used it since */
 	bool inherited;          /* we are that child, and have not used it yet */
 	pid_t parent_pid;        /* whose it was */
 	bool connecting;         /* non-blocking connect under way */
