@@ -36,7 +36,7 @@ void visit_torn(struct visit *v);
 int stream_sleep(struct visit *v, short event, uint64_t deadline, bool restart);
 
 void visit_begin(struct visit *v);
-/* Leaves all it is in, in the end and where a call begins anew. */
+/* The kernel's call is over; all of the call is. */
 void visit_leave_gate(struct visit *v);
 void visit_end(struct visit *v);
 /* A cleanup handler: the thread is cancelled in there, or jumps out. */

@@ -10,24 +10,8 @@ app_version() {
 }
 
 haproxy_nginx_config() {
-	[ "$(id -u)" -ne 0 ] || echo "user root root;"
-	cat <<END
-daemon off;
-worker_processes 1;
-pid $dir/nginx.pid;
-error_log stderr warn;
-events { worker_connections 256; }
-http {
-	access_log off;
-	client_body_temp_path $dir/body;
-	proxy_temp_path $dir/proxy;
-	fastcgi_temp_path $dir/fastcgi;
-	uwsgi_temp_path $dir/uwsgi;
-	scgi_temp_path $dir/scgi;
-	keepalive_requests 1000000;
-	root $dir/www;
+	nginx_serving 1 <<END
 	server { listen 127.0.0.1:$port_behind; sendfile off; }
-}
 END
 }
 

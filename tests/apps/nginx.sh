@@ -11,27 +11,10 @@ app_version() {
 	curl --version | head -n 1 | cut -d " " -f 1,2
 }
 
-# The workers are to have the rights of the one who runs this.
 nginx_config() {
-	[ "$(id -u)" -ne 0 ] || echo "user root root;"
-	cat <<END
-daemon off;
-worker_processes 2;
-pid $dir/nginx.pid;
-error_log stderr warn;
-events { worker_connections 256; }
-http {
-	access_log off;
-	client_body_temp_path $dir/body;
-	proxy_temp_path $dir/proxy;
-	fastcgi_temp_path $dir/fastcgi;
-	uwsgi_temp_path $dir/uwsgi;
-	scgi_temp_path $dir/scgi;
-	keepalive_requests 1000000;
-	root $dir/www;
+	nginx_serving 2 <<END
 	server { listen 127.0.0.1:$port; sendfile off; }
 	server { listen 127.0.0.1:$port_sendfile; sendfile on; }
-}
 END
 }
 

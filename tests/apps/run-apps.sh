@@ -250,6 +250,30 @@ random_file() { # FILE BYTES
 	head -c "$2" /dev/urandom >"$1"
 }
 
+# What nginx is to be told, whatever it serves: that is read from standard input.
+# Its workers are to have the rights of the one who runs this.
+nginx_serving() { # WORKERS
+	[ "$(id -u)" -ne 0 ] || echo "user root root;"
+	cat <<END
+daemon off;
+worker_processes $1;
+pid $dir/nginx.pid;
+error_log stderr warn;
+events { worker_connections 256; }
+http {
+	access_log off;
+	client_body_temp_path $dir/body;
+	proxy_temp_path $dir/proxy;
+	fastcgi_temp_path $dir/fastcgi;
+	uwsgi_temp_path $dir/uwsgi;
+	scgi_temp_path $dir/scgi;
+	keepalive_requests 1000000;
+	root $dir/www;
+$(cat)
+}
+END
+}
+
 # ---- all of them ----
 
 # All to TCP, and soon back, about 25 times a second.
