@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The way back to plain TCP while the peer wants the ring. The service thread
+ * finds a connection idle, gives its locks up for a moment, and makes it
+ * plain: what was idle must stay so. The linker puts two functions of ours in
+ * between (--wrap): one holds the announcements until we say, the other runs
+ * in that very moment, has the peer announce its ring, and reads.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <string.h>
+
+#include "fresh.h"
+#include "guests.h"
+#include "socket/service.h"
+#include "xvmcd.h"
+
+#define BOUND_NS 10000000000u
+#define ANNOUNCEMENTS 6
+
+struct world {
+	struct xvmcd_run xvmcd;
+	struct xvmc_ctx ctx[2];
+	struct guest_pair pair;
+	_Atomic bool may_announce[2];
+	_Atomic bool armed;  /* the next way back of end 0 is the one */
+	_Atomic bool passed; /* it has been */
+	_Atomic bool followed;
+	_Atomic unsigned int announcements; /* by end 1 */
+};
+
+static struct world w;
+
+int __real_xvmc_conn_tx_announce(struct conn_t *c, uint64_t now_ns);
+int __wrap_xvmc_conn_tx_announce(struct conn_t *c, uint64_t now_ns);
+void __real_xvmc_epoll_ep_plain(struct xvmc_endpoint *ep);
+void __wrap_xvmc_epoll_ep_plain(struct xvmc_endpoint *ep);
+
+int __wrap_xvmc_conn_tx_announce(struct conn_t *c, uint64_t now_ns)
+{
+	for (int i = 0; i < 2; i++)
+		if (w.pair.ep[i] && c == &w.pair.ep[i]->conn && !w.may_announce[i])
+			return -EAGAIN;
+	if (c == &w.pair.ep[1]->conn)
+		w.announcements++;
+	return __real_xvmc_conn_tx_announce(c, now_ns);
+}
+
+/* The reader finds nothing, and follows no announcement. */
+static bool follows(void)
+{
+	struct conn_t *c = &w.pair.ep[0]->conn;
+	bool yes;
+	char byte;
+
+	if (guest_recv(&w.pair, 0, &byte, 1, MSG_DONTWAIT) != -EAGAIN)
+		return true;
+	section_lock(&c->rx.lock);
+	yes = c->rx.expect != XVMC_POS_NONE;
+	section_unlock(&c->rx.lock);
+	return yes;
+}
+
+void __wrap_xvmc_epoll_ep_plain(struct xvmc_endpoint *ep)
+{
+	if (ep == w.pair.ep[0] && atomic_exchange(&w.armed, false)) {
+		uint64_t end = os_now_ns() + BOUND_NS;
+
+		/* An announcement that nobody follows is withdrawn after a
+		 * while and made again: several, as the reader may be slow. */
+		w.may_announce[1] = true;
+		while (w.announcements < ANNOUNCEMENTS && !w.followed &&
+		       os_now_ns() < end) {
+			xvmc_service_kick(w.pair.ep[1]);
+			w.followed = follows();
+		}
+		w.passed = true;
+	}
+	__real_xvmc_epoll_ep_plain(ep);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	xvmcd_start(&w.xvmcd, NULL);
+	guest_make(&w.ctx[0], w.xvmcd.dir, "vm1");
+	guest_make(&w.ctx[1], w.xvmcd.dir, "vm2");
+	guest_pair_make(&w.pair, &w.ctx[0], &w.ctx[1]);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++)
+		guest_pair_end(&w.pair, i);
+	for (int i = 0; i < 2; i++)
+		xvmc_ctx_deinit(&w.ctx[i]);
+	xvmcd_stop(&w.xvmcd);
+	return 0;
+}
+
+/* One message each way; what arrives is what was sent. */
+static void exchange(uint64_t x)
+{
+	for (int i = 0; i < 2; i++) {
+		uint64_t y = 0;
+
+		guest_send(&w.pair, i, &x, sizeof(x));
+		for (size_t n = 0; n < sizeof(y);) {
+			ssize_t r = guest_recv(&w.pair, !i, (char *)&y + n,
+					       sizeof(y) - n, 0);
+
+			assert_true(r > 0);
+			n += (size_t)r;
+		}
+		assert_int_equal(x, y);
+	}
+}
+
+static bool both_managed(void)
+{
+	return xvmc_ep_managed(w.pair.ep[0]) && xvmc_ep_managed(w.pair.ep[1]);
+}
+
+static void test_announced_on_the_way(void **state)
+{
+	uint64_t end = os_now_ns() + BOUND_NS, x = 0x0101010101010101u;
+
+	(void)state;
+	while (!both_managed() && os_now_ns() < end)
+		exchange(x++);
+	assert_true(both_managed());
+	w.armed = true;
+	w.pair.ep[0]->steer_wanted = XVMC_PATH_TCP + 1;
+	xvmc_service_kick(w.pair.ep[0]);
+	while (!w.passed && os_now_ns() < end)
+		; /* nothing is sent, so there is nothing to read */
+	assert_true(w.announcements >= ANNOUNCEMENTS);
+	assert_false(w.followed);
+	for (int i = 0; i < 2000; i++)
+		exchange(x++);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_announced_on_the_way, setup,
+						teardown),
+	};
+
+	return fresh_run("plain", tests, sizeof(tests) / sizeof(tests[0]), argc, argv);
+}
