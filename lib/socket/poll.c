@@ -15,8 +15,7 @@
 #include <string.h>
 
 #include "base/unwind.h"
-#include "epoll.h"
-#include "interrupt.h"
+#include "poll.h"
 #include "spin.h"
 
 #define STACK_FDS 256u
@@ -24,45 +23,6 @@
 #define SPIN_MEMBERS 16u
 
 #define LOOK_AGAIN INT_MIN /* a round's result: something has changed */
-
-/* What we know of one descriptor of the set. */
-struct entry {
-	nfds_t at; /* its place in the caller's array */
-	struct xvmc_endpoint *ep; /* or: */
-	struct xvmc_epset *set;
-	short want;   /* bells: POLLIN, POLLOUT */
-	bool managed; /* its readiness comes from us this time round */
-	bool gated;   /* we are in its rx gate */
-	bool waiting; /* its bells are held (or: counted as a sleeper) */
-};
-
-struct call {
-	struct xvmc_ctx *ctx;
-	struct pollfd *fds;
-	nfds_t n;
-	struct entry *ent;
-	size_t nent;
-	size_t nmanaged;
-	bool others; /* descriptors that are the kernel's alone */
-	bool kernel; /* those, or PLAIN endpoints: the kernel must be asked */
-	struct pollfd *kfds; /* the kernel's view: n entries, then more bells */
-	nfds_t nk;
-	const sigset_t *sigmask;
-	const struct timespec *timeout;
-	uint64_t deadline;
-	bool late; /* some of the timeout has passed */
-	struct interrupt in;
-	void *heap;
-};
-
-static short poll_bits(short bits, short events)
-{
-	if (bits & POLLIN)
-		bits |= POLLRDNORM;
-	if (bits & POLLOUT)
-		bits |= POLLWRNORM;
-	return bits & (short)(events | POLLERR | POLLHUP);
-}
 
 static short bells_for(short events)
 {
@@ -77,10 +37,10 @@ static short bells_for(short events)
 
 /* ---- entering and leaving the endpoints' doors ---- */
 
-static void leave_doors(struct call *c)
+static void leave_doors(struct poll_call *c)
 {
 	for (size_t i = 0; i < c->nent; i++) {
-		struct entry *e = &c->ent[i];
+		struct poll_entry *e = &c->ent[i];
 
 		if (e->waiting && e->ep)
 			xvmc_ep_wait_end(e->ep, e->want);
@@ -99,7 +59,7 @@ static void leave_doors(struct call *c)
 
 static void call_end(void *arg)
 {
-	struct call *c = arg;
+	struct poll_call *c = arg;
 
 	interrupt_sleep_end(&c->in);
 	leave_doors(c);
@@ -110,10 +70,10 @@ static void call_end(void *arg)
 }
 
 /* False: a PLAIN endpoint turned out to be MANAGED; look again. */
-static bool enter_gates(struct call *c)
+static bool enter_gates(struct poll_call *c)
 {
 	for (size_t i = 0; i < c->nent; i++) {
-		struct entry *e = &c->ent[i];
+		struct poll_entry *e = &c->ent[i];
 
 		if (!e->ep || e->managed || !(e->want & POLLIN))
 			continue;
@@ -125,10 +85,10 @@ static bool enter_gates(struct call *c)
 }
 
 /* False: a MANAGED endpoint has become PLAIN; look again. */
-static bool hold_bells(struct call *c)
+static bool hold_bells(struct poll_call *c)
 {
 	for (size_t i = 0; i < c->nent; i++) {
-		struct entry *e = &c->ent[i];
+		struct poll_entry *e = &c->ent[i];
 
 		if (!e->managed)
 			continue;
@@ -148,174 +108,16 @@ static bool hold_bells(struct call *c)
 	return true;
 }
 
-/* ---- looking ---- */
-
-static bool now_managed(const struct entry *e)
-{
-	/* A set that ever had a managed member: its inner instance may hold a
-	 * ring that means nothing any more. */
-	return e->ep ? xvmc_ep_managed(e->ep) : e->set->inner >= 0;
-}
-
-static void classify(struct call *c)
-{
-	c->nmanaged = 0;
-	for (size_t i = 0; i < c->nent; i++) {
-		struct entry *e = &c->ent[i];
-
-		if (e->ep && e->ep->inherited)
-			xvmc_sock_inherited_use(e->ep);
-		if (e->set && atomic_load(&e->set->nsevered))
-			epset_claim_severed(e->set);
-		e->managed = now_managed(e);
-		c->nmanaged += e->managed;
-	}
-	c->kernel = c->others || c->nmanaged < c->nent;
-}
-
-/* A number that was closed, or leads elsewhere, since the call began: poll
- * asks for whatever it leads to now, as the kernel does when it is woken. */
-static short look_elsewhere(int fd, short events)
-{
-	static const struct timespec zero;
-	struct pollfd p = { .fd = fd, .events = events };
-
-	return os_ppoll(&p, 1, &zero, NULL) > 0 ? p.revents : 0;
-}
-
-/* Fills in revents of what is ours; returns how many are ready. */
-static int look(struct call *c, bool arm)
-{
-	uint64_t rx, tx;
-	int n = 0;
-
-	for (size_t i = 0; i < c->nent; i++) {
-		struct entry *e = &c->ent[i];
-		struct pollfd *p = &c->fds[e->at];
-		short bits;
-
-		if (!e->managed)
-			continue;
-		if (e->ep && xvmc_fd_peek(c->ctx, p->fd) != &e->ep->obj) {
-			p->revents = look_elsewhere(p->fd, p->events);
-			n += p->revents != 0;
-			continue;
-		}
-		if (e->ep)
-			bits = xvmc_ep_poll(e->ep, arm ? e->want : 0, &rx, &tx);
-		else
-			bits = epset_ready(e->set, arm) ? POLLIN : 0;
-		p->revents = poll_bits(bits, p->events);
-		n += p->revents != 0;
-	}
-	return n;
-}
-
-/* The kernel's view of the set. with_bells: to sleep on. */
-static void build(struct call *c, bool with_bells)
-{
-	memcpy(c->kfds, c->fds, c->n * sizeof(*c->kfds));
-	c->nk = c->n;
-	for (size_t i = 0; i < c->nent; i++) {
-		struct entry *e = &c->ent[i];
-		struct pollfd *slot = &c->kfds[e->at];
-
-		if (!e->managed || !e->ep)
-			continue; /* an epfd stands for itself */
-		*slot = (struct pollfd){ .fd = -1 };
-		for (short dir = POLLIN; with_bells && dir; dir = dir == POLLIN ? POLLOUT : 0) {
-			int bell[2];
-			int n = e->want & dir ? xvmc_ep_wait_fds(e->ep, dir, bell) : 0;
-
-			for (int b = 0; b < n; b++) {
-				/* The place itself first: the kernel limits
-				 * how long a set may be. */
-				if (slot->fd >= 0)
-					slot = &c->kfds[c->nk++];
-				*slot = (struct pollfd){ .fd = bell[b],
-							 .events = POLLIN };
-			}
-		}
-	}
-}
-
-static int os_look(struct call *c)
-{
-	static const struct timespec zero;
-
-	build(c, false);
-	return os_ppoll(c->kfds, c->nk, &zero, NULL);
-}
-
-/* Every descriptor of the set is ours or none: nothing to ask the kernel. */
-static int ours_alone(struct call *c, int n)
-{
-	for (nfds_t i = 0; i < c->n; i++)
-		if (c->fds[i].fd < 0)
-			c->fds[i].revents = 0;
-	return n;
-}
-
-/* What the kernel says of an epfd but for the bells, which are in there too:
- * they ring for the switch as well, which means nothing to the program. */
-static short epset_kernel(struct xvmc_epset *set, struct pollfd p)
-{
-	static const struct timespec zero;
-	struct pollfd both[2] = { { .fd = p.fd, .events = p.events },
-				  { .fd = set->inner, .events = POLLIN } };
-
-	for (int i = 0; i < 100; i++) {
-		if (epset_ready(set, false) || os_ppoll(both, 2, &zero, NULL) < 1 ||
-		    !both[1].revents)
-			break;
-		both[0].revents = 0;
-	}
-	return both[0].revents;
-}
-
-/*
- * Puts the kernel's results (of build's set) together with ours, looking at
- * ours again. Returns how many are ready in all.
- */
-static int merge(struct call *c)
-{
-	int n = 0;
-
-	for (size_t i = 0; i < c->nent; i++) {
-		struct entry *e = &c->ent[i];
-
-		/* It became MANAGED meanwhile: what the kernel found readable
-		 * may have been a record of the switch. */
-		e->managed = e->managed || now_managed(e);
-		if (e->managed && e->set && c->kfds[e->at].revents)
-			c->kfds[e->at].revents = epset_kernel(e->set, c->fds[e->at]);
-	}
-	look(c, false);
-	for (size_t i = 0; i < c->nent; i++) {
-		struct entry *e = &c->ent[i];
-
-		if (e->managed && e->ep)
-			c->kfds[e->at].revents = c->fds[e->at].revents;
-		else if (e->managed)
-			c->kfds[e->at].revents |= c->fds[e->at].revents;
-	}
-	for (nfds_t i = 0; i < c->n; i++) {
-		c->fds[i].revents = c->kfds[i].revents;
-		n += c->fds[i].revents != 0;
-	}
-	return n;
-}
-
 /* ---- spinning ---- */
 
-static uint64_t spin_budget(struct call *c)
+static uint64_t spin_budget(struct poll_call *c)
 {
 	uint64_t most = 0;
 
 	if (c->nmanaged > SPIN_MEMBERS)
 		return 0;
 	for (size_t i = 0; i < c->nent; i++) {
-		struct entry *e = &c->ent[i];
+		struct poll_entry *e = &c->ent[i];
 		uint64_t one = e->managed && e->ep ?
 				       spin_for(c->ctx, &e->ep->spin_rx) : 0;
 
@@ -325,10 +127,10 @@ static uint64_t spin_budget(struct call *c)
 	return most;
 }
 
-static bool glance(struct call *c)
+static bool glance(struct poll_call *c)
 {
 	for (size_t i = 0; i < c->nent; i++) {
-		struct entry *e = &c->ent[i];
+		struct poll_entry *e = &c->ent[i];
 
 		if (e->managed && e->ep && xvmc_ep_glance(e->ep, e->want))
 			return true;
@@ -337,7 +139,7 @@ static bool glance(struct call *c)
 }
 
 /* True if it pays to look at everything once more. */
-static bool spin(struct call *c)
+static bool spin(struct poll_call *c)
 {
 	uint64_t budget = spin_budget(c);
 	uint64_t start, now, kernel;
@@ -358,7 +160,7 @@ static bool spin(struct call *c)
 		}
 		now = os_now_ns();
 		if (!hit && c->kernel && now - kernel > SPIN_KERNEL_NS) {
-			hit = os_look(c) != 0;
+			hit = poll_kernel(c) != 0;
 			kernel = now;
 		}
 	}
@@ -370,7 +172,16 @@ static bool spin(struct call *c)
 
 /* ---- one round ---- */
 
-static int libc_ppoll(struct call *c, struct pollfd *fds, nfds_t n)
+/* Every descriptor of the set is ours or none: nothing to ask the kernel. */
+static int ours_alone(struct poll_call *c, int n)
+{
+	for (nfds_t i = 0; i < c->n; i++)
+		if (c->fds[i].fd < 0)
+			c->fds[i].revents = 0;
+	return n;
+}
+
+static int libc_ppoll(struct poll_call *c, struct pollfd *fds, nfds_t n)
 {
 	const struct timespec *left = c->timeout;
 	struct timespec buf;
@@ -389,13 +200,13 @@ static int libc_ppoll(struct call *c, struct pollfd *fds, nfds_t n)
 	return r;
 }
 
-static bool expired(struct call *c)
+static bool expired(struct poll_call *c)
 {
 	return c->deadline == 0 || (c->late && deadline_passed(c->deadline));
 }
 
 /* All endpoints of the set are PLAIN. */
-static int round_plain(struct call *c)
+static int round_plain(struct poll_call *c)
 {
 	bool changed = false;
 	int r, n = 0;
@@ -409,46 +220,46 @@ static int round_plain(struct call *c)
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < c->nent; i++)
-		changed |= now_managed(&c->ent[i]);
+		changed |= poll_managed(&c->ent[i]);
 	if (!changed)
 		return r;
 	memcpy(c->kfds, c->fds, c->n * sizeof(*c->kfds));
-	n = merge(c);
+	n = poll_merge(c);
 	return n || r == 0 ? n : LOOK_AGAIN;
 }
 
-static int round_managed(struct call *c)
+static int round_managed(struct poll_call *c)
 {
-	int n = look(c, false), r;
+	int n = poll_look(c, false), r;
 
 	if (n == 0 && !expired(c) && spin(c))
-		n = look(c, false);
+		n = poll_look(c, false);
 	if (!c->kernel && (n || expired(c)))
 		return ours_alone(c, n);
 	if (n || expired(c)) {
-		r = os_look(c);
+		r = poll_kernel(c);
 		if (r < 0)
 			return r;
-		n = merge(c);
+		n = poll_merge(c);
 		if (n || expired(c))
 			return n;
 	}
-	if (!hold_bells(c) || !enter_gates(c) || look(c, true)) {
+	if (!hold_bells(c) || !enter_gates(c) || poll_look(c, true)) {
 		leave_doors(c);
 		return LOOK_AGAIN;
 	}
-	build(c, true);
+	poll_build(c, true);
 	r = libc_ppoll(c, c->kfds, c->nk);
 	leave_doors(c);
 	if (r < 0)
 		return r;
-	n = merge(c);
+	n = poll_merge(c);
 	return n || r == 0 ? n : LOOK_AGAIN;
 }
 
 /* ---- the call ---- */
 
-static bool call_begin(struct call *c, struct entry *ent, struct pollfd *kfds)
+static bool call_begin(struct poll_call *c, struct poll_entry *ent, struct pollfd *kfds)
 {
 	size_t most = 0;
 
@@ -468,13 +279,13 @@ static bool call_begin(struct call *c, struct entry *ent, struct pollfd *kfds)
 		struct pollfd *p = &c->fds[i];
 		struct xvmc_obj *obj = p->fd < 0 || c->nent == most ? NULL :
 				       xvmc_fd_get(c->ctx, p->fd);
-		struct entry *e = &c->ent[c->nent];
+		struct poll_entry *e = &c->ent[c->nent];
 
 		if (!obj) {
 			c->others |= p->fd >= 0;
 			continue;
 		}
-		*e = (struct entry){ .at = i, .want = bells_for(p->events) };
+		*e = (struct poll_entry){ .at = i, .want = bells_for(p->events) };
 		if (obj->kind == XVMC_OBJ_ENDPOINT)
 			e->ep = (struct xvmc_endpoint *)(void *)obj;
 		else
@@ -489,9 +300,9 @@ static int __attribute__((noinline))
 poll_known(struct xvmc_ctx *ctx, struct pollfd *fds, nfds_t n,
 	   const struct timespec *timeout, const sigset_t *sigmask)
 {
-	struct entry ent[STACK_ENTRIES];
+	struct poll_entry ent[STACK_ENTRIES];
 	struct pollfd kfds[STACK_FDS];
-	struct call c = {
+	struct poll_call c = {
 		.ctx = ctx, .fds = fds, .n = n,
 		.timeout = timeout, .sigmask = sigmask,
 		.in = interrupt_begin(),
@@ -505,7 +316,7 @@ poll_known(struct xvmc_ctx *ctx, struct pollfd *fds, nfds_t n,
 	if (!timeout || timeout->tv_sec || timeout->tv_nsec)
 		c.deadline = deadline_of(timeout);
 	do {
-		classify(&c);
+		poll_classify(&c);
 		r = c.nmanaged ? round_managed(&c) : round_plain(&c);
 	} while (r == LOOK_AGAIN);
 	unwind_pop(&u, 1);
@@ -523,7 +334,7 @@ bool xvmc_poll_concerns(struct xvmc_ctx *ctx, const struct pollfd *fds, nfds_t n
 int xvmc_poll(struct xvmc_ctx *ctx, struct pollfd *fds, nfds_t n,
 	      const struct timespec *timeout, const sigset_t *sigmask)
 {
-	struct call c = { .ctx = ctx, .timeout = timeout, .sigmask = sigmask };
+	struct poll_call c = { .ctx = ctx, .timeout = timeout, .sigmask = sigmask };
 
 	if (!xvmc_poll_concerns(ctx, fds, n) ||
 	    (timeout && !timespec_valid(timeout)))
