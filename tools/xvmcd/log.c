@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The log: one line an event, with the time.
+ * The log: one line an event, with the time. And what is said where there is
+ * no log yet.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -53,4 +55,16 @@ void log_line(const char *fmt, ...)
 		fclose(out);
 		out = NULL;
 	}
+}
+
+void die(int status, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	fputs("xvmcd: ", stderr);
+	vfprintf(stderr, fmt, ap);
+	fputc('\n', stderr);
+	va_end(ap);
+	exit(status);
 }

@@ -3,7 +3,7 @@
  * xvmcd's state, and what its files say to each other. One process, one
  * thread, one loop:
  *
- *   main.c     options, directory, lock, sockets, start and end
+ *   main.c     lock, sockets, start, end  options.c the command line
  *   loop.c     events and timers            conn.c    packets
  *   board.c    the membership board         log.c     one line per event
  *   hvcalls.c  hv.sock: hypercalls          agent.c   agent.sock: processes
@@ -99,10 +99,19 @@ struct xvmcd {
 	uint64_t ended[XVMC_STATS_MAX];
 };
 
+/* ---- options.c ---- */
+
+/* Ends xvmcd if it makes no sense, or was a question. */
+void options_parse(int argc, char **argv, struct options *opt);
+
 /* ---- log.c ---- */
 
 int log_open(const char *path);
 void log_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* It cannot start: says why on standard error, which whoever starts it reads. */
+void die(int status, const char *fmt, ...)
+	__attribute__((noreturn, format(printf, 2, 3)));
 
 /* ---- board.c ---- */
 
