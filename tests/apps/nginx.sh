@@ -78,17 +78,14 @@ app_run() {
 	wait_listening "$port" server
 	check "wrk, 16 connections" wrk_is_content 2 16
 	by_ring $((${requests:-0} * 1000))
-	check "curl, 50 MB without sendfile" fetch "$port"
-	by_ring 50000000
+	check_by_ring 50000000 "curl, 50 MB without sendfile" fetch "$port"
 	check "curl, 50 MB with sendfile" fetch "$port_sendfile"
 	not_by_ring
-	check "curl, 3000 requests on one connection" fetch_many
-	by_ring 3000000
+	check_by_ring 3000000 "curl, 3000 requests on one connection" fetch_many
 	check "curl, 10 short connections" fetch_short
 	not_by_ring
 	check "reloads while it serves" reload
 	not_by_ring # a reader this slow is on TCP most of the time
-	check "curl, 50 MB from the new workers" fetch "$port"
-	by_ring 50000000
+	check_by_ring 50000000 "curl, 50 MB from the new workers" fetch "$port"
 	end_server server
 }

@@ -29,8 +29,7 @@ redis_counts() { # CONNECTIONS REQUESTS OPTIONS...
 }
 
 redis_case() { # CONNECTIONS REQUESTS OPTIONS...
-	check "redis-benchmark: $*: each request counted" redis_counts "$@"
-	by_ring $(($2 * 50))
+	check_by_ring $(($2 * 50)) "redis-benchmark: $*: each request counted" redis_counts "$@"
 }
 
 big_value_there() {
