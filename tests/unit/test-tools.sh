@@ -259,9 +259,32 @@ starting() {
 	result $? "... has the counters"
 	ends 0 "xvmc stat --per-process --json" "$tools/xvmc" stat \
 		--per-process --json
+	ends 0 "xvmc stat --prometheus" "$tools/xvmc" stat --prometheus
+	is_exposition
+	result $? "... has counters, and nothing that is no exposition"
+	ends 0 "xvmc stat --prometheus --per-process" "$tools/xvmc" stat \
+		--prometheus --per-process
+	refuses 2 "xvmc stat --prometheus --json" "$tools/xvmc" stat --prometheus --json
 	ends 0 "xvmc promote" "$tools/xvmc" promote
 	ends 0 "xvmc demote" "$tools/xvmc" demote
 	refuses 1 "xvmc demote: no such process" "$tools/xvmc" demote --pid $$
+}
+
+# Each line is HELP, TYPE, or a sample; each sample's name has been announced.
+# shellcheck disable=SC2317 # called before result
+is_exposition() {
+	awk '
+		/^# HELP [a-z_]+ .+$/ { next }
+		/^# TYPE [a-z_]+ (counter|gauge)$/ { known[$3] = 1; next }
+		/^[a-z_]+({[a-z]+="[^"]*"(,[a-z]+="[^"]*")*})? [0-9]+$/ {
+			name = $0
+			sub(/[ {].*/, "", name)
+			if (!(name in known)) exit bad = 1
+			n++
+			next
+		}
+		{ print "line " NR ": " $0; exit bad = 1 }
+		END { exit bad || n < 20 || !("xvmc_ring_tx_bytes_total" in known) }' "$work/out"
 }
 
 fail_open() {

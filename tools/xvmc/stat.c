@@ -10,10 +10,8 @@
 #include <string.h>
 #include <time.h>
 
-#include <xvmc/agent.h>
-
 #include "base/stats.h"
-#include "xvmc.h"
+#include "stat.h"
 
 /* In counters, for the text output: what each counts. */
 static const char *const texts[] = {
@@ -31,7 +29,7 @@ struct procs {
 
 struct show {
 	struct common c;
-	bool per_process, all;
+	bool per_process, all, prometheus;
 	uint32_t watch;
 };
 
@@ -67,7 +65,7 @@ static void ask_all(const char *prog, int fd, struct procs *ret_procs)
 					ret_procs->proc[i].value[k];
 }
 
-static const char *what(unsigned int stat)
+const char *stat_text(unsigned int stat)
 {
 	return stat < XVMC_S_REASON0 ? texts[stat] :
 				       xvmc_reason_text(stat - XVMC_S_REASON0);
@@ -123,7 +121,7 @@ static void print_counters(const struct xvmc_ag_stats *s,
 		if (before) /* a gauge such as rings may fall */
 			table_put(t, "%+" PRId64,
 				  (int64_t)(s->value[i] - before->value[i]));
-		table_put(t, "%s", what(i));
+		table_put(t, "%s", stat_text(i));
 	}
 	table_print(t, true);
 	table_free(t);
@@ -163,6 +161,10 @@ static void watch(const char *prog, int fd, const struct show *show)
 		ask_all(prog, fd, &now);
 		if (show->c.json)
 			print_json(prog, &now, show);
+		else if (show->prometheus && show->per_process)
+			stat_print_prometheus(now.proc, now.n);
+		else if (show->prometheus)
+			stat_print_prometheus(&now.sum, 1);
 		else
 			print_text(&now, first ? NULL : &before, show);
 		if (!show->watch)
@@ -189,6 +191,7 @@ int cmd_stat(int argc, char **argv)
 		{ "per-process", 0, CLI_FLAG, NULL, "each living process by itself", &show.per_process, 0, 0 },
 		{ "all", 'a', CLI_FLAG, NULL, "counters that are zero too (JSON has them always)", &show.all, 0, 0 },
 		{ "watch", 'w', CLI_U32, "N", "again every N seconds, with the change", &show.watch, 1, 86400 },
+		{ "prometheus", 0, CLI_FLAG, NULL, "print Prometheus' text format", &show.prometheus, 0, 0 },
 		COMMON_OPTS(&show.c),
 		{ 0 },
 	};
@@ -202,6 +205,9 @@ int cmd_stat(int argc, char **argv)
 	int fd;
 
 	cli_parse(&cli, argc, argv, args);
+	if (show.prometheus && (show.c.json || show.watch))
+		cli_die(cli.prog, CLI_EXIT_USAGE,
+			"--prometheus is once, and neither --json nor --watch");
 	fd = agent_open(cli.prog, &show.c);
 	watch(cli.prog, fd, &show);
 	client_close(fd);
