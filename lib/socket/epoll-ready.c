@@ -8,6 +8,7 @@
 
 #define MISSES_MAX 8u /* then a hot member is armed and leaves */
 #define HARVEST 64
+#define COUNT_MAX 64 /* hot members whose need of room is worth a look each */
 
 /* ---- one registration ---- */
 
@@ -152,6 +153,24 @@ static bool maybe(struct xvmc_epreg *reg)
 
 	return (reg->events & EPOLLET) ||
 	       xvmc_ep_glance_held(reg->ep, want ? want : POLLIN);
+}
+
+int epset_count(struct xvmc_epset *set, int max)
+{
+	int n = 0, left = COUNT_MAX;
+
+	for (struct xvmc_list *it = set->hot.next; it != &set->hot && n < max;
+	     it = it->next) {
+		struct xvmc_epreg *reg =
+			xvmc_list_entry(it, struct xvmc_epreg, hot_link);
+
+		/* What is not looked at counts: too little room for the kernel
+		 * is made good by the next wait. */
+		if (left == 0 || (maybe(reg) && epreg_look(reg, false, false)))
+			n++;
+		left -= left > 0;
+	}
+	return n;
 }
 
 int epset_collect(struct xvmc_epset *set, uint32_t as_of, struct epoll_event *evs,

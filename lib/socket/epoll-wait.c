@@ -159,9 +159,13 @@ static int gather(struct wait *w)
 
 	if (++set->since_kernel >= KERNEL_EVERY || set->filled ||
 	    now - set->kernel_ns > KERNEL_NS) {
-		/* The kernel's turn; half the room is the hot members'. */
+		/* The kernel's turn, with all the room that hot members do not
+		 * need now; half of it is theirs if they do. */
 		set->kernel_ns = now;
-		n = kernel_look(w, w->evs, w->max > 1 ? w->max / 2 : 1);
+		section_lock(&set->lock);
+		n = epset_count(set, w->max / 2);
+		section_unlock(&set->lock);
+		n = kernel_look(w, w->evs, w->max - n);
 		if (n < 0)
 			return n;
 	}

@@ -179,6 +179,9 @@ void epset_claim_severed(struct xvmc_epset *set);
  * then its bells will ring when that changes. tell: they will be reported,
  * note it. set->lock held. */
 uint32_t epreg_look(struct xvmc_epreg *reg, bool arm, bool tell);
+/* How many of the hot members would be reported now, up to max; more than that
+ * many if there are very many hot. set->lock held. */
+int epset_count(struct xvmc_epset *set, int max);
 /* Reports what is ready of the hot members, at most max, looking at each
  * once. arm: those that are not ready are armed and leave the list, else
  * they stay for some waits more. as_of: set->takeovers before the kernel was

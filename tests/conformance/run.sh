@@ -66,7 +66,6 @@ known() { # NAME
 	"close-everything switch" | "close-stdio switch" | "dup-lowest switch")
 		echo "a number of ours is the lowest free one for a moment: docs/differences.md"
 		;;
-	"epoll-mixed switch") echo "a wait may leave an event to the next: half the room is for rings" ;;
 	"exec-self switch" | "fork-unread switch")
 		echo "a record behind bytes that another program is to read: docs/differences.md"
 		;;
