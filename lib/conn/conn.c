@@ -13,7 +13,7 @@ void xvmc_conn_init(struct conn_t *c, const struct xvmc_tcp_ops *tcp,
 	c->stats = stats;
 	c->peer_domid = XVMC_DOMID_NONE;
 	c->announce_ns = 1000000;
-	c->replay_small = 32768; /* which the smallest default buffer holds */
+	c->few = 32768; /* which the smallest default buffer holds */
 	c->rx.expect = c->rx.held_pos = XVMC_POS_NONE;
 	c->tx.reason = c->rx.reason = XVMC_R_YOUNG;
 	pthread_mutex_init(&c->tx.lock, NULL);

@@ -127,7 +127,10 @@ struct conn_t {
 	_Atomic bool told; /* the kernel has told it: what follows is no news */
 	_Atomic bool untold_pipe; /* EPIPE likewise: poll shows it, no read does */
 	uint64_t announce_ns;    /* how long a writer waits for an announcement */
-	uint64_t replay_small;   /* a replay up to this size is left in the kernel */
+	/* So few bytes, which may be another program's to read before long,
+	 * shall be the kernel's alone: a replay is left there, and no record is
+	 * let in behind them. */
+	uint64_t few;
 	uint32_t switches;       /* in both directions, for `xvmc ss` */
 	struct conn_tx tx;
 	struct conn_rx rx;

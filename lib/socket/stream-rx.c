@@ -30,6 +30,14 @@ static bool others_read(const struct xvmc_endpoint *ep)
 	       (atomic_load(&ep->rx_gate) & ~XVMC_GATE_MANAGED);
 }
 
+/* Who reads is awake already; the service thread may have to wait for a CPU,
+ * and the peer does not wait long. */
+static void follow(struct xvmc_endpoint *ep)
+{
+	if (ep->conn.rx.path == XVMC_PATH_TCP && endpoint_ack(ep) == -EBADMSG)
+		xvmc_service_kick(ep);
+}
+
 /* One pass under rx.lock. -EAGAIN with *ret_sleep set: wait_begin is done and
  * the bell armed. -ESTALE: not MANAGED any more. */
 static ssize_t recv_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it,
@@ -50,13 +58,12 @@ static ssize_t recv_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it,
 		return -ESTALE;
 	}
 	ep->fork_idle = false;
-	/* Who reads is awake already; the service thread may have to wait for
-	 * a CPU, and the peer does not wait long. */
-	if (c->rx.path == XVMC_PATH_TCP && endpoint_ack(ep) == -EBADMSG)
-		xvmc_service_kick(ep);
+	follow(ep);
 	r = others_read(ep) ? -EAGAIN : xvmc_conn_read(c, it, peek);
 	if (r == -EAGAIN && may_sleep && stream_spin_rx(ep))
 		r = xvmc_conn_read(c, it, peek);
+	if (r > 0)
+		follow(ep); /* it may have waited for these bytes to be read */
 	if (r == -EAGAIN && moved_away(ep))
 		atomic_fetch_or(&c->events, XVMC_EV_GONE);
 	if (r == -EAGAIN && may_sleep && xvmc_ep_wait_begin(ep, POLLIN)) {

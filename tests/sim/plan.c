@@ -230,7 +230,7 @@ static void make_conn(struct sim *s, unsigned int number)
 		e->evil = s->plan.hostile && g == 1;
 		draw_app(e, s->plan.write_first ? 0 : ping);
 		xvmc_conn_init(&e->c, &sim_tcp_ops, e->sock, &s->stats[g]);
-		e->c.replay_small = s->seed % 2 ? 1024 : 0;
+		e->c.few = s->seed % 2 ? 1024 : 0;
 		e->c.announce_ns = s->plan.announce_ns;
 		e->svc.incarnation = 1;
 		e->was_expect = XVMC_POS_NONE;

@@ -22,7 +22,7 @@ int pair_setup(void **state)
 		xvmc_conn_init(&p.c[i], &sim_tcp_ops, &p.tcp.sock[i], &p.stats[i]);
 		p.c[i].peer_domid = p.hv.dom[!i].domid;
 		p.c[i].announce_ns = PAIR_NEVER;
-		p.c[i].replay_small = 0; /* all are taken early */
+		p.c[i].few = 0; /* all are taken early */
 	}
 	*state = &p;
 	return 0;
@@ -183,7 +183,7 @@ void pair_renew(struct pair *p)
 	for (unsigned int i = 0; i < 2; i++) {
 		xvmc_conn_init(&p->c[i], &sim_tcp_ops, &p->tcp.sock[i], &p->stats[i]);
 		p->c[i].announce_ns = PAIR_NEVER;
-		p->c[i].replay_small = 0;
+		p->c[i].few = 0;
 	}
 }
 

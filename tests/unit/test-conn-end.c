@@ -301,7 +301,7 @@ static void test_small_replay(void **state)
 {
 	struct pair *p = *state;
 
-	p->c[B].replay_small = 1000;
+	p->c[B].few = 1000;
 	pair_attach(p, A, 0);
 	pair_to_ring(p, A);
 	pair_write(p, A, 1000);

@@ -140,6 +140,38 @@ static void test_no_answer(void **state)
 	assert_int_equal(xvmc_conn_tx_settle(a, 0, true), -ECANCELED);
 }
 
+/* No record is let in behind a few bytes that are still to be read. */
+static void test_few_unread(void **state)
+{
+	struct pair *p = *state;
+	struct conn_t *b = &p->c[B];
+
+	b->few = 100;
+	pair_attach(p, A, 0);
+	pair_write(p, A, 100);
+	assert_int_equal(xvmc_conn_tx_announce(&p->c[A], 0), 0);
+	assert_int_equal(xvmc_conn_rx_ack(b, 0, 0), 0); /* under way */
+	pair_deliver(p);
+	assert_int_equal(xvmc_conn_rx_ack(b, 0, 0), 0);
+	pair_read_all(p, B, 99);
+	assert_int_equal(xvmc_conn_rx_ack(b, 0, 0), 0);
+	pair_read_all(p, B, 1);
+	assert_int_equal(xvmc_conn_rx_ack(b, 0, 0), 1);
+	assert_int_equal(xvmc_conn_tx_settle(&p->c[A], 0, false), 0);
+	pair_write(p, A, 10);
+	pair_read_all(p, B, 10);
+	xvmc_conn_tx_leave(&p->c[A], XVMC_R_DEMOTED, false);
+	pair_write(p, A, 101);
+	pair_deliver(p);
+	xvmc_conn_rx_pump(b);
+	/* Of more than a few nobody knows when they are read. */
+	pair_agree(p, A);
+	assert_int_equal(xvmc_conn_tx_settle(&p->c[A], 0, false), 0);
+	pair_write(p, A, 10);
+	pair_read_all(p, B, 111);
+	assert_int_equal(b->rx.path, XVMC_PATH_RING);
+}
+
 /* The answer came after all: then the ring it is, for a moment. */
 static void test_leave_acked(void **state)
 {
@@ -445,6 +477,7 @@ int main(int argc, char **argv)
 		TEST(test_there_and_back),
 		TEST(test_old_cons),
 		TEST(test_no_answer),
+		TEST(test_few_unread),
 		TEST(test_leave_acked),
 		TEST(test_record_waits),
 		TEST(test_counts_differ),
