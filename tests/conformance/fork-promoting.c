@@ -33,7 +33,9 @@ static void turn(int delay_us, int *failed)
 			_exit(98);
 		_exit(send(a, "x", 1, MSG_NOSIGNAL) == 1 ? 0 : errno);
 	}
-	for (int ms = 0; moves && ms < 500 && !conf_on_ring(a); ms++)
+	/* The child's use shall meet the move, or come after it. */
+	for (double end = conf_now() + 0.1;
+	     moves && conf_now() < end && !conf_on_ring(a);)
 		conf_ms(1);
 	if (write(go[1], "g", 1) != 1 || waitpid(pid, &status, 0) != pid)
 		conf_die("waitpid");
