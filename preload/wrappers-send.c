@@ -218,14 +218,33 @@ static bool is_pipe(int fd)
 	return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
 }
 
+/* Out of a connection into a pipe. False: the call is the kernel's. */
+static bool into_pipe(int in, int out, size_t n, bool wait, ssize_t *ret_r)
+{
+	ENDPOINT(ep, in);
+	int flags = ep ? os_fcntl(out, F_GETFL, 0) : 0;
+	int saved = errno;
+	bool kernels;
+	ssize_t r;
+
+	if (!ep || !n || !is_pipe(out) || (flags & O_ACCMODE) == O_RDONLY ||
+	    !tables_are_ours(the_ctx()))
+		return false;
+	wait = wait && !(flags & O_NONBLOCK) && !ep->nonblock;
+	r = xvmc_sock_splice(ep, in, out, n, wait, &kernels);
+	*ret_r = give(r, saved);
+	return !kernels || r < 0;
+}
+
 EXPORT ssize_t sendfile(int out, int in, off_t *pos, size_t n)
 {
 	ENDPOINT(ep, out);
 	int saved = errno;
+	ssize_t r;
 
 	if (!ep) {
-		if (known(in) && is_pipe(out))
-			preload_escape_fd(in, XVMC_R_UNFOLLOWED);
+		if (known(in) && !pos && into_pipe(in, out, n, true, &r))
+			return r;
 		return REAL(sendfile)(out, in, pos, n);
 	}
 	if (pos && nowhere(pos, sizeof(*pos)))
@@ -242,6 +261,11 @@ EXPORT ssize_t sendfile64(int out, int in, off64_t *pos, size_t n)
 EXPORT ssize_t splice(int in, off64_t *in_pos, int out, off64_t *out_pos, size_t n,
 		      unsigned int flags)
 {
+	ssize_t r;
+
+	if (known(in) && !in_pos && !out_pos &&
+	    into_pipe(in, out, n, !(flags & SPLICE_F_NONBLOCK), &r))
+		return r;
 	if ((known(in) && !preload_escape_fd(in, XVMC_R_UNFOLLOWED)) ||
 	    (known(out) && !preload_escape_fd(out, XVMC_R_UNFOLLOWED)))
 		return -1;

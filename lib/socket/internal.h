@@ -48,6 +48,15 @@ int tcp_counts(int fd, bool active, uint64_t *ret_sent, uint64_t *ret_taken,
 /* Counts an operation on a PLAIN endpoint until it is worth a ring. */
 void stream_moved(struct xvmc_endpoint *ep, uint64_t bytes);
 
+/* life.c: the way to TCP for good, step by step. */
+/* Asks the service thread for it; returns the state it is in: XVMC_EP_PINNED
+ * in the end. */
+uint32_t escape_begin(struct xvmc_endpoint *ep, enum xvmc_reason why);
+/* Waits until that is no longer the state, or a while. */
+void escape_wait(struct xvmc_endpoint *ep, uint32_t state, uint64_t ns);
+/* After so long the connection is reset. */
+uint64_t escape_ns(const struct xvmc_endpoint *ep);
+
 /* fork.c */
 /* Before rings are made: false if a forked child uses the socket. */
 bool fork_claim(struct xvmc_endpoint *ep);

@@ -230,8 +230,18 @@ static void futex_wait(_Atomic uint32_t *word, uint32_t val, uint64_t ns)
 	OS4(SYS_futex, word, FUTEX_WAIT_PRIVATE, val, &ts);
 }
 
-/* Asks the service thread for it; returns the state it is in. */
-static uint32_t escape_begin(struct xvmc_endpoint *ep, enum xvmc_reason why)
+uint64_t escape_ns(const struct xvmc_endpoint *ep)
+{
+	return (uint64_t)ep->ctx->opt.escape_ms * NS_PER_MS;
+}
+
+void escape_wait(struct xvmc_endpoint *ep, uint32_t state, uint64_t ns)
+{
+	/* A short wait: a kick may have met a busy queue. */
+	futex_wait(&ep->state, state, ns < 20 * NS_PER_MS ? ns : 20 * NS_PER_MS);
+}
+
+uint32_t escape_begin(struct xvmc_endpoint *ep, enum xvmc_reason why)
 {
 	uint32_t state = XVMC_EP_TRACKED, none = 0;
 
@@ -251,7 +261,7 @@ static uint32_t escape_begin(struct xvmc_endpoint *ep, enum xvmc_reason why)
 int xvmc_sock_escape(struct xvmc_endpoint *ep, enum xvmc_reason why)
 {
 	uint64_t now = os_now_ns();
-	uint64_t end = now + (uint64_t)ep->ctx->opt.escape_ms * NS_PER_MS;
+	uint64_t end = now + escape_ns(ep);
 	uint32_t state;
 
 	if (ep->inherited)
@@ -265,10 +275,7 @@ int xvmc_sock_escape(struct xvmc_endpoint *ep, enum xvmc_reason why)
 			xvmc_stat_add(ep->ctx->stats, XVMC_S_RESETS, 1);
 			return -ETIMEDOUT;
 		}
-		/* A short wait: a kick may have met a busy queue. */
-		futex_wait(&ep->state, state, end - now < 20 * NS_PER_MS ?
-						      end - now :
-						      20 * NS_PER_MS);
+		escape_wait(ep, state, end - now);
 	}
 	return 0;
 }

@@ -282,6 +282,10 @@ ssize_t xvmc_sock_send(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 		       size_t cnt, int flags);
 ssize_t xvmc_sock_sendfile(struct xvmc_endpoint *ep, int out_fd, int in_fd,
 			   off_t *off, size_t count);
+/* splice of n bytes, not 0, into a pipe. What comes back is its result, unless
+ * *ret_kernels: then 0, and it is the kernel's to make. wait: for room. */
+ssize_t xvmc_sock_splice(struct xvmc_endpoint *ep, int in_fd, int out_fd, size_t n,
+			 bool wait, bool *ret_kernels);
 /* SO_ERROR, where the kernel says known, an errno or 0: it may have told us
  * alone. Once. */
 int xvmc_sock_error(struct xvmc_endpoint *ep, int known);

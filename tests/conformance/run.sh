@@ -66,10 +66,6 @@ known() { # NAME
 	"close-everything switch" | "close-stdio switch" | "dup-lowest switch")
 		echo "a number of ours is the lowest free one for a moment: docs/differences.md"
 		;;
-	"exec-self switch" | "fork-unread switch")
-		echo "a record behind bytes that another program is to read: docs/differences.md"
-		;;
-	"splice-in-out switch") echo "bytes taken early cannot be put back: docs/differences.md" ;;
 	esac
 }
 
