@@ -95,6 +95,6 @@ void preload_fresh(int fd)
 	int saved = errno;
 
 	if (known(fd) && tables_are_ours(the_ctx()))
-		xvmc_sock_close(the_ctx(), fd);
+		xvmc_sock_forget(the_ctx(), fd);
 	errno = saved;
 }

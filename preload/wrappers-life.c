@@ -44,7 +44,7 @@ static int disconnect(int fd, const struct sockaddr *sa, socklen_t len)
 	preload_escape_fd(fd, XVMC_R_UNFOLLOWED);
 	r = REAL(connect)(fd, sa, len);
 	if (r == 0)
-		xvmc_sock_close(the_ctx(), fd);
+		xvmc_sock_forget(the_ctx(), fd);
 	return r;
 }
 
@@ -186,7 +186,7 @@ EXPORT int close_range(unsigned int first, unsigned int last, int flags)
 		return REAL(close_range)(first, last, flags);
 	for (unsigned int i = first; i <= last && i < ctx->nfds && i < 65536; i++)
 		if (known((int)i))
-			xvmc_sock_close(ctx, (int)i);
+			xvmc_sock_close(ctx, (int)i); /* if not, we do below */
 	errno = saved;
 	r = close_between(first, last, flags);
 	/* A kernel or a libc without it: then the program finds out itself,
@@ -236,7 +236,7 @@ static int before_dup(int from, int to)
 	if (from == to)
 		return 0;
 	if (known(to) && tables_are_ours(ctx) && os_fcntl(from, F_GETFD, 0) >= 0)
-		xvmc_sock_close(ctx, to);
+		xvmc_sock_forget(ctx, to);
 	preload_escape_stdio(from, to);
 	return 0;
 }

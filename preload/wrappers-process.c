@@ -25,7 +25,7 @@ EXPORT FILE *fdopen(int fd, const char *mode)
 	f = REAL(fdopen)(fd, mode);
 	if (f) {
 		/* fclose() will close it unseen: forget it now. */
-		xvmc_sock_close(ctx, fd);
+		xvmc_sock_forget(ctx, fd);
 		errno = saved;
 	}
 	return f;

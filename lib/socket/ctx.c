@@ -194,6 +194,13 @@ static void end_one(struct xvmc_endpoint *ep, void *arg)
 	pass->wait = pass->wait || record_may_come(ep);
 }
 
+static void let_go(struct xvmc_endpoint *ep, void *arg)
+{
+	(void)arg;
+	if (ep->nfds)
+		fork_let_go(ep);
+}
+
 void xvmc_ctx_exit(struct xvmc_ctx *ctx)
 {
 	static const struct timespec grace = { .tv_nsec = EXIT_GRACE_NS };
@@ -204,6 +211,7 @@ void xvmc_ctx_exit(struct xvmc_ctx *ctx)
 	each_endpoint(ctx, leave_to_child, NULL);
 	ctx->ended = true;
 	each_endpoint(ctx, end_one, &pass);
+	each_endpoint(ctx, let_go, NULL);
 	if (!pass.wait)
 		return;
 	OS4(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &grace, NULL);

@@ -295,7 +295,12 @@ static void became_plain(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 	ep->reason = why;
 	ep->conn.rx.hand_over = false;
 	service_log(sv, ep, "is plain TCP again", why);
-	fork_release(ep, ep->svc.pin);
+	fork_release(ep);
+	if (ep->svc.yield && !ep->svc.pin) {
+		ep->svc.yield = false;
+		link_withdraw(sv, ep);
+		return;
+	}
 	link_ended(sv, ep, why);
 	/* xvmcd may have gone, or be another one, since it was registered. */
 	ep->state = ep->svc.pin	      ? XVMC_EP_PINNED :
@@ -395,6 +400,17 @@ static void drive_managed(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 	}
 }
 
+/* One that is not held here (hold.h) is no more than asked about. */
+static bool is_managed(struct xvmc_endpoint *ep)
+{
+	bool yes;
+
+	section_lock(&ep->conn.tx.lock);
+	yes = xvmc_ep_managed(ep) && !ep->inherited;
+	section_unlock(&ep->conn.tx.lock);
+	return yes;
+}
+
 void drive(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now)
 {
 	uint32_t pin = atomic_exchange(&ep->pin_wanted, 0);
@@ -405,15 +421,22 @@ void drive(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now)
 	if (pin) {
 		ep->conn.rx.hand_over = true;
 		ep->svc.pin = true;
-		if (ep->svc.asked || xvmc_ep_managed(ep))
+		if (ep->svc.asked || is_managed(ep))
 			drive_leave(sv, ep, (enum xvmc_reason)pin, true);
+	}
+	if (ep->svc.yield && ep->svc.asked) {
+		ep->conn.rx.hand_over = true;
+		drive_leave(sv, ep, XVMC_R_FORK, false);
+	} else {
+		ep->svc.yield = false; /* it is left already */
 	}
 	if (steer)
 		link_steer(sv, ep, (enum xvmc_path)(steer - 1));
-	if (xvmc_ep_managed(ep))
+	if (is_managed(ep)) {
 		drive_managed(sv, ep, now);
-	if (xvmc_ep_managed(ep))
-		return;
+		if (is_managed(ep))
+			return;
+	}
 	if (ep->svc.leaving || (ep->svc.closing && ep->svc.asked))
 		abort_setup(sv, ep);
 	if (ep->svc.closing) {

@@ -141,35 +141,43 @@ static struct xvmc_endpoint *endpoint_alloc(struct xvmc_ctx *ctx)
 	return ep;
 }
 
-/* Everything but obj and the gates, which a late reader may still touch. */
-static void endpoint_reset(struct xvmc_endpoint *ep, struct xvmc_ctx *ctx, int fd)
+void endpoint_restart(struct xvmc_endpoint *ep)
 {
-	ep->ctx = ctx;
-	ep->fd = fd;
+	struct xvmc_ctx *ctx = ep->ctx;
+
 	ep->state = XVMC_EP_TRACKED;
 	ep->reason = XVMC_R_YOUNG;
-	ep->ops = 0;
-	ep->nfds = 1;
-	ep->active = ep->nonblock = ep->forked = ep->inherited = false;
-	ep->fork_idle = ep->going_plain = false;
-	ep->connecting = false;
-	ep->fork_word = NULL;
+	ep->nonblock = ep->fork_idle = ep->going_plain = ep->owned = false;
 	ep->pin_wanted = ep->steer_wanted = 0;
 	ep->rcv_timeo_ns = ep->snd_timeo_ns = 0;
-	atomic_fetch_and(&ep->rx_gate, ~XVMC_GATE_MANAGED);
-	atomic_fetch_and(&ep->tx_gate, ~XVMC_GATE_MANAGED);
 	ep->rx_waiters = ep->tx_waiters = ep->bell_holds = 0;
 	ep->inside = ep->dries = 0;
-	ep->close_later = false;
+	ep->close_later = ep->svc_wants_quiet = false;
 	ep->rx_poke_fd = ep->tx_poke_fd = ep->io_fd = -1;
 	ep->held_fd = -1;
 	ep->tx_full = false;
 	ep->spin_rx = ep->spin_tx = ctx->opt.spin_us * 1000;
 	ep->queued = false;
 	memset(&ep->svc, 0, sizeof(ep->svc));
-	xvmc_list_init(&ep->epregs);
 	xvmc_conn_init(&ep->conn, &ep_tcp_ops, ep, ctx->stats);
 	ep->conn.announce_ns = (uint64_t)ctx->opt.announce_us * 1000;
+}
+
+/* Everything but obj and the gates, which a late reader may still touch. */
+static void endpoint_reset(struct xvmc_endpoint *ep, struct xvmc_ctx *ctx, int fd)
+{
+	ep->ctx = ctx;
+	ep->fd = fd;
+	ep->ops = 0;
+	ep->nfds = 1;
+	ep->active = ep->connecting = ep->forked = ep->inherited = false;
+	ep->orphan = ep->spoilt = false;
+	ep->hold = NULL;
+	ep->hold_arena = NULL;
+	atomic_fetch_and(&ep->rx_gate, ~XVMC_GATE_MANAGED);
+	atomic_fetch_and(&ep->tx_gate, ~XVMC_GATE_MANAGED);
+	xvmc_list_init(&ep->epregs);
+	endpoint_restart(ep);
 }
 
 void endpoint_free(struct xvmc_ctx *ctx, struct xvmc_endpoint *ep)
@@ -177,6 +185,7 @@ void endpoint_free(struct xvmc_ctx *ctx, struct xvmc_endpoint *ep)
 	section_lock(&ctx->lock);
 	xvmc_list_del(&ep->all_link);
 	section_unlock(&ctx->lock);
+	fork_end(ep);
 	xvmc_conn_deinit(&ep->conn);
 	section_lock(&ctx->lock);
 	ep->obj.free_next = ctx->free_eps;

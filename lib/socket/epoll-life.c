@@ -198,9 +198,10 @@ void epset_claim_severed(struct xvmc_epset *set)
 		section_unlock(&ctx->epoll_lock);
 		if (!ep)
 			return;
-		/* Waiting for it is using it: the owner goes to TCP. */
-		if (ep->inherited)
-			xvmc_sock_inherited_use(ep);
+		/* Waiting for it is using it: the owner goes to TCP. And there
+		 * it stays: our bells cannot be in an instance that another
+		 * process waits on. */
+		xvmc_sock_escape(ep, XVMC_R_UNFOLLOWED);
 		section_lock(&ctx->epoll_lock);
 		section_lock(&set->lock);
 		restore(set, ep);

@@ -357,7 +357,9 @@ static int take_over(struct xvmc_epreg *reg)
 {
 	int r;
 
-	r = reg->fd < 0 ? 0 : epreg_manage(reg);
+	/* Severed: the kernel's instance is another process's, too, and this
+	 * one has not waited on it since the fork. */
+	r = reg->fd < 0 || reg->severed ? 0 : epreg_manage(reg);
 	if (r == -ENOENT || r == -EBADF) {
 		epreg_drop(reg); /* a stale note */
 		r = 0;

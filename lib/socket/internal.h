@@ -13,6 +13,8 @@ void fdtab_deinit(struct xvmc_ctx *ctx);
 void fdtab_set(struct xvmc_ctx *ctx, int fd, struct xvmc_obj *obj);
 
 /* endpoint.c */
+/* All of it but the number it has: as if it had just been made. */
+void endpoint_restart(struct xvmc_endpoint *ep);
 void endpoint_free(struct xvmc_ctx *ctx, struct xvmc_endpoint *ep);
 /* PLAIN -> MANAGED: both channels exist. Service thread. */
 int endpoint_manage(struct xvmc_endpoint *ep);
@@ -58,10 +60,22 @@ void escape_wait(struct xvmc_endpoint *ep, uint32_t state, uint64_t ns);
 uint64_t escape_ns(const struct xvmc_endpoint *ep);
 
 /* fork.c */
-/* Before rings are made: false if a forked child uses the socket. */
+/* Of a freed endpoint: the hold goes back, and the memory where its word is. */
+void fork_end(struct xvmc_endpoint *ep);
+
+/* fork-use.c */
+/* Before rings are made: false if another process may use the socket. */
 bool fork_claim(struct xvmc_endpoint *ep);
-/* The rings are gone; shared: a child asked for it. */
-void fork_release(struct xvmc_endpoint *ep, bool shared);
+/* The rings are gone. */
+void fork_release(struct xvmc_endpoint *ep);
+/* Worth a try: nobody else holds it. */
+bool fork_alone(struct xvmc_endpoint *ep);
+/* Somebody who will not ask may have the socket. */
+void fork_spoil(struct xvmc_endpoint *ep);
+/* The process ends: others may have the connection to themselves. */
+void fork_let_go(struct xvmc_endpoint *ep);
+/* Gives the hold back. Nobody here may be using the socket. */
+void fork_give(struct xvmc_endpoint *ep);
 
 /* stats-page.c */
 /* Puts the counters where others can read them, once. */

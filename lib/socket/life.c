@@ -148,10 +148,22 @@ static void hold(struct xvmc_endpoint *ep, int fd)
 		endpoint_let_go(ep);
 }
 
-bool xvmc_sock_close(struct xvmc_ctx *ctx, int fd)
+/* Nobody here is to use the socket again: what follows on it is another
+ * process's affair. In this order, for until the number is closed another
+ * thread may use it unseen. */
+static bool close_and_let_go(struct xvmc_ctx *ctx, struct xvmc_endpoint *ep, int fd)
+{
+	fdtab_set(ctx, fd, NULL);
+	os_close(fd);
+	fork_let_go(ep);
+	return true;
+}
+
+static bool forget(struct xvmc_ctx *ctx, int fd, bool close)
 {
 	struct xvmc_obj *obj = xvmc_fd_get(ctx, fd);
 	struct xvmc_endpoint *ep;
+	bool done = false;
 
 	if (!obj)
 		return false;
@@ -161,9 +173,11 @@ bool xvmc_sock_close(struct xvmc_ctx *ctx, int fd)
 		return false;
 	}
 	ep = (struct xvmc_endpoint *)obj;
-	/* A child may hold the socket as well: then the stream goes on without
-	 * us, and all of it must be in the kernel. While this number counts. */
-	if (ep->forked && !ep->inherited && ep->nfds == 1 && xvmc_ep_managed(ep))
+	/* Another process may have the socket open: then the stream goes on
+	 * without us, and all of it must be in the kernel. While this number
+	 * counts. */
+	if (ep->forked && !ep->inherited && ep->nfds == 1 &&
+	    (xvmc_ep_managed(ep) || ep->owned))
 		xvmc_sock_escape(ep, XVMC_R_FORK);
 	xvmc_epoll_fd_closed(ctx, ep, fd);
 	if (atomic_fetch_sub(&ep->nfds, 1) > 1) {
@@ -175,10 +189,26 @@ bool xvmc_sock_close(struct xvmc_ctx *ctx, int fd)
 			hold(ep, fd);
 		if (ep->state != XVMC_EP_TRACKED)
 			xvmc_service_kick(ep);
+		/* Where we do not close it, nobody knows when it is. */
+		if (ep->hold && !close)
+			fork_spoil(ep);
+		else if (ep->hold)
+			done = close_and_let_go(ctx, ep, fd);
 	}
-	fdtab_set(ctx, fd, NULL);
+	if (!done)
+		fdtab_set(ctx, fd, NULL);
 	xvmc_ep_put(ep);
-	return false;
+	return done;
+}
+
+bool xvmc_sock_close(struct xvmc_ctx *ctx, int fd)
+{
+	return forget(ctx, fd, true);
+}
+
+void xvmc_sock_forget(struct xvmc_ctx *ctx, int fd)
+{
+	forget(ctx, fd, false);
 }
 
 /* ---- shutdown ---- */
@@ -245,8 +275,9 @@ uint32_t escape_begin(struct xvmc_endpoint *ep, enum xvmc_reason why)
 {
 	uint32_t state = XVMC_EP_TRACKED, none = 0;
 
-	if (ep->inherited)
-		return state;
+	/* Else those who hold it are known, and will ask. */
+	if (why != XVMC_R_FORK)
+		fork_spoil(ep);
 	if (atomic_compare_exchange_strong(&ep->state, &state, XVMC_EP_PINNED)) {
 		ep->reason = why;
 		return XVMC_EP_PINNED;
@@ -263,9 +294,13 @@ int xvmc_sock_escape(struct xvmc_endpoint *ep, enum xvmc_reason why)
 	uint64_t now = os_now_ns();
 	uint64_t end = now + escape_ns(ep);
 	uint32_t state;
+	int r;
 
-	if (ep->inherited)
-		return xvmc_sock_inherited_use(ep);
+	if (ep->inherited) {
+		r = xvmc_sock_inherited_use(ep);
+		if (r < 0)
+			return r;
+	}
 	while ((state = escape_begin(ep, why)) != XVMC_EP_PINNED) {
 		now = os_now_ns();
 		if (now >= end) {
@@ -304,9 +339,9 @@ void xvmc_sock_escape_all(struct xvmc_ctx *ctx, enum xvmc_reason why, bool any)
 
 			if (!ep)
 				continue;
-			if (pass == 0)
+			if (pass == 0 && !ep->inherited)
 				escape_begin(ep, why);
-			else
+			else if (pass == 1)
 				xvmc_sock_escape(ep, why);
 			xvmc_ep_put(ep);
 		}

@@ -57,7 +57,7 @@ static bool make_room(struct xvmc_service *sv)
 			xvmc_list_entry(it, struct xvmc_endpoint, svc_link);
 		uint64_t bytes = ep->conn.tx.ring_bytes + ep->conn.rx.ring_bytes;
 
-		if (!xvmc_ep_managed(ep) || ep->svc.leaving)
+		if (!ep->svc.asked || !xvmc_ep_managed(ep) || ep->svc.leaving)
 			continue;
 		if (bytes != ep->svc.use_bytes) {
 			ep->svc.use_bytes = bytes;
@@ -132,14 +132,12 @@ void link_match(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		return;
 	}
 	if (!fork_claim(ep)) {
-		link_ended(sv, ep, XVMC_R_FORK);
-		ep->svc.pin = true;
-		ep->svc.reason = XVMC_R_FORK;
+		link_withdraw(sv, ep);
 		return;
 	}
 	ep->io_fd = xvmc_os_high_fd(os_fcntl(ep->fd, F_DUPFD_CLOEXEC, 0));
 	if (ep->io_fd < 0) {
-		fork_release(ep, false);
+		fork_release(ep);
 		link_say(sv, ep, XVMC_SETUP_REFUSE, XVMC_R_NO_FDS);
 		link_ended(sv, ep, XVMC_R_NO_FDS);
 		return;

@@ -117,6 +117,15 @@ void link_ended(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 	ep->conn.peer_domid = XVMC_DOMID_NONE;
 }
 
+void link_withdraw(struct xvmc_service *sv, struct xvmc_endpoint *ep)
+{
+	link_ended(sv, ep, XVMC_R_FORK);
+	ep->reason = XVMC_R_FORK;
+	link_unregister(sv, ep);
+	memset(&ep->svc.held, 0, sizeof(ep->svc.held));
+	ep->state = XVMC_EP_TRACKED;
+}
+
 static void on_unlinked(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 			const struct xvmc_ag_word *word)
 {
@@ -164,7 +173,7 @@ void link_message(struct xvmc_service *sv, const union xvmc_agent_msg *msg)
 	case XVMC_AG_YIELD:
 		ep = by_epid(sv, msg->word.epid);
 		if (ep)
-			atomic_store(&ep->pin_wanted, XVMC_R_FORK);
+			ep->svc.yield = true;
 		break;
 	case XVMC_AG_KEEP:
 	case XVMC_AG_PREPARE:

@@ -70,6 +70,9 @@ void link_say(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 void link_ended(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		enum xvmc_reason why);
 
+/* Other processes hold it: not registered any more, until it is ours alone. */
+void link_withdraw(struct xvmc_service *sv, struct xvmc_endpoint *ep);
+
 /* link-setup.c: what came from xvmcd, and through it from the other end. */
 void link_match(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		const struct xvmc_ag_match *match);

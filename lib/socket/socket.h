@@ -14,7 +14,8 @@
  * are inside the kernel meanwhile.
  *
  * Threads:   any, unless said otherwise.
- * fork:      xvmc_ctx_fork_* around it; a child may use everything, on TCP.
+ * fork:      xvmc_ctx_fork_* around it; a child may use everything, and what
+ *            it uses alone can have rings again (hold.h).
  * Signals:   a handler may call the wrappers unless it interrupted one that
  *            holds the same endpoint's lock (see xvmc_ep_lock_*).
  */
@@ -39,6 +40,8 @@
 struct xvmc_ctx;
 struct xvmc_service;
 struct xvmc_epset;
+struct hold;
+struct hold_arena;
 
 /*
  * libc's own functions, for calls that must be cancellation points or must
@@ -116,8 +119,10 @@ struct xvmc_endpoint {
 	bool forked;             /* a child may hold the socket as well */
 	bool going_plain;        /* under rx.lock: no announcement is followed */
 	bool fork_idle;          /* forked, and this process has not used it since */
-	bool inherited;          /* we are that child, and have not used it yet */
-	pid_t parent_pid;        /* whose it was */
+	_Atomic bool inherited;  /* not held by us (hold.h): asks before it is used */
+	_Atomic bool owned;      /* claimed by us for rings; set under ctx->lock */
+	bool orphan;             /* forked without a hold from one who owned it */
+	_Atomic bool spoilt;     /* not to be owned by anybody any more */
 	bool connecting;         /* non-blocking connect under way */
 	uint64_t rcv_timeo_ns, snd_timeo_ns; /* 0: for ever; valid while MANAGED */
 
@@ -148,7 +153,8 @@ struct xvmc_endpoint {
 	_Atomic uint32_t pin_wanted; /* enum xvmc_reason: go to TCP for good */
 	_Atomic uint32_t steer_wanted; /* 1 + enum xvmc_path: the program itself
 					* promotes or demotes; drive() takes it */
-	_Atomic uint32_t *fork_word; /* life.c: whose the socket is after fork */
+	struct hold *_Atomic hold; /* since a fork: who may use it; or NULL */
+	struct hold_arena *hold_arena; /* where that lies */
 	_Atomic bool svc_wants_quiet; /* it waits for the last waiter to leave */
 	struct xvmc_ep_svc {
 		struct sockaddr_storage local, remote;
@@ -166,6 +172,7 @@ struct xvmc_endpoint {
 		bool want_ring;      /* tx belongs on the ring */
 		bool leaving;        /* both directions to TCP, then detach */
 		bool pin;            /* and never back */
+		bool yield;          /* and not back while others hold it */
 		bool demoted;        /* until `xvmc promote` */
 		bool closing;        /* the application has closed it */
 		bool leave_told;     /* LEAVE was sent */
@@ -296,11 +303,12 @@ int xvmc_sock_ioctl(struct xvmc_endpoint *ep, unsigned long req, void *arg);
 void xvmc_sock_set_nonblock(struct xvmc_endpoint *ep, bool on);
 void xvmc_sock_sockopt_changed(struct xvmc_endpoint *ep, int fd, int level, int name);
 
-/* Before close(fd): forgets the number; the last number of an endpoint ends
- * it (switch to TCP, if anything is undelivered). Then the caller closes.
- * Returns true if the kernel's close must be left to the service thread:
- * fd has been replaced by nothing, the number is free already. */
+/* close(fd): forgets the number; the last number of an endpoint ends it (switch
+ * to TCP, if anything is undelivered). False: the caller closes it now; true:
+ * it is closed. */
 bool xvmc_sock_close(struct xvmc_ctx *ctx, int fd);
+/* The same where the number is closed by other means, or was already. */
+void xvmc_sock_forget(struct xvmc_ctx *ctx, int fd);
 /* newfd now is a dup of oldfd (after the kernel's success). */
 void xvmc_sock_dup(struct xvmc_ctx *ctx, int oldfd, int newfd);
 /* True for a descriptor of our own: the application cannot mean it. */
@@ -312,8 +320,8 @@ bool xvmc_fd_internal(struct xvmc_ctx *ctx, int fd);
  * with the connection reset where it did not answer.
  */
 int xvmc_sock_escape(struct xvmc_endpoint *ep, enum xvmc_reason why);
-/* The first use of an inherited socket in a forked child (ep->inherited): has
- * the parent leave its rings if it has any. Then the endpoint is PLAIN here.
+/* The first use of a socket that this process does not hold (ep->inherited): has
+ * the owner leave its rings if there is one. Then the endpoint is PLAIN here.
  * 0 or -ECONNRESET. */
 int xvmc_sock_inherited_use(struct xvmc_endpoint *ep);
 /* xvmc_sock_escape for every endpoint whose descriptor survives an exec; any: and

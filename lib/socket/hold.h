@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who may use a connection that several processes have open since a fork: one
+ * word per connection, in memory that all of them share. What a process does
+ * when it has asked the word is fork.c's.
+ *
+ * A process **holds** a connection while it may use the socket without asking.
+ * Whoever made the connection holds it; a forked child does not, however many
+ * descriptors it has inherited: it takes a hold with its first use, and gives
+ * it back when it has closed the last number, or ends in order. The word
+ * counts the holds. Who holds alone may claim the connection for rings, and
+ * owns it until it is back on plain TCP. Who takes a hold of an owned one
+ * has to wait until the owner has left, and the owner cannot come back then,
+ * for it does not hold alone any more.
+ *
+ * A hold that is not given back (the process was killed, has executed another
+ * program, has passed the descriptor on) keeps the connection on TCP; so does
+ * a connection that is spoilt: somebody we cannot ask may have it.
+ *
+ * Threads, processes: any. fork: the memory is shared. exec: it is lost.
+ */
+#ifndef XVMC_SOCKET_HOLD_H
+#define XVMC_SOCKET_HOLD_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* What a process has moved while it held the connection. Sums over processes:
+ * where they are complete they are the connection's positions, and agree with
+ * the kernel's counts. */
+enum { HOLD_SENT, HOLD_TX_RING, HOLD_TX_EXTRA, HOLD_RCVD, HOLD_RX_RING, HOLD_RX_EXTRA, HOLD_SUMS };
+struct hold_sums {
+	uint64_t of[HOLD_SUMS];
+};
+
+struct hold {
+	_Atomic uint64_t word;
+	_Atomic uint64_t link; /* the owner's, for xvmcd; a hint */
+	/* of those who have given their hold back, until somebody claims */
+	_Atomic uint64_t given[HOLD_SUMS];
+};
+
+/* Held by one process, which owns it if owner is not 0. */
+void hold_init(struct hold *h, pid_t owner);
+/* One more holder. It may use the socket once hold_owner() says 0. */
+void hold_take(struct hold *h);
+/* One less. It does not own the connection, and nothing of it is under way. */
+void hold_give(struct hold *h, const struct hold_sums *sums);
+/* A holder would own it: true if it holds alone, and *ret_sums is what was
+ * given back, to be added to its own. Else nothing has changed. */
+bool hold_claim(struct hold *h, pid_t pid, struct hold_sums *ret_sums);
+/* The owner is back on plain TCP. */
+void hold_release(struct hold *h);
+/* Nobody shall ever own it again. */
+void hold_spoil(struct hold *h);
+
+/* 0: nobody owns it. */
+pid_t hold_owner(const struct hold *h);
+/* A holder asks: would hold_claim succeed, as things are? */
+bool hold_alone(const struct hold *h);
+
+#endif
