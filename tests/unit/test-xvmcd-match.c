@@ -149,8 +149,7 @@ static void expect_steer(int sock, uint32_t epid, uint32_t to)
 
 static void test_pinned(void **state)
 {
-	static const uint32_t reasons[] = { XVMC_R_FORK, XVMC_R_EXEC, XVMC_R_FD_PASSED,
-					    XVMC_R_UNFOLLOWED, XVMC_R_RULE, XVMC_R_TCP_ONLY,
+	static const uint32_t reasons[] = { XVMC_R_EXEC, XVMC_R_FD_PASSED, XVMC_R_UNFOLLOWED, XVMC_R_RULE, XVMC_R_TCP_ONLY,
 					    XVMC_R_CLOSE, XVMC_R_SHUTDOWN, XVMC_R_DEMOTED };
 	struct world *w = *state;
 	struct couple c = couple(w);
@@ -319,6 +318,24 @@ static void test_too_many(void **state)
 
 /* ---- forked children ---- */
 
+/* The end that others use as well unregisters; the other end has followed it,
+ * and was the first to say why. It is willing when a child registers. */
+static void test_forked(void **state)
+{
+	struct world *w = *state;
+	struct couple c = couple(w);
+	union agent_msg msg;
+	int child;
+
+	word(c.b, XVMC_AG_UNLINK, 20, XVMC_R_FORK, c.link);
+	expect_unlinked(c.a, 10, c.link, XVMC_R_FORK);
+	word(c.a, XVMC_AG_UNREGISTER, 10, XVMC_R_FORK, 0);
+	expect_quiet(w, c.b);
+	child = agent_app(&w->run, "vm1");
+	reg(child, 10, 0, true);
+	assert_int_equal(expect_match(child, 10, &msg), expect_match(c.b, 20, &msg));
+}
+
 static void adopt(int sock, uint32_t serial, uint32_t pid, uint32_t epid, uint64_t link)
 {
 	struct xvmc_ag_adopt msg = { .hdr = { .serial = serial }, .pid = pid, .epid = epid, .link = link };
@@ -419,6 +436,7 @@ int main(int argc, char **argv)
 		T(test_unregister_crosses),
 		T(test_back_off),
 		T(test_pinned),
+		T(test_forked),
 		T(test_ambiguous),
 		T(test_namespaces),
 		T(test_too_many),

@@ -181,11 +181,12 @@ void match_adopt(struct agent *agent, const struct xvmc_ag_adopt *msg)
 
 /* ---- links ---- */
 
-/* What keeps a connection on TCP until somebody promotes it. */
+/* What keeps a connection on TCP until somebody promotes it. Not a fork: an end
+ * that others use as well unregisters until it is alone, and the other end,
+ * which may follow it and say so first, has nothing to do with that. */
 static bool pins(uint32_t reason)
 {
 	switch (reason) {
-	case XVMC_R_FORK:
 	case XVMC_R_EXEC:
 	case XVMC_R_FD_PASSED:
 	case XVMC_R_UNFOLLOWED:
