@@ -3,7 +3,6 @@
 # shellcheck disable=SC2034,SC2154 # of run-apps.sh
 app_about='PostgreSQL, a process per connection: pgbench, whose sums must be right; a COPY in and out'
 app_programs='pgbench psql'
-app_tcp='each connection is used by a forked child'
 
 app_version() {
 	pgbench --version
@@ -35,7 +34,7 @@ pg_transactions() { # CONNECTIONS TRANSACTIONS OPTIONS...
 }
 
 pg_copies() {
-	seq 1 300000 | sed 's/.*/&\tline & of the judge/' >"$dir/rows"
+	seq 1 1000000 | sed 's/.*/&\tline & of the judge/' >"$dir/rows"
 	pg_ask 'create table copied (n int, line text)' &&
 		pg_ask '\copy copied from stdin' <"$dir/rows" &&
 		pg_ask 'copy (select * from copied order by n) to stdout' >"$dir/rows.back" &&
@@ -54,9 +53,13 @@ app_run() {
 	wait_for 30 pg_answers
 	result $? "answers" "$dir/server"
 	check "pgbench: tables" client 60 pgbench -h 127.0.0.1 -p "$port" -U judge -i -s 1 -q postgres
+	by_ring 1500000
 	check "pgbench: 4 connections, 250 transactions each" pg_transactions 4 250
 	check "pgbench: prepared statements" pg_transactions 8 100 --protocol prepared
+	by_ring 800000
 	check "pgbench: a connection per transaction" pg_transactions 2 50 --connect
-	check "COPY, 300000 rows there and back" pg_copies
+	not_by_ring
+	check "COPY, a million rows there and back" pg_copies
+	by_ring 60000000
 	end_server server
 }
