@@ -59,7 +59,9 @@ struct xvmc_spage {
 	uint64_t ann_pos;  /* the switch happens at this position */
 	uint64_t ann_rcvd; /* what the sender has received the other way */
 	uint32_t ann_epoch;
-	uint32_t pad1;
+	/* the highest epoch of a record that says TCP; all ones: the stream has
+	 * gone there without one */
+	uint32_t left;
 	uint8_t line3[40];
 	uint8_t rest[XVMC_PAGE_SIZE - 256];
 };
@@ -68,6 +70,7 @@ static_assert(offsetof(struct xvmc_spage, magic) == 16, "S-page");
 static_assert(offsetof(struct xvmc_spage, prod) == 64, "S-page");
 static_assert(offsetof(struct xvmc_spage, room_at) == 128, "S-page");
 static_assert(offsetof(struct xvmc_spage, ann_pos) == 192, "S-page");
+static_assert(offsetof(struct xvmc_spage, left) == 212, "S-page");
 
 /*
  * R-page: owned by the sender, granted read-write. The first half holds only

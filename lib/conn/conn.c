@@ -23,6 +23,7 @@ void xvmc_conn_init(struct conn_t *c, const struct xvmc_tcp_ops *tcp,
 void xvmc_conn_deinit(struct conn_t *c)
 {
 	xvmc_bytes_free(&c->rx.in);
+	xvmc_bytes_free(&c->rx.front);
 	pthread_mutex_destroy(&c->tx.lock);
 	pthread_mutex_destroy(&c->rx.lock);
 }

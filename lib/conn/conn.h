@@ -67,6 +67,7 @@ struct conn_tx {
 	uint64_t ann_wait_ns; /* since when a writer waits for it, or 0 */
 	uint32_t ann_incarnation; /* ours when we announced */
 	uint32_t epoch;
+	uint32_t leave_epoch; /* to be said once that record is out, or 0 */
 	/* what must go out on TCP before anything else: records, then replay */
 	uint8_t head[2 * sizeof(struct xvmc_record)];
 	uint8_t head_len, head_off;
@@ -83,7 +84,7 @@ struct conn_rx {
 	pthread_mutex_t lock;
 	enum xvmc_path path;
 	uint8_t reason;
-	_Atomic uint64_t rcvd; /* bytes given to the application */
+	_Atomic uint64_t rcvd; /* bytes given to the application, or in front */
 	struct recver_t r;
 	struct xvmc_map map_r, map_sd;
 	struct xvmc_chan chan;
@@ -102,8 +103,12 @@ struct conn_rx {
 	uint64_t skip; /* replayed bytes still to be discarded */
 	uint64_t pull; /* replayed bytes still to be taken off TCP eagerly */
 	struct xvmc_bytes in; /* raw TCP bytes taken early, before the kernel's */
+	/* The next of the stream, before all else: counted as received, and not
+	 * given to the application, which has only peeked at them. */
+	struct xvmc_bytes front;
 	bool hand_over;       /* leave replayed bytes in the kernel (fork, exec) */
 	bool eof;             /* TCP said end of stream */
+	bool cut;             /* bytes are lost, and no reader has been told */
 	_Atomic bool end_told; /* poll has shown it, whatever lies before it */
 	bool no_proof;        /* and nobody will tell how the sender ended */
 	uint64_t eof_ns;      /* since when; the service thread's */
@@ -284,8 +289,29 @@ bool xvmc_conn_rx_ended(struct conn_t *c);
  * queue; >0, 0, or -errno (then a read reports it). What it says is kept: a
  * read that follows finds at least one byte, wherever the stream goes. */
 ssize_t xvmc_conn_rx_ready(struct conn_t *c);
-/* The same, and not less than what the ring holds at this moment. */
-ssize_t xvmc_conn_rx_all(struct conn_t *c);
+/* Path RING: the same, not less than what the ring holds at this moment, and
+ * only that. */
+ssize_t xvmc_conn_rx_in_ring(struct conn_t *c);
+/* How many bytes could be read now, wherever they are. */
+size_t xvmc_conn_rx_count(struct conn_t *c);
+/* Taken early for the application: the connection cannot do without us. */
+static inline bool xvmc_conn_rx_early(const struct conn_t *c)
+{
+	return c->rx.in.len || c->rx.front.len;
+}
+
+/* Does the sender say that it has left the ring? Then the record is in TCP, or
+ * its end: who looks there need not wait until the service thread has. */
+static inline bool xvmc_conn_rx_left(const struct conn_t *c)
+{
+	const struct conn_rx *rx = &c->rx;
+
+	return rx->path == XVMC_PATH_RING && rx->attached && !rx->gone &&
+	       ring_see_left(rx->r.s) > rx->epoch;
+}
+
+/* If so, looks at TCP. True: the stream goes on there, or has ended. */
+bool xvmc_conn_rx_follow(struct conn_t *c);
 
 /*
  * Arms the bell of a direction for want bytes (of data, of room) and looks

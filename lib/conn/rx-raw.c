@@ -109,6 +109,7 @@ void rx_reset(struct conn_t *c, enum xvmc_reason why)
 	struct conn_rx *rx = &c->rx;
 
 	rx->err = -ECONNRESET;
+	rx->cut = true;
 	xvmc_conn_keep_error(c, -ECONNRESET);
 	rx->reason = (uint8_t)why;
 	rx->expect = XVMC_POS_NONE;

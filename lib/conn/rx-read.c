@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the application reads, by whichever way is current, and what poll may
- * promise it. [S 5]
+ * What the application reads, by whichever way is current and by the ones that
+ * follow: to it the stream is one, wherever it goes from one way to the other.
+ * And what poll may promise it. [S 5]
  */
 #include <errno.h>
 
@@ -72,35 +73,49 @@ static ssize_t read_ring(struct conn_t *c, struct xvmc_iov *it, bool peek)
 	}
 }
 
-static ssize_t read_tcp(struct conn_t *c, struct xvmc_iov *it, bool peek)
+/* What the kernel has, after n bytes that were taken early. */
+static ssize_t read_kernel(struct conn_t *c, struct xvmc_iov *it, size_t max, bool peek,
+			   size_t n)
 {
 	struct conn_rx *rx = &c->rx;
 	struct iovec vec[RECV_VECS];
-	size_t max = it->left;
+	size_t cnt = xvmc_iov_slice(it, max, vec, RECV_VECS);
+	ssize_t r = rx_take(c, vec, cnt, peek);
+
+	if (r > 0)
+		xvmc_iov_advance(it, (size_t)r);
+	if (n) { /* the end comes again by itself, an error does not */
+		if (r < 0 && r != -EAGAIN)
+			rx_error(c, (int)r);
+		return r > 0 ? r : 0;
+	}
+	if (r == 0 && rx->pull)
+		return rx_cut_replay(c) < 0 ? -ECONNRESET : -EAGAIN;
+	if (r == 0)
+		rx->eof = true;
+	return r;
+}
+
+static ssize_t read_tcp(struct conn_t *c, struct xvmc_iov *it, bool peek)
+{
+	struct conn_rx *rx = &c->rx;
+	size_t max = it->left, n;
 	ssize_t r;
 
 	if (max > rx->expect - rx->rcvd)
 		max = rx->expect - rx->rcvd;
-	if (rx->in.len) {
-		r = (ssize_t)(rx->in.len < max ? rx->in.len : max);
-		xvmc_iov_put(it, rx->in.buf + rx->in.off, (size_t)r);
+	n = rx->in.len < max ? rx->in.len : max;
+	r = (ssize_t)n;
+	if (n) {
+		xvmc_iov_put(it, rx->in.buf + rx->in.off, n);
 		if (!peek)
-			xvmc_bytes_drop(&rx->in, (size_t)r);
+			xvmc_bytes_drop(&rx->in, n);
 	} else if (rx->err) {
 		return rx->err;
-	} else {
-		size_t cnt = xvmc_iov_slice(it, max, vec, RECV_VECS);
-
-		r = rx_take(c, vec, cnt, peek);
-		if (r == 0 && rx->pull)
-			return rx_cut_replay(c) < 0 ? -ECONNRESET : -EAGAIN;
-		if (r == 0)
-			rx->eof = true;
-		if (r <= 0)
-			return r;
-		xvmc_iov_advance(it, (size_t)r);
 	}
-	if (!peek) {
+	if (n < max && !rx->err)
+		r += read_kernel(c, it, max - n, peek, n);
+	if (r > 0 && !peek) {
 		rx->rcvd += (uint64_t)r;
 		xvmc_stat_add(c->stats, XVMC_S_TCP_RX_BYTES, (uint64_t)r);
 	}
@@ -152,43 +167,158 @@ static ssize_t read_stream(struct conn_t *c, struct xvmc_iov *it, bool peek)
 	}
 }
 
-/*
- * Once poll has shown the end (POLLHUP, POLLRDHUP), a program takes a short
- * read for the last one: all there is before the end has come, and is read as
- * one, though it lies in several places: taken early, in the kernel, behind
- * the record of a switch, in the ring, behind the next record.
- */
-static ssize_t read_on(struct conn_t *c, struct xvmc_iov *it)
-{
-	ssize_t sum = 0, r = 1;
+/* ---- from one way to the next ---- */
 
-	while (it->left && r > 0) {
-		r = read_stream(c, it, false);
-		if (r == -EAGAIN && c->rx.path == XVMC_PATH_RING) {
-			xvmc_conn_rx_pump(c);
-			r = c->rx.path == XVMC_PATH_TCP ? read_stream(c, it, false) : r;
-		}
-		if (r > 0)
-			sum += r;
-	}
-	/* The kernel tells an error once: it is for the next call. */
+/* Looks there. True: it pays to read again. */
+static bool pumped(struct conn_t *c)
+{
+	struct conn_rx *rx = &c->rx;
+	bool eof = rx->eof;
+	int err = rx->err;
+
+	xvmc_conn_rx_pump(c);
+	return rx->path == XVMC_PATH_TCP || rx->eof != eof || rx->err != err;
+}
+
+bool xvmc_conn_rx_follow(struct conn_t *c)
+{
+	return xvmc_conn_rx_left(c) && pumped(c);
+}
+
+/*
+ * A ring that has no more. Once poll has shown the end (POLLHUP, POLLRDHUP), a
+ * program takes a short read for the last one: then TCP is looked at, too,
+ * where the sender did not say that it has left.
+ */
+static bool follow(struct conn_t *c)
+{
+	if (!c->rx.end_told)
+		return xvmc_conn_rx_follow(c);
+	return c->rx.path == XVMC_PATH_RING && pumped(c);
+}
+
+/*
+ * Is there something behind the next n bytes, that came by TCP? The sender has
+ * gone into the ring at the position we have acknowledged if its prod lies
+ * behind it, which it never was before; or has left the ring again.
+ */
+static bool ring_follows(const struct conn_t *c, uint64_t n)
+{
+	const struct conn_rx *rx = &c->rx;
+
+	return rx->path == XVMC_PATH_TCP && rx->attached && !rx->gone &&
+	       rx->expect != XVMC_POS_NONE && rx->expect - rx->rcvd == n &&
+	       (ring_see_prod(rx->r.s) > rx->expect ||
+		ring_see_left(rx->r.s) > rx->expect_epoch) &&
+	       ring_nonce_matches(rx->r.s, rx->nonce);
+}
+
+/* The kernel tells an error once: after some bytes it is for the next call. */
+static void keep_for_next(struct conn_t *c, ssize_t r)
+{
 	if (r < 0 && r != -EAGAIN && r != c->rx.err)
 		rx_error(c, (int)r);
-	return sum;
+}
+
+static ssize_t read_front(struct conn_t *c, struct xvmc_iov *it, bool peek)
+{
+	struct xvmc_bytes *front = &c->rx.front;
+	size_t n = front->len < it->left ? front->len : it->left;
+
+	if (!n)
+		return 0;
+	xvmc_iov_put(it, front->buf + front->off, n);
+	if (!peek)
+		xvmc_bytes_drop(front, n);
+	return (ssize_t)n;
+}
+
+static ssize_t read_all(struct conn_t *c, struct xvmc_iov *it)
+{
+	struct conn_rx *rx = &c->rx;
+	ssize_t sum = read_front(c, it, false), r = -EAGAIN;
+	bool on = it->left != 0;
+
+	while (on) {
+		r = read_stream(c, it, false);
+		if (r > 0)
+			sum += r;
+		/* What lies behind is read at once: beyond the record that is
+		 * due, or where the sender has gone to. */
+		on = it->left && ((r > 0 && rx->expect == rx->rcvd) ||
+				  ((r > 0 || r == -EAGAIN) && follow(c)));
+	}
+	if (sum)
+		keep_for_next(c, r);
+	return sum ? sum : r;
+}
+
+/* A peek that is to see beyond a record: the n bytes before it, which it has
+ * seen, are taken off TCP, and stay the next of the stream. */
+static bool to_front(struct conn_t *c, size_t n)
+{
+	struct xvmc_bytes *front = &c->rx.front;
+	struct iovec vec = { .iov_base = xvmc_bytes_room(front, n), .iov_len = n };
+	struct xvmc_iov it = xvmc_iov_make(&vec, 1);
+	ssize_t r = vec.iov_base ? read_stream(c, &it, false) : 0;
+
+	if (r > 0)
+		front->len += (size_t)r;
+	return r == (ssize_t)n;
+}
+
+/* The sender has left the ring: what was there is in TCP as well, and more. But
+ * not less is seen than there was, though it may still be on its way. */
+static ssize_t peek_again(struct conn_t *c, struct xvmc_iov from, struct xvmc_iov *it,
+			  ssize_t seen)
+{
+	ssize_t r = read_stream(c, &from, true);
+
+	if (seen > 0 && r <= seen) {
+		keep_for_next(c, r);
+		return seen;
+	}
+	*it = from;
+	return r;
+}
+
+static ssize_t peek_all(struct conn_t *c, struct xvmc_iov *it)
+{
+	ssize_t sum = read_front(c, it, true), r = -EAGAIN;
+	bool on = it->left != 0;
+
+	while (on) {
+		struct xvmc_iov from = *it;
+
+		r = read_stream(c, it, true);
+		if ((r > 0 || r == -EAGAIN) && it->left && follow(c))
+			r = peek_again(c, from, it, r);
+		if (r > 0)
+			sum += r;
+		on = r > 0 && it->left && ring_follows(c, (uint64_t)r) &&
+		     to_front(c, (size_t)r);
+	}
+	if (sum)
+		keep_for_next(c, r);
+	return sum ? sum : r;
 }
 
 ssize_t xvmc_conn_read(struct conn_t *c, struct xvmc_iov *it, bool peek)
 {
-	ssize_t r = read_stream(c, it, peek);
+	ssize_t r = peek ? peek_all(c, it) : read_all(c, it);
 
-	if (r > 0 && !peek && c->rx.end_told)
-		r += read_on(c, it);
 	if (r == -EAGAIN)
 		return read_held(c, it, peek);
-	/* Who asks first is told, reader or writer, and once. */
-	if (r < 0 && r == c->rx.err)
-		return xvmc_conn_tell(c, 0);
-	return r;
+	if (r == 0 || r != c->rx.err)
+		return r;
+	/* Who asks first is told, reader or writer, and once; but where we have
+	 * cut the stream, no reader is to take that for its end. */
+	if (c->rx.cut) {
+		c->rx.cut = false;
+		xvmc_conn_tell(c, 0);
+		return r;
+	}
+	return xvmc_conn_tell(c, 0);
 }
 
 ssize_t xvmc_conn_rx_took(struct conn_t *c, const struct iovec *vec, size_t cnt,
@@ -258,16 +388,7 @@ static bool hold(struct conn_rx *rx)
 	return true;
 }
 
-ssize_t xvmc_conn_rx_all(struct conn_t *c)
-{
-	struct conn_rx *rx = &c->rx;
-
-	if (rx->path == XVMC_PATH_RING && rx->attached && !rx->gone)
-		xvmc_recver_avail(&rx->r, rx->r.size); /* an error stays to be seen */
-	return xvmc_conn_rx_ready(c);
-}
-
-ssize_t xvmc_conn_rx_ready(struct conn_t *c)
+static ssize_t ready(struct conn_t *c)
 {
 	struct conn_rx *rx = &c->rx;
 	ssize_t n;
@@ -296,4 +417,55 @@ ssize_t xvmc_conn_rx_ready(struct conn_t *c)
 		return (ssize_t)(rx->expect - rx->rcvd);
 	}
 	return rx->held_pos == rx->rcvd ? 1 : rx->err;
+}
+
+ssize_t xvmc_conn_rx_ready(struct conn_t *c)
+{
+	ssize_t n = ready(c);
+
+	if (!c->rx.front.len)
+		return n;
+	return (ssize_t)c->rx.front.len + (n > 0 ? n : 0);
+}
+
+ssize_t xvmc_conn_rx_in_ring(struct conn_t *c)
+{
+	struct conn_rx *rx = &c->rx;
+
+	if (rx->path == XVMC_PATH_RING && rx->attached && !rx->gone)
+		xvmc_recver_avail(&rx->r, rx->r.size); /* an error stays to be seen */
+	return ready(c);
+}
+
+/* Two records, RING and TCP, at the position where one is due. */
+#define BOTH_RECORDS (2 * sizeof(struct xvmc_record))
+
+size_t xvmc_conn_rx_count(struct conn_t *c)
+{
+	struct conn_rx *rx = &c->rx;
+	uint64_t due, there;
+	ssize_t n;
+
+	xvmc_conn_rx_follow(c);
+	n = xvmc_conn_rx_in_ring(c);
+	if (rx->path == XVMC_PATH_RING || rx->skip)
+		return rx->front.len + (n > 0 ? (size_t)n : 0);
+	due = rx->expect - rx->rcvd;
+	n = c->tcp->queued(c->tcp_arg);
+	there = rx->in.len + (n > 0 ? (uint64_t)n : 0);
+	if (there >= due && ring_follows(c, due)) {
+		/* In the ring, or again in TCP if it was left, with all that
+		 * came after it. */
+		if (ring_see_left(rx->r.s) <= rx->expect_epoch)
+			there = ring_see_prod(rx->r.s) - rx->rcvd;
+		else
+			there = there > due + BOTH_RECORDS ? there - BOTH_RECORDS : due;
+		if (there - due > rx->r.size)
+			there = due;
+	} else if (there > due) {
+		there = due;
+	}
+	if (!there && rx->held_pos == rx->rcvd)
+		there = 1;
+	return rx->front.len + (size_t)there;
 }

@@ -157,6 +157,7 @@ void xvmc_conn_tx_detach(struct conn_t *c)
 		xvmc_hv_unshare(c->hv, &tx->share_r);
 	}
 	tx->have_chan = tx->have_share = false;
+	tx->leave_epoch = 0;
 	memset(&tx->s, 0, sizeof(tx->s));
 }
 

@@ -47,8 +47,21 @@ static int tx_broken(struct conn_t *c, int err)
 	tx->head_off = tx->head_len = 0;
 	tx->replay_pos = tx->replay_end;
 	tx->fin_owed = false;
+	tx->leave_epoch = 0;
 	xvmc_conn_want(c, XVMC_EV_TX_CHANGED);
 	return 0;
+}
+
+/* The receiver need not wait until its service thread has seen TCP [B6]. */
+static void say_left(struct conn_t *c, uint32_t epoch)
+{
+	struct conn_tx *tx = &c->tx;
+
+	tx->leave_epoch = 0;
+	if (!tx->attached)
+		return;
+	ring_say_left(tx->s.s, epoch);
+	xvmc_hv_notify(c->hv, &tx->chan);
 }
 
 static ssize_t flush_piece(struct conn_t *c, const uint8_t *p, size_t n)
@@ -76,6 +89,8 @@ int xvmc_conn_tx_flush(struct conn_t *c)
 			return tx_broken(c, (int)r);
 		tx->head_off = (uint8_t)(tx->head_off + r);
 	}
+	if (tx->leave_epoch)
+		say_left(c, tx->leave_epoch);
 	while (tx->replay_pos < tx->replay_end) {
 		size_t at = tx->replay_pos & (tx->s.size - 1);
 		size_t n = tx->replay_end - tx->replay_pos;
@@ -217,6 +232,7 @@ void xvmc_conn_tx_leave(struct conn_t *c, enum xvmc_reason why, bool both)
 		   len);
 	tx->replay_pos = tx->s.known;
 	tx->replay_end = tx->s.prod;
+	tx->leave_epoch = tx->epoch;
 	tx->path = XVMC_PATH_TCP;
 	xvmc_stat_add(c->stats, XVMC_S_TO_TCP, 1);
 	xvmc_stat_add(c->stats, XVMC_S_REASON0 + why, 1);
@@ -239,6 +255,7 @@ void xvmc_conn_tx_abandon(struct conn_t *c, enum xvmc_reason why)
 	xvmc_stat_add(c->stats, XVMC_S_REASON0 + why, 1);
 	tx->head_off = tx->head_len = 0;
 	tx->path = XVMC_PATH_TCP;
+	say_left(c, UINT32_MAX);
 }
 
 static ssize_t write_tcp(struct conn_t *c, struct xvmc_iov *it, int flags)

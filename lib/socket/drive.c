@@ -249,7 +249,7 @@ static bool try_plain(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 	if (ep->close_later)
 		return false;
 	if (ep->svc.closing && ep->svc.lingers && !c->rx.err && !c->rx.eof &&
-	    !c->rx.in.len) {
+	    !xvmc_conn_rx_early(c)) {
 		if (!ep->svc.close_ns)
 			ep->svc.close_ns = now;
 		if (now - ep->svc.close_ns < (unsent(ep) ? CLOSE_MAX : CLOSE_NS)) {
@@ -262,7 +262,7 @@ static bool try_plain(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 		return false;
 	/* An error stays with us: the kernel would call it end of stream. */
 	if (!ep->svc.closing &&
-	    (c->rx.in.len || c->rx.skip || c->rx.pull || c->rx.err || c->untold ||
+	    (xvmc_conn_rx_early(c) || c->rx.skip || c->rx.pull || c->rx.err || c->untold ||
 	     c->untold_pipe))
 		return false;
 	/* What is idle now must stay so while the locks are given up: a reader
@@ -276,7 +276,7 @@ static bool try_plain(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 	service_watch(sv, ep, c->rx.chan.wait_fd, TAG_RX_BELL, &ep->svc.watch_rx, false);
 	service_watch(sv, ep, c->tx.chan.wait_fd, TAG_TX_BELL, &ep->svc.watch_tx, false);
 	service_watch(sv, ep, ep->io_fd, TAG_TCP, &ep->svc.watch_tcp, false);
-	if (ep->svc.lingers && ep->io_fd >= 0 && c->rx.in.len)
+	if (ep->svc.lingers && ep->io_fd >= 0 && xvmc_conn_rx_early(c))
 		endpoint_reset_on_close(ep); /* nobody will read these */
 	done = endpoint_unmanage(ep);
 	ep->going_plain = false;

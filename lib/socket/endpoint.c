@@ -328,12 +328,18 @@ int endpoint_manage(struct xvmc_endpoint *ep)
 	if ((!c->tx.chan.self_ring && ep->tx_poke_fd < 0) ||
 	    (!c->rx.chan.self_ring && ep->rx_poke_fd < 0))
 		return -EMFILE;
+	section_lock(&c->tx.lock);
+	if (ep->io_fd < 0) { /* closed meanwhile */
+		section_unlock(&c->tx.lock);
+		return -EBADF;
+	}
 	flags = os_fcntl(ep->io_fd, F_GETFL, 0);
 	ep->nonblock = flags >= 0 && (flags & O_NONBLOCK);
 	ep->rcv_timeo_ns = timeo_ns(ep->io_fd, SO_RCVTIMEO);
 	ep->snd_timeo_ns = timeo_ns(ep->io_fd, SO_SNDTIMEO);
 	atomic_fetch_or(&ep->rx_gate, XVMC_GATE_MANAGED);
 	atomic_fetch_or(&ep->tx_gate, XVMC_GATE_MANAGED);
+	section_unlock(&c->tx.lock);
 	if (xvmc_epoll_ep_managed(ep) < 0) {
 		/* A set that holds it could not wait for it. */
 		atomic_fetch_and(&ep->rx_gate, ~XVMC_GATE_MANAGED);

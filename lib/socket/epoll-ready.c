@@ -49,7 +49,7 @@ static bool see_more(struct xvmc_endpoint *ep, bool arm, uint64_t *rx_seen)
 	if (!xvmc_ep_managed(ep) || !rx->attached || rx->gone) {
 		/* TCP, whose every edge the service thread passes on */
 	} else if (rx->path == XVMC_PATH_RING) {
-		n = xvmc_conn_rx_all(&ep->conn);
+		n = xvmc_conn_rx_in_ring(&ep->conn);
 		more = n >= 0 && arm &&
 		       (rx->rcvd + (uint64_t)n > *rx_seen ||
 			xvmc_conn_rx_arm(&ep->conn, (size_t)n + 1));

@@ -37,6 +37,8 @@ void endpoint_close_late(struct xvmc_endpoint *ep);
 void endpoint_let_go(struct xvmc_endpoint *ep);
 /* rx.lock held: follows the peer's announcement, as xvmc_conn_rx_ack. */
 int endpoint_ack(struct xvmc_endpoint *ep);
+/* rx.lock held, MANAGED: nothing comes after what is there. */
+bool endpoint_rx_ended(struct xvmc_endpoint *ep);
 /* Both locks held: has the program bytes that it has not read? */
 bool endpoint_left_unread(struct xvmc_endpoint *ep);
 /* Has the kernel's close send a reset, as it does by itself for whom bytes are

@@ -118,6 +118,17 @@ out:
 	section_unlock(&c->tx.lock);
 }
 
+/* Rings are being made: our duplicate must not keep the connection open. */
+static void close_half_made(struct xvmc_endpoint *ep)
+{
+	section_lock(&ep->conn.tx.lock);
+	if (!xvmc_ep_managed(ep) && ep->io_fd >= 0) {
+		os_close(ep->io_fd);
+		ep->io_fd = -1;
+	}
+	section_unlock(&ep->conn.tx.lock);
+}
+
 void endpoint_close_late(struct xvmc_endpoint *ep)
 {
 	if (threads_inside(ep) || !atomic_exchange(&ep->close_later, false))
@@ -185,6 +196,8 @@ static bool forget(struct xvmc_ctx *ctx, int fd, bool close)
 	} else if (!ep->inherited) {
 		if (xvmc_ep_managed(ep))
 			close_managed(ep);
+		else
+			close_half_made(ep);
 		if (!xvmc_ep_managed(ep) && ep->inside)
 			hold(ep, fd);
 		if (ep->state != XVMC_EP_TRACKED)

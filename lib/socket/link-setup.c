@@ -135,7 +135,11 @@ void link_match(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		link_withdraw(sv, ep);
 		return;
 	}
-	ep->io_fd = xvmc_os_high_fd(os_fcntl(ep->fd, F_DUPFD_CLOEXEC, 0));
+	/* Under the lock: who closes the last number closes ours as well. */
+	section_lock(&ep->conn.tx.lock);
+	if (ep->nfds)
+		ep->io_fd = xvmc_os_high_fd(os_fcntl(ep->fd, F_DUPFD_CLOEXEC, 0));
+	section_unlock(&ep->conn.tx.lock);
 	if (ep->io_fd < 0) {
 		fork_release(ep);
 		link_say(sv, ep, XVMC_SETUP_REFUSE, XVMC_R_NO_FDS);

@@ -33,14 +33,28 @@ static short tcp_poll_plain(struct xvmc_endpoint *ep)
 	return os_ppoll(&pfd, 1, &zero, NULL) > 0 ? pfd.revents : 0;
 }
 
+bool endpoint_rx_ended(struct xvmc_endpoint *ep)
+{
+	const struct conn_rx *rx = &ep->conn.rx;
+
+	if (rx->err)
+		return true;
+	return rx->path == XVMC_PATH_RING ? xvmc_conn_rx_ended(&ep->conn) :
+					    tcp_poll(ep, POLLRDHUP) != 0;
+}
+
 static short poll_rx(struct xvmc_endpoint *ep, bool arm, uint64_t *ret_pos)
 {
 	struct conn_t *c = &ep->conn;
 	struct conn_rx *rx = &c->rx;
-	bool ring = rx->path == XVMC_PATH_RING;
-	ssize_t n = xvmc_conn_rx_ready(c);
 	short ev = 0;
 	int inq = 0;
+	bool ring;
+	ssize_t n;
+
+	xvmc_conn_rx_follow(c);
+	ring = rx->path == XVMC_PATH_RING;
+	n = xvmc_conn_rx_ready(c);
 
 	if (n == 0 && ring && arm && rx->attached && !rx->gone &&
 	    xvmc_conn_rx_arm(c, 1))
@@ -59,7 +73,7 @@ static short poll_rx(struct xvmc_endpoint *ep, bool arm, uint64_t *ret_pos)
 		 * once the socket's queue is; RDHUP at once, as the kernel. */
 		if (xvmc_conn_rx_ended(c))
 			ev |= POLLIN | POLLRDHUP;
-		*ret_pos = rx->rcvd + (n > 0 ? (uint64_t)n : 0);
+		*ret_pos = rx->rcvd + (n > 0 ? (uint64_t)n - rx->front.len : 0);
 		return ev;
 	}
 	if (!(ev & POLLIN)) {
@@ -159,7 +173,8 @@ bool xvmc_ep_glance(struct xvmc_endpoint *ep, short events)
 
 		if (rx->path == XVMC_PATH_RING && rx->attached && !rx->gone)
 			yes = ring_see_prod(rx->r.s) != rx->r.cons;
-		yes = yes || rx->in.len || rx->eof || rx->err;
+		yes = yes || xvmc_conn_rx_early(c) || rx->eof || rx->err ||
+		      xvmc_conn_rx_left(c);
 		section_unlock(&c->rx.lock);
 	}
 	if (!yes && (events & POLLOUT) && section_trylock(&c->tx.lock) == 0) {
@@ -189,7 +204,8 @@ bool xvmc_ep_glance_held(struct xvmc_endpoint *ep, short events)
 		if (rx->path != XVMC_PATH_RING || !rx->attached || rx->gone ||
 		    rx->eof || rx->err)
 			return true;
-		if (ring_see_prod(rx->r.s) != rx->rcvd)
+		if (rx->front.len || ring_see_prod(rx->r.s) != rx->rcvd ||
+		    xvmc_conn_rx_left(&ep->conn))
 			return true;
 	}
 	if (events & POLLOUT) {
@@ -219,8 +235,7 @@ int xvmc_sock_ioctl(struct xvmc_endpoint *ep, unsigned long req, void *arg)
 {
 	struct conn_t *c = &ep->conn;
 	int *val = arg;
-	ssize_t n;
-	int inq = 0, r = 0;
+	int r = 0;
 
 	if (req == FIONBIO) {
 		xvmc_sock_set_nonblock(ep, *val != 0);
@@ -237,15 +252,7 @@ int xvmc_sock_ioctl(struct xvmc_endpoint *ep, unsigned long req, void *arg)
 		if (c->rx.path == XVMC_PATH_TCP && c->rx.expect == c->rx.rcvd &&
 		    !(ep->rx_gate & ~XVMC_GATE_MANAGED))
 			xvmc_conn_rx_pump(c);
-		n = xvmc_conn_rx_all(c);
-		if (c->rx.path == XVMC_PATH_TCP && c->rx.expect != c->rx.rcvd)
-			os_ioctl(ep->io_fd, SIOCINQ, &inq);
-		if ((uint64_t)inq > c->rx.expect - c->rx.rcvd)
-			inq = (int)(c->rx.expect - c->rx.rcvd);
-		/* The byte laid by is in the replay as well. */
-		if (c->rx.path == XVMC_PATH_TCP && !c->rx.in.len && inq > 0)
-			n = 0;
-		*val = (int)(n > 0 ? n : 0) + inq;
+		*val = (int)xvmc_conn_rx_count(c);
 		section_unlock(&c->rx.lock);
 	} else if (req == SIOCOUTQ) {
 		section_lock(&c->tx.lock);

@@ -38,16 +38,42 @@ static void follow(struct xvmc_endpoint *ep)
 		xvmc_service_kick(ep);
 }
 
-/* One pass under rx.lock. -EAGAIN with *ret_sleep set: wait_begin is done and
- * the bell armed. -ESTALE: not MANAGED any more. */
-static ssize_t recv_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it,
-				 int flags, bool may_sleep, bool *ret_sleep)
+/* What is armed for: more than what a peek has seen. */
+static bool arm_rx(struct conn_t *c, ssize_t seen)
+{
+	struct conn_rx *rx = &c->rx;
+
+	if (!rx->attached || rx->gone)
+		return false;
+	if (rx->path == XVMC_PATH_RING) {
+		ssize_t n = seen ? xvmc_conn_rx_in_ring(c) : 0;
+
+		return xvmc_conn_rx_arm(c, n > 0 ? (size_t)n + 1 : 1);
+	}
+	if (!seen || rx->expect == XVMC_POS_NONE)
+		return false; /* the service thread sees TCP's edges */
+	/* What is behind the record comes by the ring alone. */
+	xvmc_hv_chan_ack(c->hv, &rx->chan);
+	ring_arm_data(rx->r.r, rx->expect + 1);
+	return ring_see_prod(rx->r.s) > rx->expect;
+}
+
+/*
+ * One pass under rx.lock. -EAGAIN with *ret_sleep set: wait_begin is done and
+ * the bell armed. -ESTALE: not MANAGED any more. Under MSG_PEEK with
+ * MSG_WAITALL, fewer bytes than asked for are as good as none while more may
+ * come: how many there are is in *ret_seen.
+ */
+static ssize_t recv_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it, int flags,
+				 bool may_sleep, ssize_t *ret_seen, bool *ret_sleep)
 {
 	struct conn_t *c = &ep->conn;
 	bool peek = (flags & MSG_PEEK) != 0;
+	bool whole = peek && may_sleep && (flags & MSG_WAITALL);
 	ssize_t r;
 
 	*ret_sleep = false;
+	*ret_seen = 0;
 	if (ep->inherited) {
 		r = xvmc_sock_inherited_use(ep);
 		return r < 0 ? r : -ESTALE;
@@ -64,12 +90,15 @@ static ssize_t recv_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it,
 		r = xvmc_conn_read(c, it, peek);
 	if (r > 0)
 		follow(ep); /* it may have waited for these bytes to be read */
+	if (whole && r > 0 && it->left && !endpoint_rx_ended(ep)) {
+		*ret_seen = r;
+		r = -EAGAIN;
+	}
 	if (r == -EAGAIN && moved_away(ep))
 		atomic_fetch_or(&c->events, XVMC_EV_GONE);
 	if (r == -EAGAIN && may_sleep && xvmc_ep_wait_begin(ep, POLLIN)) {
 		*ret_sleep = true;
-		if (c->rx.path == XVMC_PATH_RING && c->rx.attached &&
-		    !c->rx.gone && xvmc_conn_rx_arm(c, 1)) {
+		if (arm_rx(c, *ret_seen)) {
 			*ret_sleep = false;
 			xvmc_ep_wait_end(ep, POLLIN);
 		}
@@ -91,23 +120,27 @@ static ssize_t recv_or_sleep(struct visit *v, struct xvmc_iov *it, int flags, bo
 	struct xvmc_endpoint *ep = v->ep;
 	bool nonblock = (flags & MSG_DONTWAIT) != 0;
 	uint64_t deadline = 0;
+	ssize_t r, seen = 0;
 	bool sleep;
-	ssize_t r;
 	int w;
 
 	if (!nonblock)
 		visit_begin(v);
 	for (;;) {
-		r = recv_managed_once(ep, it, flags, !nonblock, &sleep);
-		if (r != -EAGAIN || nonblock)
+		struct xvmc_iov to = *it;
+
+		r = recv_managed_once(ep, &to, flags, !nonblock, &seen, &sleep);
+		if (r != -EAGAIN || nonblock) {
+			*it = to;
 			return r;
+		}
 		if (!sleep)
 			continue;
 		if (!deadline && ep->rcv_timeo_ns)
 			deadline = os_now_ns() + ep->rcv_timeo_ns;
-		w = stream_sleep(v, POLLIN, deadline, !some);
+		w = stream_sleep(v, POLLIN, deadline, !some && !seen);
 		if (w < 0)
-			return w;
+			return seen ? seen : w;
 	}
 }
 
@@ -156,7 +189,8 @@ static ssize_t recv_plain(struct visit *v, int fd, struct msghdr *msg, int flags
 	*ret_again = false;
 	v->into = flags & MSG_PEEK ? NULL : msg;
 	v->gate = POLLIN;
-	if (rest)
+	/* Only the kernel can wait for more to come than there is. */
+	if (rest && (flags & (MSG_PEEK | MSG_WAITALL)) != (MSG_PEEK | MSG_WAITALL))
 		r = recv_rest(ep, fd, msg, flags, &v->in, some);
 	else if (msg->msg_iovlen == 1 && !msg->msg_control && !msg->msg_name)
 		r = ep->ctx->libc.recv(fd, msg->msg_iov->iov_base,

@@ -13,6 +13,7 @@
  *   B4 nonce_matches: the copy is complete before the nonce is read again.
  *   B5 announce/acknowledge/cancel: the announcement's words are written
  *      before the state; one compare-and-swap decides.
+ *   B6 say_left/see_left: the record is in TCP before left says so.
  */
 #ifndef XVMC_RING_H
 #define XVMC_RING_H
@@ -177,6 +178,21 @@ static inline enum xvmc_ann_state ring_ann_state(const struct xvmc_rpage *r,
 	if ((uint32_t)(word >> 32) != epoch || (word & 0xffffffffu) > 3)
 		return XVMC_ANN_NONE;
 	return (enum xvmc_ann_state)(word & 3);
+}
+
+/* B6, sender, after the record of this epoch was given to TCP: what follows is
+ * there. Pairs with ring_see_left. */
+static inline void ring_say_left(struct xvmc_spage *s, uint32_t epoch)
+{
+	atomic_store_explicit((_Atomic uint32_t *)&s->left, epoch, memory_order_release);
+}
+
+/* B6, receiver: the epoch of the last record to TCP; only a reason to look
+ * there. Pairs with ring_say_left. */
+static inline uint32_t ring_see_left(const struct xvmc_spage *s)
+{
+	return atomic_load_explicit((const _Atomic uint32_t *)&s->left,
+				    memory_order_acquire);
 }
 
 /* Set-up, sender: before the pages are offered. */

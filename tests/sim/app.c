@@ -113,7 +113,7 @@ static bool enter_kernel(struct sim_end *e)
 {
 	const struct conn_rx *rx = &e->c.rx;
 
-	if (rx->have_map_r || rx->path != XVMC_PATH_TCP || rx->in.len ||
+	if (rx->have_map_r || rx->path != XVMC_PATH_TCP || xvmc_conn_rx_early(&e->c) ||
 	    rx->skip || rx->pull || rx->expect != XVMC_POS_NONE || rx->err ||
 	    !sim_chance(&e->sim->rng, e->sim->plan.sleepers))
 		return false;
