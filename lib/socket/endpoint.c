@@ -252,6 +252,7 @@ static void track(struct xvmc_ctx *ctx, int fd, const struct sockaddr *sa,
 	struct in6_addr ip;
 	uint16_t port;
 	struct vms *vms;
+	int flags;
 
 	if (!ctx->opt.enable || ctx->ended || (unsigned int)fd >= ctx->nfds ||
 	    !vms_addr(sa, len, &ip, &port))
@@ -269,6 +270,8 @@ static void track(struct xvmc_ctx *ctx, int fd, const struct sockaddr *sa,
 	endpoint_reset(ep, ctx, fd);
 	ep->active = active;
 	ep->connecting = in_progress;
+	flags = os_fcntl(fd, F_GETFL, 0);
+	ep->nonblock = flags >= 0 && (flags & O_NONBLOCK);
 	section_lock(&ctx->lock);
 	ep->epid = ++ctx->next_epid;
 	xvmc_list_add(&ctx->eps, &ep->all_link);

@@ -115,7 +115,7 @@ struct xvmc_endpoint {
 	_Atomic uint32_t ops;    /* calls that moved bytes, until worth it */
 	_Atomic uint32_t nfds;   /* application numbers that lead here */
 	bool active;             /* we connected; the peer accepted */
-	bool nonblock;           /* O_NONBLOCK, valid while MANAGED */
+	bool nonblock;           /* O_NONBLOCK */
 	bool forked;             /* a child may hold the socket as well */
 	bool going_plain;        /* under rx.lock: no announcement is followed */
 	bool fork_idle;          /* forked, and this process has not used it since */

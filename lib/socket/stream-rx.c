@@ -270,19 +270,19 @@ ssize_t xvmc_sock_recv(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 		again = false;
 		kernels = false;
 		if (xvmc_ep_gate_enter(&ep->rx_gate)) {
+			bool rest_only = stream_goes_on(&v.in, sum > 0, how);
+
 			kernels = sum == 0;
 			if (sum) { /* it became PLAIN in the middle */
 				msg.msg_iovlen = xvmc_iov_slice(&it, it.left, rest, 64);
 				msg.msg_iov = rest;
 			}
-			r = recv_plain(&v, fd, &msg, flags,
-				       stream_goes_on(&v.in, sum > 0, how), sum > 0,
-				       &again);
+			r = recv_plain(&v, fd, &msg, flags, rest_only, sum > 0, &again);
 			v.in.slept = true;
 			if (r > 0)
 				xvmc_iov_advance(&it, (size_t)r);
 			/* As recv_nothing: SO_RCVTIMEO. */
-			if (r == -EAGAIN && !again && !it.left && !(how & MSG_DONTWAIT))
+			if (r == -EAGAIN && !again && !it.left && rest_only)
 				r = 0;
 		} else if (!it.left) {
 			r = sum ? 0 : recv_nothing(&v, how);

@@ -16,6 +16,21 @@ static void too_late(int fd)
 	conf_nonblock(fd, true);
 }
 
+/* Of a connection that is new: what it was accepted with holds at once. */
+static void fresh(void)
+{
+	struct sockaddr_in sa;
+	int lfd = conf_listen(&sa), a = conf_connect(&sa);
+	int b = accept4(lfd, NULL, NULL, SOCK_NONBLOCK);
+	char c;
+
+	conf_res("recv, new, non-blocking", recv(b, &c, 0, 0));
+	conf_res("recv WAITALL, new, non-blocking", recv(b, &c, 0, MSG_WAITALL));
+	close(a);
+	close(b);
+	close(lfd);
+}
+
 int main(void)
 {
 	char c = 'x';
@@ -49,5 +64,6 @@ int main(void)
 			conf_poll(b, POLLIN, 2000);
 		}
 	}
+	fresh();
 	return 0;
 }
