@@ -157,6 +157,25 @@ expect "nothing wrong, mixed, 16 connections" 0
 run_through "--fault none" "--rate 20M"
 expect "nothing wrong, slowed down" 0
 
+# Ended long before its time, at both ends.
+for mode in stream rr mixed; do
+	: >"$tmp/json"
+	timeout 60 "$stream" run --connect "127.0.0.1:$server_port" --json --seed 7 \
+		--seconds 50 --connections 4 --mode $mode >"$tmp/json" 2>"$tmp/err" &
+	run_pid=$!
+	sleep 1
+	kill -USR1 "$(ps -o pid= --ppid $run_pid | tr -d ' ')"
+	wait $run_pid
+	status=$?
+	expect "told to end early, $mode" 0
+	if [ "$(counter verified)" -gt 10000 ] &&
+		sed -n 's/.*"seconds":\([0-9]*\)\..*/\1/p' "$tmp/json" | head -n 1 | awk '{ exit !($1 < 40) }'; then
+		say ok "and ended early, $mode"
+	else
+		say no "and ended early, $mode"
+	fi
+done
+
 for direction in up down; do
 	to="--direction $direction"
 	for length in 1 7 8 1000 300000; do

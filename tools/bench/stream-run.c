@@ -6,6 +6,7 @@
 #include "stream.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,6 +15,7 @@
 
 #define END_TICK_NS 5000000u
 #define ABANDON_S 3
+#define ANSWER_S 30.0
 
 void run_init(struct run *run, const struct run_config *config, bool client)
 {
@@ -172,11 +174,34 @@ static void sample(struct run *run, uint64_t now, uint64_t *last_bytes)
 	*last_bytes = bytes;
 }
 
+/* SIGUSR1 is blocked in every thread of a client (stream.c) and asked for. */
+static bool enough(void)
+{
+	const struct timespec now = { 0 };
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	return sigtimedwait(&set, NULL, &now) == SIGUSR1;
+}
+
+/* No new write from now on; the server hears of it by the client. */
+static void stop_sending(struct run *run, struct control *control)
+{
+	uint64_t now = now_ns();
+
+	if (now < run->stop_ns)
+		run->stop_ns = now;
+	if (run->client)
+		control_send(control, "quit\n");
+}
+
 enum outcome run_wait(struct run *run, struct control *control)
 {
 	uint64_t tick = run->start_ns + TICK_NS;
 	uint64_t last_bytes = 0;
 	bool listen = true;
+	const char *line;
 
 	while (run->threads_left) {
 		uint64_t now = now_ns();
@@ -191,8 +216,12 @@ enum outcome run_wait(struct run *run, struct control *control)
 			sleep_until(until);
 		if (said == 'h' || said < 0)
 			return RUN_CALLED;
-		if (said)
+		if (said == 'q' && control_line(control, ANSWER_S, &line) == 1)
+			stop_sending(run, control);
+		else if (said)
 			listen = false; /* the other end is done already */
+		if (run->client && enough())
+			stop_sending(run, control);
 		now = now_ns();
 		if (now < tick)
 			continue;

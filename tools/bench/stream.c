@@ -40,6 +40,7 @@ static const char help[] =
 	"                        at its end; serve has its own\n"
 	"  --json                one JSON object instead of a table\n"
 	"  --help\n"
+	"run, on SIGUSR1: sends no more, as if its seconds were over, and reports\n"
 	"exit status: 0 all right, 1 bytes wrong or failed, 2 wrong options, 3 stalled\n";
 
 enum {
@@ -196,6 +197,16 @@ static void resolve(struct stream_options *o, const struct words *words, bool se
 		usage_error("no such address: %s", serve ? host : words->connect);
 }
 
+/* Before there are threads: run_wait() takes it. */
+static void block_enough(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
 int main(int argc, char **argv)
 {
 	struct stream_options options = {
@@ -219,6 +230,7 @@ int main(int argc, char **argv)
 		usage_error("'%s' makes no sense here", argv[1 + optind]);
 	resolve(&options, &words, serve);
 	signal(SIGPIPE, SIG_IGN);
+	block_enough();
 	raise_fd_limit();
 	return serve ? stream_server(&options) : stream_client(&options);
 }

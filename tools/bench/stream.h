@@ -127,7 +127,7 @@ struct run {
 	struct conn *conns;
 	uint64_t *keys;
 	uint64_t start_ns;
-	uint64_t stop_ns; /* no new write is begun after it */
+	_Atomic uint64_t stop_ns; /* no new write is begun after it */
 	uint64_t end_ns;  /* the last byte was read */
 	FILE *pauses;
 	FILE *samples;
