@@ -9,11 +9,33 @@
 # with XSAVE; both are masked. Later ones do not mind.
 cpu=max,-smap,-xsave,-xsaveopt,-xsavec,-xsaves,-avx,-avx2,-f16c,-fma,-vaes,-vpclmulqdq,-pku
 
-boot_limit_s=240
-command_limit_s=60
+# Limits are for a machine that has nothing else to do, times this: emulation
+# at a low priority gets what the others leave.
+patience=${LAB_PATIENCE:-6}
+boot_limit_s=$((100 * patience))
+command_limit_s=30
 
 host_alive() { # HOST
 	kill -0 "$(cat "$run/$1.pid" 2>/dev/null)" 2>/dev/null
+}
+
+host_number() { # HOST: its place in the guests' network, too
+	case $1 in A) echo 1 ;; B) echo 2 ;; esac
+}
+
+a_port() { # TRY
+	echo $((20000 + ($$ * 7 + $1 * 1013 + $(date +%S)) % 20000))
+}
+
+# The wire between two hosts, as an option for QEMU: A listens, B connects.
+wire() { # HOST
+	if [ "$1" = A ]; then
+		a_port 9 >"$run/wire.port"
+		set -- A listen
+	else
+		set -- B connect
+	fi
+	echo "socket,id=wire,$2=127.0.0.1:$(cat "$run/wire.port")"
 }
 
 # Another program may have taken the port meanwhile: QEMU ends at once then.
@@ -21,16 +43,16 @@ launch() { # HOST MEMORY DOM0-MEMORY [QEMU-OPTIONS]
 	host=$1 memory=$2 dom0_memory=$3
 	shift 3
 	for try in 1 2 3 4 5; do
-		port=$((20000 + ($$ * 7 + try * 1013 + $(date +%S)) % 20000))
+		port=$(a_port $try)
 		rm -f "$run/$host.serial.log"
-		nice -n 4 qemu-system-x86_64 -machine pc -accel tcg,thread=multi -cpu "$cpu" -smp 1 \
+		nice -n 10 qemu-system-x86_64 -machine pc -accel tcg,thread=multi -cpu "$cpu" -smp 1 \
 			-m "$memory" -nodefaults -display none -no-reboot \
 			-kernel "$images/xen" \
 			-append "com1=115200,8n1 console=com1 loglvl=all guest_loglvl=all noreboot dom0_mem=${dom0_memory}M,max:${dom0_memory}M dom0_max_vcpus=1 spec-ctrl=no xpti=no pv-l1tf=off" \
 			-initrd "$images/vmlinuz console=hvc0 mitigations=off random.trust_cpu=on panic=5 lab.host=$host,$images/dom0.cpio" \
 			-serial "file:$run/$host.serial.log" \
 			-netdev "user,id=lab,restrict=on,hostfwd=tcp:127.0.0.1:$port-10.0.2.15:$guest_port" \
-			-device virtio-net-pci,netdev=lab,romfile= "$@" \
+			-device "virtio-net-pci,netdev=lab,mac=52:54:00:77:00:0$(host_number "$host"),romfile=" "$@" \
 			>"$run/$host.qemu.log" 2>&1 &
 		echo $! >"$run/$host.pid"
 		echo "$port" >"$run/$host.port"
@@ -70,7 +92,7 @@ start_host() { # HOST MEMORY DOM0-MEMORY [QEMU-OPTIONS]
 		launch "$@"
 		wait_ready "$name" && return 0
 		say "host $name: the $attempt attempt to boot has failed; the last lines:"
-		tail -n 8 "$run/$name.serial.log" >&2
+		tail -n 8 "$run/$name.serial.log" "$run/$name.qemu.log" >&2
 		cp "$run/$name.serial.log" "$run/$name.serial.failed.log"
 		stop_host "$name"
 	done
@@ -86,7 +108,7 @@ in_dom0() { # [-t SECONDS] HOST COMMAND
 	fi
 	{
 		printf -- '--- %s dom0 %s: %s\n' "$(date +%T)" "$1" "$(printf %s "$2" | tr '\n' ' ')"
-		"$labsh" run -t "$limit" 127.0.0.1 "$(cat "$run/$1.port")" "$2" 2>&1
+		"$labsh" run -t $((limit * patience)) 127.0.0.1 "$(cat "$run/$1.port")" "$2" 2>&1
 		status=$?
 		[ $status -eq 0 ] || echo "--- status $status"
 		echo $status >"$run/status"
@@ -110,7 +132,7 @@ in_guest() { # [-t SECONDS] HOST NUMBER COMMAND
 		shift 2
 	fi
 	in_dom0 -t $((wait_s + 5)) "$1" \
-		"labsh run -t $wait_s $dom0_net.$2 $guest_port $(quote "$3")"
+		"labsh run -t $((wait_s * patience)) $dom0_net.$2 $guest_port $(quote "$3")"
 }
 
 start_guest() { # HOST NAME NUMBER
@@ -120,5 +142,5 @@ start_guest() { # HOST NAME NUMBER
 }
 
 wait_guest() { # HOST NUMBER
-	in_dom0 -t 90 "$1" "tries=0; until labsh run -t 2 $dom0_net.$2 $guest_port true 2>/dev/null; do tries=\$((tries+1)); [ \$tries -lt 60 ] || exit 1; usleep 300000; done" >/dev/null
+	in_dom0 -t 90 "$1" "until labsh run -t 5 $dom0_net.$2 $guest_port true 2>/dev/null; do usleep 300000; done" >/dev/null
 }

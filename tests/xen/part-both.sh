@@ -5,11 +5,11 @@
 
 part_both() {
 	step both 'xvmcd everywhere' xvmcd_start || return
-	stream_begin 5010 300 both
+	step both 'a stream' stream_begin 5010 both || return
 	for name in vm1 vm2 vm1 vm2; do
-		step both "migration of $name" migrate $name
+		step both "migration of $name" migrate_again $name
 	done
-	step both 'the stream is whole' stream_end 420 both
+	step both 'the stream is whole' stream_end both
 	step both 'nothing is left' nothing_left 11 12
 	step both 'kernels' kernels_fine 11 12
 }

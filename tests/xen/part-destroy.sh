@@ -6,8 +6,8 @@
 # shellcheck shell=sh disable=SC2154,SC2034,SC2016 # names of the caller; text for the guests
 
 destroy_vm1() {
-	stream_begin 5030 600 destroy
-	wait_rings 60 || {
+	stream_begin 5030 destroy || return 1
+	wait_rings 30 || {
 		echo "no rings before"
 		return 1
 	}
@@ -31,12 +31,12 @@ destroy_vm1() {
 destroy_again() {
 	start_guest A vm1 11 && wait_guest A 11 || return 1
 	in_guest A 11 'xvmcd --xen --daemon --dir /run/xvmc --log /tmp/xvmcd.log' || return 1
-	stream_begin 5031 20 again
-	wait_rings 60 || {
+	stream_begin 5031 again || return 1
+	wait_rings 30 || {
 		echo "no rings with the new guest"
 		return 1
 	}
-	stream_end 120 again
+	stream_end again
 }
 
 part_destroy() {

@@ -4,15 +4,17 @@
 # vm2 to vm1, what goes by ring, and what is left at the end. Sourced by lab.sh.
 # shellcheck shell=sh disable=SC2154,SC2034,SC2016 # names of the caller; text for the guests
 
-# A program in a guest, with the library. A switch to a ring waits a
-# millisecond for the peer, as long as one emulated wake-up may take.
-preloaded='XVMC_ANNOUNCE_US=100000 XVMC_LOG=/tmp/xvmc.log XVMC_DIR=/run/xvmc LD_PRELOAD=/xvmc/libxvmc.so'
-stream_stall_s=100
+# A program in a guest, with the library. One emulated wake-up may take longer
+# than a switch to a ring waits for the peer, or than a reader may be late.
+preloaded='XVMC_ANNOUNCE_US=3000000 XVMC_STUCK_MS=5000 XVMC_LOG=/tmp/xvmc.log XVMC_DIR=/run/xvmc LD_PRELOAD=/xvmc/libxvmc.so'
+stream_stall_s=300
+# Longer than any part takes: stream_end says when it is enough.
+stream_limit_s=7200
 
 # The sum of what the processes of a guest have moved by ring.
 ring_bytes() { # NUMBER
 	in_guest A "$1" 'xvmc stat --json --dir /run/xvmc' >"$run/stat.$1" || return 1
-	sed -n 's/.*"ring_tx_bytes":[[:space:]]*\([0-9]*\).*/\1/p' "$run/stat.$1" | head -n 1
+	awk -F : '/"ring_tx_bytes"/ { n = $2 } END { printf "%.0f\n", n }' "$run/stat.$1"
 }
 
 # What the checked stream says of itself, from a guest's file.
@@ -27,16 +29,22 @@ stream_says() { # NUMBER FILE
 		"$run/stream.figures" >"$run/stream.verdict" && grep -q '"ok": *true' "$run/stream.json"
 }
 
-# dom0's part once, and one in each guest; both must have a channel to the other.
+# dom0's part, once a host.
+xvmcd_dom0() { # HOST
+	in_dom0 "$1" 'pidof xvmcd >/dev/null || { xvmcd --dom0 >/tmp/xvmcd.log 2>&1 & sleep 1; tail -n 2 /tmp/xvmcd.log; }'
+}
+
+# One in each guest; both must have a channel to the other.
 xvmcd_start() {
-	in_dom0 A 'pidof xvmcd >/dev/null || { xvmcd --dom0 >/tmp/xvmcd.log 2>&1 & sleep 1; tail -n 2 /tmp/xvmcd.log; }' || return 1
+	xvmcd_dom0 A || return 1
 	for guest in 11 12; do
 		in_guest A $guest 'rm -f /tmp/xvmcd.log; xvmcd --xen --daemon --dir /run/xvmc --log /tmp/xvmcd.log' || return 1
 	done
 	for guest in 11 12; do
-		in_guest A $guest 'tries=0; until grep -q "control channel" /tmp/xvmcd.log; do
-			tries=$((tries+1)); [ $tries -lt 100 ] || { tail -n 5 /tmp/xvmcd.log; exit 1; }; usleep 100000; done
-			grep "control channel" /tmp/xvmcd.log | tail -n 1' || return 1
+		in_guest -t 20 A $guest 'until grep "control channel" /tmp/xvmcd.log; do usleep 200000; done | tail -n 1' || {
+			in_guest A $guest 'tail -n 5 /tmp/xvmcd.log'
+			return 1
+		}
 	done
 }
 
@@ -48,72 +56,99 @@ xvmcd_stop() {
 }
 
 # A server in vm1; the client comes from vm2.
-stream_begin() { # PORT SECONDS NAME
-	in_guest A 11 "cd /tmp; $preloaded xvmc-stream serve --addr 0.0.0.0 --port $1 --once >$3.serve 2>&1 & sleep 1"
-	in_guest A 12 "cd /tmp; rm -f $3.*; { $preloaded xvmc-stream run --connect $dom0_net.11:$1 --connections 2 --seconds $2 --stall $stream_stall_s --json >$3.json 2>$3.err; echo \$? >$3.status; } & sleep 1"
+stream_begin() { # PORT NAME
+	in_guest A 11 "cd /tmp; $preloaded xvmc-stream serve --addr 0.0.0.0 --port $1 --once >$2.serve 2>&1 &
+		until grep -q listening $2.serve; do usleep 200000; done" || return 1
+	in_guest A 12 "cd /tmp; rm -f $2.*; { $preloaded xvmc-stream run --connect $dom0_net.11:$1 --connections 2 --seconds $stream_limit_s --stall $stream_stall_s --json >$2.json 2>$2.err; echo \$? >$2.status; } & sleep 1"
 }
 
-stream_end() { # SECONDS NAME
-	in_guest -t "$1" A 12 "until [ -e /tmp/$2.status ]; do sleep 1; done" || {
+# No more bytes; what is under way must arrive, and all must have been right.
+stream_end() { # NAME
+	in_guest -t 120 A 12 "[ -e /tmp/$1.status ] || kill -USR1 \$(pidof xvmc-stream); until [ -e /tmp/$1.status ]; do usleep 300000; done" || {
 		echo "the stream does not end"
 		return 1
 	}
-	stream_says 12 "/tmp/$2.json" || {
-		in_guest A 12 "cat /tmp/$2.err"
+	stream_says 12 "/tmp/$1.json" || {
+		in_guest A 12 "cat /tmp/$1.err"
 		return 1
 	}
 	cat "$run/stream.verdict"
 }
 
-# Both guests' processes must use rings in both directions: what is sent and
-# what is received by ring grows in either.
-by_ring() {
-	for guest in 11 12; do
-		in_guest A $guest 'xvmc ss --json --dir /run/xvmc' >"$run/ss.$guest" || return 1
-	done
-	grep -oh '"path":[[:space:]]*"RING"' "$run/ss.11" "$run/ss.12" | wc -l
-}
+# How many directions of the two connections are on this path; both guests'
+# processes have four.
+directions='{ labsh run -t 60 10.77.0.11 7000 "xvmc ss --json --dir /run/xvmc"; labsh run -t 60 10.77.0.12 7000 "xvmc ss --json --dir /run/xvmc"; } >/tmp/ss; n=$(grep -c "\"path\":[[:space:]]*\"$path\"" /tmp/ss)'
 
-wait_rings() { # SECONDS
-	wait_until=$(($(date +%s) + $1))
-	while [ "$(date +%s)" -lt $wait_until ]; do
-		[ "$(by_ring)" = 8 ] && return 0
-		sleep 1
-	done
+wait_path() { # RING|TCP SECONDS
+	in_dom0 -t "$2" A "path=$1; until $directions; [ \$n = 8 ]; do usleep 200000; done" && return 0
+	in_dom0 A 'cat /tmp/ss' >"$run/ss"
 	return 1
 }
 
-# A plain `xl migrate` to the same host, and rings again: the guest becomes
-# another domain.
-migrate() { # NAME
-	migrate_old=$(in_dom0 A "xl domid $1")
+wait_rings() { # SECONDS
+	wait_path RING "$1"
+}
+
+# What a receiver of `xl migrate` is called with: on the same host, or by the
+# lab's own connection to the other one.
+receiver() { # FROM TO
+	if [ "$1" = "$2" ]; then
+		echo 'xl migrate-receive'
+	else
+		echo "labsh run -i -t 3600 $dom0_net.$(host_number "$2") $guest_port 'exec xl migrate-receive 2>/tmp/receive.log'"
+	fi
+}
+
+# The guest becomes another domain. By a plain `xl migrate`, or prepared by
+# `xvmc migrate`.
+migrate_by=plain
+migrate() { # NAME FROM TO
+	migrate_old=$(in_dom0 "$2" "xl domid $1")
 	migrate_began=$(date +%s)
-	in_dom0 -t 200 A "xl migrate -s '' $1 'xl migrate-receive' >/tmp/migrate.log 2>&1 || { tail -n 5 /tmp/migrate.log; exit 1; }" || return 1
+	case $migrate_by in
+	prepared) migrate_command='xvmc migrate --ssh' ;;
+	*) migrate_command='xl migrate -s' ;;
+	esac
+	in_dom0 -t 200 "$2" "$migrate_command '' $1 $(quote "$(receiver "$2" "$3")") >/tmp/migrate.log 2>&1 || { tail -n 5 /tmp/migrate.log; exit 1; }" || return 1
 	migrate_took=$(seconds "$migrate_began")
-	migrate_new=$(in_dom0 A "xl domid $1")
-	[ "$migrate_new" != "$migrate_old" ] || {
+	migrate_new=$(in_dom0 "$3" "xl domid $1")
+	if [ -z "$migrate_new" ] || [ "$2:$migrate_old" = "$3:$migrate_new" ]; then
 		echo "$1 is still domain $migrate_old"
 		return 1
-	}
+	fi
+}
+
+# To the same host, and rings again.
+migrate_again() { # NAME
+	migrate "$1" A A || return 1
 	migrate_began=$(date +%s)
 	wait_rings 90 || {
-		echo "no rings again within 90 s of the migration"
+		echo "no rings again in time after the migration"
 		return 1
 	}
-	echo "$1: domid $migrate_old -> $migrate_new in $migrate_took s, rings again $(seconds "$migrate_began") s later"
+	migrate_seen="$1: domid $migrate_old -> $migrate_new in $migrate_took s, rings again $(seconds "$migrate_began") s later"
+	echo "$migrate_seen"
+}
+
+# What the hypervisor of a host has of one guest with another: grants, event
+# channels, dead domains. It goes a moment after its users.
+left_on() { # HOST
+	in_dom0 "$1" 'tries=0; while :; do
+		{ xl dmesg -c >/dev/null; xl debug-keys g; sleep 1
+		xl dmesg | awk "/grant-table for remote d/ { g = \$5 } \$2 ~ /^\[0x/ && \$3 != 0 { print \"grant of\", g, \"to\", \$3 }"
+		for d in $(xl list | awk "NR > 2 { print \$2 }"); do lsevtchn $d | grep "Remote Domain [1-9]" | sed "s/^/domain $d: /"; done
+		xl list | grep "^(null)"; } >/tmp/left
+		tries=$((tries+1)); [ -s /tmp/left ] && [ $tries -lt 10 ] || break; done; cat /tmp/left' >"$run/left.$1"
+	head -n 5 "$run/left.$1" >&2
+	echo "host $1: $(wc -l <"$run/left.$1") things left"
+	[ ! -s "$run/left.$1" ]
 }
 
 # After the last process has ended, and xvmcd: nothing may be left in the
 # hypervisor but what each guest has with dom0, and no zombie.
 nothing_left() { # NUMBER...
 	xvmcd_stop "$@" || return 1
-	in_dom0 A 'xl dmesg -c >/dev/null; xl debug-keys g; sleep 1
-		xl dmesg | awk "/grant-table for remote d/ { g = \$5 } \$2 ~ /^\[0x/ && \$3 != 0 { print \"grant of\", g, \"to\", \$3 }"
-		for d in $(xl list | awk "NR > 2 { print \$2 }"); do lsevtchn $d | grep "Remote Domain [1-9]" | sed "s/^/domain $d: /"; done
-		xl list | grep "^(null)"' >"$run/left"
-	head -n 5 "$run/left" >&2
-	echo "$(wc -l <"$run/left") things left"
-	[ ! -s "$run/left" ]
+	left_on A
 }
 
 # Unmapping what a migration has made a hole of costs a kernel warning a page
