@@ -6,7 +6,10 @@
 
 bool migrate_concerns(const struct conn_t *c, const struct migrate_event *ev)
 {
-	return c->link != 0 && (ev->self || c->peer_domid == ev->old_domid);
+	/* Not by the link: that ends when the other end has left, and what we
+	 * have mapped of it goes only when our own reader has come that far. */
+	return c->peer_domid != XVMC_DOMID_NONE &&
+	       (ev->self || c->peer_domid == ev->old_domid);
 }
 
 bool keep_con_with_migration(struct conn_t *c, const struct migrate_event *ev)

@@ -17,7 +17,8 @@ struct migrate_event {
 	bool self;              /* it is our own guest */
 };
 
-/* True if the connection has to do with the guest that moves. */
+/* True if the connection has to do with the guest that moves: it is linked to
+ * it, or something of that link is still there. */
 bool migrate_concerns(const struct conn_t *c, const struct migrate_event *ev);
 
 /*
