@@ -79,7 +79,7 @@ enum xvmc_agent_type {
 	XVMC_AG_UNREGISTER = 3, /* not any more: closed, or pinned to TCP */
 	XVMC_AG_RELAY = 4,      /* set-up message for the other end of a link */
 	XVMC_AG_UNLINK = 5,     /* this link has ended */
-	XVMC_AG_PREPARED = 6,   /* answer to PREPARE */
+	XVMC_AG_PREPARED = 6,   /* answer to PREPARE; status -EAGAIN: not all yet */
 	XVMC_AG_ROW = 7,        /* answer to QUERY: one connection; last: END */
 	XVMC_AG_ADOPT = 8,      /* a forked child uses an inherited socket */
 	XVMC_AG_HOLD = 9,       /* Xen: keep a duplicate of this channel's fd */

@@ -3,6 +3,8 @@
  * What xvmcd tells or asks of all connections: a migration [S 6], the rows of
  * `xvmc ss`, promote and demote. Service thread only.
  */
+#include <errno.h>
+
 #include "service.h"
 
 /* ---- migration [S 6] ---- */
@@ -27,14 +29,24 @@ static bool prepare_all(struct xvmc_service *sv, uint64_t now)
 	return all;
 }
 
+/* A peer on another CPU answers in microseconds. One that does not is xvmcd's
+ * to wait for, who knows how long there is: it asks again. */
 void link_prepared(struct xvmc_service *sv, uint64_t now)
 {
+	struct xvmc_ag_word word = {
+		.hdr = { .type = XVMC_AG_PREPARED, .len = sizeof(word) },
+		.epid = sv->prepare.serial,
+	};
+
 	if (!sv->prepare.active)
 		return;
-	if (!prepare_all(sv, now) && now < sv->prepare.deadline_ns)
-		return;
+	if (!prepare_all(sv, now)) {
+		if (now < sv->prepare.deadline_ns)
+			return;
+		word.hdr.status = -EAGAIN;
+	}
 	sv->prepare.active = false;
-	link_word(sv, XVMC_AG_PREPARED, sv->prepare.serial, 0, 0);
+	xvmc_agent_send(&sv->agent, &word.hdr);
 }
 
 static void on_finish(struct xvmc_service *sv, const struct migrate_event *ev)

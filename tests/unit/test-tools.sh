@@ -329,6 +329,8 @@ ending() {
 
 # shellcheck source=tests/unit/tools-stay.sh
 . "$here/tools-stay.sh"
+# shellcheck source=tests/unit/tools-toolstack.sh
+. "$here/tools-toolstack.sh"
 
 options
 no_xvmcd
@@ -340,6 +342,7 @@ counted
 rules
 fail_open
 doctor
+toolstack
 ending
 echo "1..$count"
 [ $failed -eq 0 ]

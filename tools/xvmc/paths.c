@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Finding the other parts of xvmc. XVMC_PREFIX, XVMC_LIBDIR and XVMC_SBINDIR
- * are what the build was configured with; the latter two may be relative to
- * the prefix.
+ * Finding the other parts of xvmc. XVMC_PREFIX, XVMC_LIBDIR, XVMC_SBINDIR and
+ * XVMC_LIBEXECDIR are what the build was configured with; all but the first
+ * may be relative to it.
  */
 #include "paths.h"
 
@@ -77,6 +77,20 @@ int paths_xvmcd(char *ret_path)
 	};
 
 	return find(where, "xvmcd", ret_path);
+}
+
+int paths_save_helper(char *ret_path)
+{
+	static const char *const where[] = {
+		"toolstack", /* the build directory */
+		"../" XVMC_LIBEXECDIR "/xvmc",
+		"../libexec/xvmc",
+		".",
+		XVMC_PREFIX "/" XVMC_LIBEXECDIR "/xvmc",
+		NULL,
+	};
+
+	return find(where, "xvmc-save-helper", ret_path);
 }
 
 int paths_absolute(const char *path, char *ret_path)

@@ -9,9 +9,10 @@
 
 #include <limits.h>
 
-/* Absolute path of libxvmc.so, of xvmcd. ret_path: PATH_MAX bytes. -ENOENT. */
+/* Absolute path of libxvmc.so, of xvmcd, of dom0's save helper. ret_path: PATH_MAX bytes. -ENOENT. */
 int paths_library(char *ret_path);
 int paths_xvmcd(char *ret_path);
+int paths_save_helper(char *ret_path);
 
 /* path as an absolute one; it need not exist. -ENAMETOOLONG, or -errno. */
 int paths_absolute(const char *path, char *ret_path);

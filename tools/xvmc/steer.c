@@ -1,21 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The sub-commands that change something: promote, demote, migrate, create,
- * destroy, shutdown.
+ * The sub-commands that change something: promote, demote, create, destroy,
+ * shutdown. migrate is in migrate.c.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <xvmc/agent.h>
 
 #include "xvmc.h"
-
-/* What a migration may take beyond its pre-copy phase: processes have 60 s
- * to answer on real Xen [X 5]. */
-#define MIGRATE_TIMEOUT_MS 90000
 
 static void print_ok(const char *prog, const struct common *c)
 {
@@ -73,9 +68,8 @@ int cmd_demote(int argc, char **argv)
 		     XVMC_PATH_TCP, argc, argv);
 }
 
-/* One MIGRATE, CREATE or DESTROY. Ends with 1 and one line if it fails. */
-static void domop(const char *prog, const struct common *c, uint16_t type,
-		  struct xvmc_ag_domop *ask, int timeout_ms)
+void domop(const char *prog, const struct common *c, uint16_t type,
+	   struct xvmc_ag_domop *ask, int timeout_ms)
 {
 	int fd = agent_open(prog, c), rc;
 
@@ -100,74 +94,13 @@ static void domop(const char *prog, const struct common *c, uint16_t type,
 	agent_must(prog, rc);
 }
 
-static void put_name(const char *prog, char *dst, const char *name,
-		     const char *what)
+void put_name(const char *prog, char *dst, const char *name, const char *what)
 {
 	if (!cli_name_ok(name))
 		cli_die(prog, CLI_EXIT_USAGE,
 			"a %s's name is up to %u letters, digits, '.', '_' and '-', not: %s",
 			what, XVMC_NAME_MAX - 1, name);
 	memcpy(dst, name, strlen(name) + 1);
-}
-
-static double now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6;
-}
-
-int cmd_migrate(int argc, char **argv)
-{
-	struct common c = { 0 };
-	struct xvmc_ag_domop ask = { 0 };
-	bool unprepared = false, cancelled = false;
-	const struct cli_opt opts[] = {
-		{ "unprepared", 0, CLI_FLAG, NULL, "processes are not told beforehand, as with a plain xl migrate", &unprepared, 0, 0 },
-		{ "cancelled", 0, CLI_FLAG, NULL, "it fails after the preparation; the domain stays", &cancelled, 0, 0 },
-		{ "precopy-ms", 0, CLI_U32, "N", "how long the pre-copy phase lasts", &ask.precopy_ms, 0, 600000 },
-		COMMON_OPTS(&c),
-		{ 0 },
-	};
-	const struct cli cli = {
-		"xvmc migrate", "DOMAIN HOST",
-		"Migrates a domain of the local backend to another host, while its connections\n"
-		"run. Ends when the migration has finished.",
-		opts, 2, 2, false,
-	};
-	char *args[argc + 1];
-	double t0;
-
-	cli_parse(&cli, argc, argv, args);
-	if (unprepared && cancelled)
-		cli_die(cli.prog, CLI_EXIT_USAGE,
-			"--unprepared and --cancelled exclude each other");
-	put_name(cli.prog, ask.domain, args[0], "domain");
-	put_name(cli.prog, ask.host, args[1], "host");
-	ask.how = unprepared ? XVMC_MIGRATE_UNPREPARED :
-		  cancelled  ? XVMC_MIGRATE_CANCELLED :
-			       XVMC_MIGRATE_PREPARED;
-	t0 = now_ms();
-	domop(cli.prog, &c, XVMC_AG_MIGRATE, &ask,
-	      MIGRATE_TIMEOUT_MS + (int)ask.precopy_ms);
-	t0 = now_ms() - t0;
-	if (c.json) {
-		cJSON *o = cJSON_CreateObject();
-
-		cJSON_AddTrueToObject(o, "ok");
-		cJSON_AddStringToObject(o, "domain", ask.domain);
-		cJSON_AddStringToObject(o, "host", ask.host);
-		cJSON_AddBoolToObject(o, "moved", !cancelled);
-		cJSON_AddNumberToObject(o, "ms", t0);
-		json_print(cli.prog, o, false);
-	} else if (cancelled) {
-		printf("%s: the migration to %s was cancelled, %.1f ms\n",
-		       ask.domain, ask.host, t0);
-	} else {
-		printf("%s: now on host %s, %.1f ms\n", ask.domain, ask.host, t0);
-	}
-	return 0;
 }
 
 int cmd_create(int argc, char **argv)

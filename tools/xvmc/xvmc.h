@@ -47,6 +47,15 @@ const char *start_command(const char *dir);
 /* Ends with 1 and one line if rc is negative. */
 void agent_must(const char *prog, int rc);
 
+struct xvmc_ag_domop;
+
+/* One MIGRATE, CREATE or DESTROY. Ends with 1 and one line if it fails. */
+void domop(const char *prog, const struct common *c, uint16_t type,
+	   struct xvmc_ag_domop *ask, int timeout_ms);
+
+/* Into a field of a message; ends with 2 if it is no name. what: domain, host. */
+void put_name(const char *prog, char *dst, const char *name, const char *what);
+
 /* ---- text ---- */
 
 #define TABLE_COLS 16u

@@ -3,19 +3,32 @@
  * A migration, played as a hypervisor would do it [S 6]: announcement and
  * pre-copy, preparation (unless it comes without), the instant, and the end.
  * Every wait is bounded: a process that does not answer is migrated as it is.
+ *
+ * On Xen the toolstack does the migration and dom0 says how far it is
+ * (notice.c): the same announcement and preparation, but what comes then is
+ * only waited for.
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/os.h"
 #include "hv/local-wire.h"
 #include "match.h"
-#include "xvmcd.h"
+#include "xen.h"
 
 #define PREPARE_WAIT (500ull * MS)
 #define CUT_WAIT (500ull * MS)
 
-enum phase { PRECOPY, PREPARE, CUT, PHASES };
+/* By the toolstack: how long dom0 waits for us is its business, and so is
+ * the end; but a dom0 that never says so must not keep us on TCP. */
+#define XEN_PREPARE_WAIT (10000ull * MS)
+#define XEN_END_WAIT (120000ull * MS)
+
+/* Beside enum xvmc_migrate_how. */
+#define BY_TOOLSTACK 3u
+
+enum phase { PRECOPY, PREPARE, CUT, PHASES, OVER = PHASES };
 
 struct migration {
 	struct xvmc_list node;
@@ -27,6 +40,7 @@ struct migration {
 	enum phase phase;
 	struct timer timer;
 	uint32_t serial;
+	char number[NOTICE_NUMBER]; /* by the toolstack: which one it is */
 	struct xvmc_list owed; /* struct promise: PREPARED still to come */
 	uint32_t ncuts;        /* CUT_DONE still to come */
 	struct agent *tool;    /* NULL: it has gone */
@@ -110,6 +124,12 @@ static void log_end(const struct migration *mig)
 	static const char *const how[] = { "prepared", "unprepared", "cancelled" };
 	const struct xvmc_lh *lh = mig->d->lh;
 
+	if (mig->how == BY_TOOLSTACK) {
+		log_line("migrate %s, domid %u, by the toolstack: over; pre-copy %.3f ms, prepare %.3f ms",
+			 mig->dom->name, mig->old_domid, (double)mig->took[PRECOPY] / MS,
+			 (double)mig->took[PREPARE] / MS);
+		return;
+	}
 	log_line("migrate %s, %s: %s -> %s, domid %u -> %u; pre-copy %.3f ms, prepare %.3f ms, instant %.3f ms",
 		 mig->dom->name, how[mig->how], xvmc_lh_host_name(lh, mig->from),
 		 xvmc_lh_host_name(lh, mig->to), mig->old_domid, mig->dom->domid,
@@ -184,6 +204,14 @@ static void instant(struct migration *mig)
 		loop_arm(d->loop, &mig->timer, CUT_WAIT);
 }
 
+/* All that can be taken down is: the toolstack may go on, and does. */
+static void suspends(struct migration *mig)
+{
+	mig->phase = CUT;
+	loop_arm(mig->d->loop, &mig->timer, XEN_END_WAIT);
+	notice_answer(mig->d, mig->dom, mig->number);
+}
+
 static void prepared(struct migration *mig)
 {
 	struct xvmc_list *it, *tmp;
@@ -195,6 +223,8 @@ static void prepared(struct migration *mig)
 	}
 	if (mig->how == XVMC_MIGRATE_CANCELLED)
 		end(mig);
+	else if (mig->how == BY_TOOLSTACK)
+		suspends(mig);
 	else
 		instant(mig);
 }
@@ -216,6 +246,8 @@ static void prepare(struct migration *mig)
 	struct xvmcd *d = mig->d;
 	struct xvmc_list *it, *tmp;
 
+	bool by_toolstack = mig->how == BY_TOOLSTACK;
+
 	lap(mig);
 	if (mig->how == XVMC_MIGRATE_UNPREPARED) {
 		instant(mig);
@@ -227,14 +259,26 @@ static void prepare(struct migration *mig)
 	xvmc_list_each(it, tmp, &d->agents) {
 		struct agent *agent = xvmc_list_entry(it, struct agent, conn.node);
 
+		/* What another guest matches is not known here. */
 		if (agent->role == XVMC_ROLE_APP && !conn_dying(&agent->conn) &&
-		    (agent->dom == mig->dom || match_touches(agent, mig->dom)))
+		    (by_toolstack || agent->dom == mig->dom || match_touches(agent, mig->dom)))
 			ask(mig, agent);
 	}
 	if (xvmc_list_empty(&mig->owed))
 		prepared(mig);
 	else
-		loop_arm(d->loop, &mig->timer, PREPARE_WAIT);
+		loop_arm(d->loop, &mig->timer, by_toolstack ? XEN_PREPARE_WAIT : PREPARE_WAIT);
+}
+
+/* It neither happens nor is called off: as if it were not, but it is kept
+ * until dom0 takes its word back, or it would be begun again. */
+static void give_up(struct migration *mig)
+{
+	log_line("migrate %s: no more is heard of it", mig->dom->name);
+	mig->phase = OVER;
+	mig->dom->suspending = false;
+	match_again(mig->d, mig->dom);
+	notice_over(mig->d);
 }
 
 static void next_phase(struct timer *timer)
@@ -245,6 +289,8 @@ static void next_phase(struct timer *timer)
 		prepare(mig);
 	else if (mig->phase == PREPARE)
 		prepared(mig);
+	else if (mig->how == BY_TOOLSTACK)
+		give_up(mig);
 	else
 		finish(mig);
 }
@@ -268,8 +314,28 @@ static void precopy(struct migration *mig, uint32_t ms)
 		if (hvc->welcome && hvc->client.dom == mig->dom)
 			hv_send_word(hvc, XVMC_LW_PRECOPY, mig->serial);
 	}
-	if (loop_arm(d->loop, &mig->timer, (uint64_t)ms * MS) < 0)
+	if (mig->how != BY_TOOLSTACK && loop_arm(d->loop, &mig->timer, (uint64_t)ms * MS) < 0)
 		prepare(mig);
+}
+
+static struct migration *begin(struct xvmcd *d, struct xvmc_lh_dom *dom, uint32_t how)
+{
+	struct migration *mig = calloc(1, sizeof(*mig));
+
+	if (!mig)
+		return NULL;
+	mig->d = d;
+	mig->dom = dom;
+	mig->from = mig->to = dom->host;
+	mig->old_domid = dom->domid;
+	mig->how = how;
+	mig->serial = ++d->serial;
+	mig->timer.fire = next_phase;
+	mig->since = os_now_ns();
+	xvmc_list_init(&mig->owed);
+	xvmc_list_add(&d->migrations, &mig->node);
+	xvmc_lh_dom_use(dom); /* it must not be dropped meanwhile */
+	return mig;
 }
 
 void migrate_start(struct agent *tool, const struct xvmc_ag_domop *op)
@@ -283,28 +349,48 @@ void migrate_start(struct agent *tool, const struct xvmc_ag_domop *op)
 	if (dom)
 		rc = find(d, dom) ? -EBUSY : xvmc_lh_host(d->lh, op->host, &to);
 	if (rc == 0) {
-		mig = calloc(1, sizeof(*mig));
+		mig = begin(d, dom, op->how);
 		rc = mig ? 0 : -ENOMEM;
 	}
 	if (rc < 0) {
 		agent_send_hdr(tool, XVMC_AG_END, rc, op->hdr.serial);
 		return;
 	}
-	mig->d = d;
-	mig->dom = dom;
-	mig->from = dom->host;
 	mig->to = to;
-	mig->old_domid = dom->domid;
-	mig->how = op->how;
-	mig->serial = ++d->serial;
-	mig->timer.fire = next_phase;
 	mig->tool = tool;
 	mig->tool_serial = op->hdr.serial;
-	mig->since = os_now_ns();
-	xvmc_list_init(&mig->owed);
-	xvmc_list_add(&d->migrations, &mig->node);
-	xvmc_lh_dom_use(dom); /* it must not be dropped meanwhile */
 	precopy(mig, op->precopy_ms);
+}
+
+/* ---- by the toolstack ---- */
+
+void migrate_noticed(struct xvmcd *d, struct xvmc_lh_dom *dom, const char *number,
+		     bool suspend)
+{
+	struct migration *mig = find(d, dom);
+
+	if (mig && strcmp(mig->number, number) != 0) {
+		end(mig);
+		mig = NULL;
+	}
+	if (!mig) {
+		mig = begin(d, dom, BY_TOOLSTACK);
+		if (!mig)
+			return; /* dom0 waits in vain, and then no longer */
+		strcpy(mig->number, number);
+		log_line("migrate %s, domid %u: announced", dom->name, dom->domid);
+		precopy(mig, 0);
+	}
+	if (suspend && mig->phase == PRECOPY)
+		prepare(mig);
+}
+
+void migrate_off(struct xvmcd *d, const struct xvmc_lh_dom *dom)
+{
+	struct migration *mig = find(d, dom);
+
+	if (mig)
+		end(mig);
 }
 
 /* ---- answers, and those that will not come ---- */
@@ -318,17 +404,21 @@ static void kept(struct promise *promise)
 		prepared(mig);
 }
 
-void migrate_prepared(struct agent *agent, uint32_t serial)
+void migrate_prepared(struct agent *agent, uint32_t serial, int status)
 {
 	struct xvmc_list *it, *tmp;
 
 	xvmc_list_each(it, tmp, &agent->owed) {
 		struct promise *promise = xvmc_list_entry(it, struct promise, by_agent);
 
-		if (promise->mig->serial == serial) {
+		if (promise->mig->serial != serial)
+			continue;
+		/* There is more time than the process knows of. */
+		if (status == -EAGAIN && promise->mig->how == BY_TOOLSTACK)
+			say(agent, XVMC_AG_PREPARE, promise->mig->dom, promise->mig->old_domid, serial);
+		else
 			kept(promise);
-			return;
-		}
+		return;
 	}
 }
 

@@ -205,6 +205,11 @@ void peer_down(struct peer *peer, uint32_t reason)
 	peer_hang_up(peer);
 }
 
+bool peer_quiet(const struct peer *peer)
+{
+	return peer->dom->suspending || peer->xen->self->suspending;
+}
+
 /* ---- coming and going ---- */
 
 static void take_addrs(struct xvmc_lh_dom *dom, char *words)
@@ -260,6 +265,7 @@ void peer_gone(struct peer *peer, uint32_t reason)
 	if (reason == XVMC_R_MIGRATE_PEER)
 		migrate_say_finish(xen->d, dom, dom->host, peer->domid);
 	peer_down(peer, reason);
+	migrate_off(xen->d, dom);
 	xvmc_list_del(&peer->node);
 	routes_lose(peer, reason);
 	dom_end(xen->d, dom);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * xvmcd in a Xen guest, the inside: this guest (xen.c), its peers and what
- * they say (peer.c), and where each connection of our processes is matched
- * (route.c).
+ * they say (peer.c), where each connection of our processes is matched
+ * (route.c), and migrations (notice.c).
  *
  * Of two guests the one with the lower domid leads: its matcher brings the
  * connections between the two together. The other one's xvmcd, the follower,
@@ -28,6 +28,7 @@ struct xen_mode {
 	uint32_t domid, incarnation;
 	int holder; /* its socket */
 	struct xvmc_list peers, routes;
+	bool noticed; /* a migration is under way */
 };
 
 /* Another guest of this host, by dom0's word. */
@@ -68,6 +69,15 @@ void peer_down(struct peer *peer, uint32_t reason);
 void peer_hang_up(struct peer *peer);
 /* To the other xvmcd about a process of ours, or to one of its processes. */
 void peer_send(struct peer *peer, uint32_t agent, const void *msg, size_t len);
+
+/* For as long as one of the two is about to be suspended: no channel, and no
+ * connection may be linked. */
+bool peer_quiet(const struct peer *peer);
+
+/* ---- notice.c ---- */
+
+/* What dom0 says of migrations now. */
+void notices_look(struct xen_mode *xen);
 
 /* ---- route.c ---- */
 

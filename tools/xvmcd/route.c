@@ -305,7 +305,9 @@ void routes_back(struct peer *peer, uint32_t number, void *msg, size_t len)
 		return;
 	switch (hdr->type) {
 	case XVMC_AG_MATCH:
-		if (len != sizeof(*match))
+		/* The leader does not know yet that one of us is about to be
+		 * suspended. The channel goes next, and the link with it. */
+		if (len != sizeof(*match) || peer_quiet(peer))
 			return;
 		/* Not another guest, whatever it says. */
 		match->peer_domid = peer->domid;

@@ -81,6 +81,7 @@ static void resumed(struct xen_mode *xen)
 	migrate_say_finish(d, xen->self, xen->self->host, old);
 	while (!xvmc_list_empty(&xen->peers))
 		peer_gone(xvmc_list_entry(xen->peers.next, struct peer, node), XVMC_R_MIGRATE_SELF);
+	migrate_off(d, xen->self);
 	agents_vms(d);
 }
 
@@ -293,11 +294,14 @@ static void look(struct timer *timer)
 	publish(xen);
 	if (look_around(xen))
 		agents_vms(xen->d);
+	notices_look(xen);
 	xvmc_list_each(it, tmp, &xen->peers) {
 		struct peer *peer = xvmc_list_entry(it, struct peer, node);
 
 		if (peer->broken)
 			peer_down(peer, XVMC_R_PEER_LEFT);
+		else if (peer_quiet(peer))
+			continue;
 		else if (peer->leader)
 			lead(peer);
 		else
@@ -370,6 +374,8 @@ int xen_start(struct xvmcd *d)
 	rc = xen_store_watch(xen->store, "domid");
 	if (rc == 0)
 		rc = xen_store_watch(xen->store, "xvmc/peers");
+	if (rc == 0)
+		rc = xen_store_watch(xen->store, "xvmc/migrate");
 	if (rc < 0)
 		return rc;
 	xen->store_watch = (struct watch){ .fd = xen_store_fd(xen->store), .ready = fired };

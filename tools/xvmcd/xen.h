@@ -7,6 +7,10 @@
  *   data/xvmc/version   the guest runs xvmcd; by the guest
  *   xvmc/peers/DOMID    "name address...": who else is here; by dom0, and
  *                       only dom0 can write it
+ *   xvmc/migrate/DOMID  "number keep" or "number prepare": the toolstack migrates
+ *                       that guest, which may be this one; by dom0 (tools/xen)
+ *   data/xvmc/prepared-DOMID  that number: all that can be taken down before
+ *                       the suspend is; by the guest
  *   data/xvmc/ask-L     a number: the follower wants a channel from guest L
  *   data/xvmc/ctl-F     "ask offer port gref...": the leader's answer to F
  */
@@ -30,6 +34,12 @@ void xen_forget(struct agent *agent);
  * the matcher here; -errno: it makes no sense. */
 int route_message(struct agent *agent, const struct xvmc_agent_hdr *hdr);
 void route_forget(struct agent *agent);
+
+/* Nothing of ours is in the way of dom's suspend any more, as far as it can be
+ * helped: dom0 is told. */
+void notice_answer(struct xvmcd *d, const struct xvmc_lh_dom *dom, const char *number);
+/* dom's suspend is waited for no more, though dom0 has not said so. */
+void notice_over(struct xvmcd *d);
 
 /* dom0's part: says who is here, until it is killed. Returns on failure. */
 int dom0_run(void);

@@ -16,7 +16,8 @@
  *
  *   xen.c      this guest, who else is here   peer.c   a peer, its processes
  *   route.c    who matches which connection   ctl.c    frames between guests
- *   holder.c   keeps stale channels           dom0.c   dom0's part
+ *   notice.c   migrations by the toolstack    dom0.c   dom0's part
+ *   holder.c   keeps stale channels
  */
 #ifndef XVMCD_H
 #define XVMCD_H
@@ -157,7 +158,7 @@ void hv_send_word(struct hvc *hvc, uint16_t type, uint32_t number);
 /* ---- migrate.c ---- */
 
 void migrate_start(struct agent *tool, const struct xvmc_ag_domop *op);
-void migrate_prepared(struct agent *agent, uint32_t serial);
+void migrate_prepared(struct agent *agent, uint32_t serial, int status);
 void migrate_cut_done(struct hvc *hvc, uint32_t number);
 void migrate_forget_agent(struct agent *agent);
 void migrate_forget_hvc(struct hvc *hvc);
@@ -166,6 +167,14 @@ void migrate_forget_hvc(struct hvc *hvc);
 void migrate_say_finish(struct xvmcd *d, const struct xvmc_lh_dom *dom,
 			uint32_t host, uint32_t old_domid);
 bool migrate_running(struct xvmcd *d, const struct xvmc_lh_dom *dom);
+
+/* Xen: dom0 says that the toolstack migrates dom, or that it is about to be
+ * suspended for that. number: as dom0 calls this migration. */
+#define NOTICE_NUMBER 20u
+void migrate_noticed(struct xvmcd *d, struct xvmc_lh_dom *dom, const char *number,
+		     bool suspend);
+/* It is over, one way or the other, or dom is going. */
+void migrate_off(struct xvmcd *d, const struct xvmc_lh_dom *dom);
 
 /* ---- tools.c ---- */
 
