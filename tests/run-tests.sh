@@ -20,6 +20,7 @@ unit         unit tests, simulation, fuzzing: all that meson knows of
 model        the models, by spin, and the mutants that must fail
 run          ./run, its options
 tools        xvmc, xvmc-run: options, messages, what they do without xvmcd
+system       units, udev rule, modules for a Xen host: installed, and understood?
 stream       does the checked stream notice what it should?
 conformance  the same programs on TCP and on rings must agree
 apps         real programs, plain, accelerated, switched all the time
@@ -177,6 +178,10 @@ suite_run() {
 
 suite_tools() {
 	"$root/tests/unit/test-tools.sh" "$build"
+}
+
+suite_system() {
+	"$root/tests/unit/test-system.sh" "$build"
 }
 
 suite_stream() {
