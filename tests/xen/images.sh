@@ -143,7 +143,9 @@ dom0_root() {
 		cp "$here/dom0/$file" "$tree/lab/" || exit 1
 		chmod 755 "$tree/lab/$file"
 	done
-	program "$tree" "$build/tools/xvmcd/xvmcd" /xvmc
+	for file in xvmcd/xvmcd xvmc toolstack/xvmc-save-helper toolstack/libxvmc-save-hook.so; do
+		program "$tree" "$build/tools/$file" /xvmc
+	done
 	cp "$packages/$guest_image/boot/vmlinuz-${guest_image#linux-image-}" "$tree/guest/vmlinuz" || exit 1
 	cp "$images/guest.cpio" "$tree/guest/" || exit 1
 	pack "$tree" "$images/dom0.cpio"

@@ -23,11 +23,14 @@ both      four migrations under one stream, of either guest
 restart   xvmcd killed in either guest, under a stream
 destroy   a guest destroyed under load
 hosts     from one host to another and back, under a stream
+prepared  migrations by `xvmc migrate`: nothing is mapped when they suspend
+cancel    one that fails when all is prepared: the guest stays, and its rings
+twenty    twenty migrations under one stream
 END
 }
 
 # In the issue, and not here yet.
-planned="prepared cancel hvm twenty mclient compare"
+planned="hvm mclient compare"
 
 help() {
 	cat <<'END'

@@ -106,10 +106,10 @@ migrate() { # NAME FROM TO
 	migrate_old=$(in_dom0 "$2" "xl domid $1")
 	migrate_began=$(date +%s)
 	case $migrate_by in
-	prepared) migrate_command='xvmc migrate --ssh' ;;
-	*) migrate_command='xl migrate -s' ;;
+	prepared) migrate_command='xvmc migrate --command' ;;
+	*) migrate_command="xl migrate -s ''" ;;
 	esac
-	in_dom0 -t 200 "$2" "$migrate_command '' $1 $(quote "$(receiver "$2" "$3")") >/tmp/migrate.log 2>&1 || { tail -n 5 /tmp/migrate.log; exit 1; }" || return 1
+	in_dom0 -t 200 "$2" "$migrate_command $1 $(quote "$(receiver "$2" "$3")") >/tmp/migrate.log 2>&1 || { tail -n 5 /tmp/migrate.log; exit 1; }" || return 1
 	migrate_took=$(seconds "$migrate_began")
 	migrate_new=$(in_dom0 "$3" "xl domid $1")
 	if [ -z "$migrate_new" ] || [ "$2:$migrate_old" = "$3:$migrate_new" ]; then
