@@ -184,7 +184,7 @@ mutant "takes a zombie's page for the truth" $read \
 mutant "a lost mapping is the end of the stream" $read \
 	'/^static ssize_t read_ring/,/^}/s/return -ECONNRESET;/return 0;/'
 mutant "a cut replay is the end of the stream" $read \
-	'/^static ssize_t read_tcp/,/^}/s/if (r == 0 \&\& rx->pull)/if (0)/'
+	'/^static ssize_t read_kernel/,/^}/s/if (r == 0 \&\& rx->pull)/if (0)/'
 mutant "closes without a word to the writer" $rx \
 	'/^void xvmc_conn_rx_stop/,/^}/s/ring_stop_reading(rx->r.r);/;/'
 mutant "does not look for a cut replay's rest in the ring" $rx \
