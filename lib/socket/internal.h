@@ -44,9 +44,10 @@ bool endpoint_left_unread(struct xvmc_endpoint *ep);
 /* Has the kernel's close send a reset, as it does by itself for whom bytes are
  * left unread. */
 void endpoint_reset_on_close(struct xvmc_endpoint *ep);
-/* The kernel's own counts; see struct xvmc_tcp_ops. */
-int tcp_counts(int fd, bool active, uint64_t *ret_sent, uint64_t *ret_taken,
-	       uint64_t *ret_arrived);
+
+/* tcp.c */
+/* What lib/conn does with the socket of an endpoint, its argument. */
+extern const struct xvmc_tcp_ops endpoint_tcp_ops;
 
 /* stream-wait.c */
 /* Counts an operation on a PLAIN endpoint until it is worth a ring. */
