@@ -69,6 +69,33 @@ static ssize_t raw_writev(int fd, const struct iovec *vec, int cnt)
 	return give(OS3(SYS_writev, fd, vec, cnt));
 }
 
+static int raw_openat(int dir, const char *path, int flags, ...)
+{
+	va_list ap;
+	long mode;
+
+	va_start(ap, flags);
+	mode = va_arg(ap, long);
+	va_end(ap);
+	return (int)give(OS4(SYS_openat, dir, path, flags, mode));
+}
+
+static int raw_open(const char *path, int flags, ...)
+{
+	va_list ap;
+	long mode;
+
+	va_start(ap, flags);
+	mode = va_arg(ap, long);
+	va_end(ap);
+	return raw_openat(AT_FDCWD, path, flags, mode);
+}
+
+static int raw_pipe2(int *fds, int flags)
+{
+	return (int)give(OS2(SYS_pipe2, fds, flags));
+}
+
 static int raw_close(int fd)
 {
 	return (int)give(OS1(SYS_close, fd));
@@ -203,9 +230,12 @@ static const sym_any raw[SYM_COUNT] = {
 	RAW(read), RAW(readv), RAW(write), RAW(writev), RAW(close), RAW(dup),
 	RAW(dup3), RAW(fcntl), RAW(ioctl), RAW(poll), RAW(ppoll), RAW(socket),
 	RAW(connect), RAW(sendto), RAW(send), RAW(recvfrom), RAW(recv),
-	RAW(sendmsg), RAW(recvmsg), RAW(epoll_pwait), RAW(syscall),
+	RAW(sendmsg), RAW(recvmsg), RAW(epoll_pwait), RAW(syscall), RAW(open),
+	RAW(openat), RAW(pipe2),
 #undef RAW
 	[SYM_fcntl64] = (sym_any)raw_fcntl,
+	[SYM_open64] = (sym_any)raw_open,
+	[SYM_openat64] = (sym_any)raw_openat,
 	[SYM__exit] = (sym_any)raw_exit,
 	[SYM__Exit] = (sym_any)raw_exit,
 	[SYM_quick_exit] = (sym_any)raw_exit,

@@ -126,4 +126,11 @@ void preload_signals_fork_child(void);
  * that did not come through us). */
 void preload_fresh(int fd);
 
+static inline int preload_new(int fd)
+{
+	if (known(fd))
+		preload_fresh(fd);
+	return fd;
+}
+
 #endif

@@ -6,6 +6,7 @@
  * not exist: close() and dup2() of one is EBADF, and so is dup2() onto one,
  * as if the number were out of range - they are stored by number all over the
  * library, so they do not move out of the way. close_range() goes round them.
+ * While one is being made it has a low number (base/numbers.h).
  */
 #include <linux/close_range.h>
 #include <linux/filter.h>
@@ -15,6 +16,8 @@
 #include <pthread.h>
 #include <sys/ioctl.h>
 
+#include "base/numbers.h"
+#include "base/unwind.h"
 #include "preload.h"
 
 #ifndef TCP_ZEROCOPY_RECEIVE
@@ -29,11 +32,12 @@
 
 EXPORT int socket(int domain, int type, int protocol)
 {
-	int fd = REAL(socket)(domain, type, protocol);
+	int fd;
 
-	if (known(fd))
-		preload_fresh(fd);
-	return fd;
+	xvmc_numbers_use();
+	fd = REAL(socket)(domain, type, protocol);
+	xvmc_numbers_used();
+	return preload_new(fd);
 }
 
 /* Dissolving the association makes it a new socket. */
@@ -81,6 +85,7 @@ static int accept_any(int fd, struct sockaddr *sa, socklen_t *len, int flags)
 	struct xvmc_ctx *ctx = the_ctx();
 	struct sockaddr_storage addr;
 	socklen_t room = sizeof(addr);
+	uint32_t before = xvmc_numbers_before();
 	int saved = errno, r;
 
 	if (!sa) {
@@ -90,6 +95,7 @@ static int accept_any(int fd, struct sockaddr *sa, socklen_t *len, int flags)
 	r = flags ? REAL(accept4)(fd, sa, len, flags) : REAL(accept)(fd, sa, len);
 	if (r < 0)
 		return r;
+	r = xvmc_numbers_after(r, before);
 	preload_fresh(r);
 	if (sa != (struct sockaddr *)&addr &&
 	    os_getpeername(r, (struct sockaddr *)&addr, &room) < 0)
@@ -132,6 +138,29 @@ static bool internal(int fd)
 	return ctx && xvmc_fd_internal(ctx, fd);
 }
 
+static void used(void *arg)
+{
+	if (*(bool *)arg)
+		xvmc_numbers_used();
+}
+
+/* The kernel's close, of nothing of ours. It may wait, and be cancelled. */
+static int really_close(int fd)
+{
+	bool in = false;
+	struct unwind u;
+	int r;
+
+	unwind_push(&u, used, &in);
+	section_enter(); /* no handler jumps away between the two */
+	xvmc_numbers_use();
+	in = true;
+	section_leave();
+	r = internal(fd) ? (int)give(-EBADF, 0) : REAL(close)(fd);
+	unwind_pop(&u, 1);
+	return r;
+}
+
 EXPORT int close(int fd)
 {
 	int saved = errno;
@@ -149,7 +178,7 @@ EXPORT int close(int fd)
 		if (done)
 			return 0;
 	}
-	return REAL(close)(fd);
+	return the_ctx() ? really_close(fd) : REAL(close)(fd);
 }
 
 /* close_range for real, around what is ours. */
@@ -188,7 +217,9 @@ EXPORT int close_range(unsigned int first, unsigned int last, int flags)
 		if (known((int)i))
 			xvmc_sock_close(ctx, (int)i); /* if not, we do below */
 	errno = saved;
+	xvmc_numbers_use();
 	r = close_between(first, last, flags);
+	xvmc_numbers_used();
 	/* A kernel or a libc without it: then the program finds out itself,
 	 * and closes one by one what we have just forgotten. */
 	return r;
@@ -218,11 +249,14 @@ static int duped(int from, int to)
 
 EXPORT int dup(int fd)
 {
-	int saved = errno;
+	int saved = errno, r;
 
 	if (internal(fd))
 		return (int)give(-EBADF, saved);
-	return duped(fd, REAL(dup)(fd));
+	xvmc_numbers_use();
+	r = REAL(dup)(fd);
+	xvmc_numbers_used();
+	return duped(fd, r);
 }
 
 /* Before the kernel replaces to: its connection ends as by close(), and stdio
@@ -248,7 +282,9 @@ EXPORT int dup2(int from, int to)
 	if (r < 0)
 		return (int)give(r, saved);
 	errno = saved;
-	r = REAL(dup2)(from, to);
+	xvmc_numbers_use();
+	r = internal(to) ? (int)give(-EBADF, 0) : REAL(dup2)(from, to);
+	xvmc_numbers_used();
 	return from == to ? r : duped(from, r);
 }
 
@@ -262,7 +298,10 @@ EXPORT int dup3(int from, int to, int flags)
 	if (r < 0)
 		return (int)give(r, saved);
 	errno = saved;
-	return duped(from, REAL(dup3)(from, to, flags));
+	xvmc_numbers_use();
+	r = internal(to) ? (int)give(-EBADF, 0) : REAL(dup3)(from, to, flags);
+	xvmc_numbers_used();
+	return duped(from, r);
 }
 
 /* ---- fcntl, ioctl, options ---- */
@@ -277,11 +316,15 @@ static int do_fcntl(sym_fcntl real, int fd, int cmd, void *arg)
 	/* SIGIO comes from the kernel's socket alone. */
 	if (ep && cmd == F_SETFL && ((intptr_t)arg & O_ASYNC))
 		preload_escape(ep, XVMC_R_UNFOLLOWED);
+	if (cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC) {
+		xvmc_numbers_use();
+		r = real(fd, cmd, arg);
+		xvmc_numbers_used();
+		return duped(fd, r);
+	}
 	r = real(fd, cmd, arg);
 	if (r < 0)
 		return r;
-	if (cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC)
-		return duped(fd, r);
 	if (ep && cmd == F_SETFL)
 		xvmc_sock_set_nonblock(ep, ((intptr_t)arg & O_NONBLOCK) != 0);
 	return r;

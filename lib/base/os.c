@@ -63,20 +63,28 @@ int os_close(int fd)
 	return (int)OS1(SYS_close, fd);
 }
 
-int xvmc_os_high_fd(int fd)
+int xvmc_os_dup_high(int fd)
 {
 	struct rlimit lim = { .rlim_cur = 1024 };
 	long base;
 	int high;
 
-	if (fd < 0)
-		return fd;
 	OS4(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &lim);
 	base = lim.rlim_cur > 16384 ? 8192 : (long)lim.rlim_cur / 2;
 	high = os_fcntl(fd, F_DUPFD_CLOEXEC, base);
-	OS1(SYS_close, fd);
 	if (high >= 0 && high < MARKED_FDS)
 		marks[high / 64] |= (uint64_t)1 << (high % 64);
+	return high;
+}
+
+int xvmc_os_high_fd(int fd)
+{
+	int high;
+
+	if (fd < 0)
+		return fd;
+	high = xvmc_os_dup_high(fd);
+	OS1(SYS_close, fd);
 	return high;
 }
 

@@ -206,6 +206,8 @@ static inline void os_eventfd_ring(int fd)
  * -errno (-EMFILE) with fd closed.
  */
 int xvmc_os_high_fd(int fd);
+/* The same for a duplicate; fd stays. */
+int xvmc_os_dup_high(int fd);
 
 /* True for a descriptor that xvmc_os_high_fd gave out and os_close has not
  * closed: the application cannot mean it. The table behind it is the one

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "base/numbers.h"
 #include "base/os.h"
 #include "vms/vms.h"
 
@@ -81,15 +82,17 @@ static int send_hello(int fd, const char *domain, int stats_fd)
 	if (stat("/proc/self/ns/net", &st) == 0)
 		hello.netns = st.st_ino;
 	snprintf(hello.domain, sizeof(hello.domain), "%s", domain);
-	comm = (int)OS4(SYS_openat, AT_FDCWD, "/proc/self/comm",
-			O_RDONLY | O_CLOEXEC, 0);
+	comm = OS_MAKE(OS4(SYS_openat, AT_FDCWD, "/proc/self/comm",
+			   O_RDONLY | O_CLOEXEC, 0));
 	if (comm >= 0) {
 		r = os_read(comm, hello.comm, sizeof(hello.comm) - 1);
 		if (r > 0 && hello.comm[r - 1] == '\n')
 			hello.comm[r - 1] = '\0';
 		os_close(comm);
 	}
+	xvmc_numbers_make(); /* libc's socket for a moment */
 	my_addresses(&hello);
+	xvmc_numbers_made();
 	r = send_fd(fd, &hello, sizeof(hello), stats_fd, 0);
 	return r < 0 ? (int)r : 0;
 }
@@ -106,7 +109,7 @@ int xvmc_agent_open(struct xvmc_agent *agent, const char *dir, const char *domai
 	if (snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/agent.sock", dir) >=
 	    (int)sizeof(sa.sun_path))
 		return -ENAMETOOLONG;
-	fd = xvmc_os_high_fd(os_socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+	fd = OS_MAKE(os_socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
 	if (fd < 0)
 		return fd;
 	os_setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));

@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/numbers.h"
+
 /* Sleeps until the socket has one of events or the deadline passes. */
 static int wait_for(int sock, short events, uint64_t deadline)
 {
@@ -114,6 +116,26 @@ static void play(struct local_hv *lh, const union local_packet *p)
 	}
 }
 
+/* xvmc_lw_recv, and gives what came along high numbers: all or nothing. */
+static ssize_t receive(int sock, union local_packet *p, int *fds, unsigned int *nfds)
+{
+	unsigned int n = 0;
+	ssize_t r;
+
+	xvmc_numbers_make();
+	r = xvmc_lw_recv(sock, p, sizeof(*p), fds, nfds);
+	for (unsigned int i = 0; r > 0 && i < *nfds; i++) {
+		fds[n] = xvmc_os_high_fd(fds[i]);
+		n += fds[n] >= 0;
+	}
+	xvmc_numbers_made();
+	if (r > 0 && n < *nfds) {
+		local_close_fds(fds, n);
+		*nfds = 0;
+	}
+	return r;
+}
+
 /*
  * Takes one packet. Returns 1 with the answer to call serial, 0 for anything
  * else (played), -EAGAIN, or -EIO with the connection closed.
@@ -126,7 +148,7 @@ static int take(struct local_hv *lh, uint32_t serial, union local_packet *ret_pa
 	union local_packet p;
 	ssize_t n;
 
-	n = xvmc_lw_recv(lh->sock, &p, sizeof(p), fds, &nfds);
+	n = receive(lh->sock, &p, fds, &nfds);
 	if (n == -EAGAIN)
 		return -EAGAIN;
 	if (n <= 0 || !well_formed(&p, n)) {
@@ -192,28 +214,15 @@ static int ready(struct local_hv *lh)
 	return rc < 0 || lh->overdue != 0 ? -EIO : 0;
 }
 
-/* Gives the answer's descriptors high numbers. */
 static int take_fds(const int *fds, unsigned int nfds, unsigned int want,
 		    int *ret_fds)
 {
-	int high[XVMC_LW_FDS_MAX];
-
 	if (nfds != want) {
 		local_close_fds(fds, nfds);
 		return -EMFILE;
 	}
-	for (unsigned int i = 0; i < want; i++) {
-		high[i] = xvmc_os_high_fd(fds[i]);
-		if (high[i] < 0) {
-			int rc = high[i];
-
-			local_close_fds(high, i);
-			local_close_fds(fds + i + 1, want - i - 1);
-			return rc;
-		}
-	}
 	if (want > 0)
-		memcpy(ret_fds, high, want * sizeof(int));
+		memcpy(ret_fds, fds, want * sizeof(int));
 	return 0;
 }
 

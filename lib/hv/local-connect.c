@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "base/numbers.h"
+
 static int await(struct local_hv *lh, int fd)
 {
 	struct epoll_event ev = { .events = EPOLLIN };
@@ -28,9 +30,7 @@ static void look_out(struct local_hv *lh)
 
 	if (lh->look_fd >= 0)
 		return;
-	fd = (int)OS1(SYS_inotify_init1, IN_CLOEXEC | IN_NONBLOCK);
-	if (fd >= 0)
-		fd = xvmc_os_high_fd(fd);
+	fd = OS_MAKE(OS1(SYS_inotify_init1, IN_CLOEXEC | IN_NONBLOCK));
 	if (fd < 0)
 		return;
 	if (OS3(SYS_inotify_add_watch, fd, lh->dir, IN_MOVED_TO) < 0 ||
@@ -94,8 +94,8 @@ static int take_ff(struct local_hv *lh, int fd)
 		os_close(fd);
 		return rc;
 	}
-	lh->ff_fd = xvmc_os_high_fd(fd);
-	return lh->ff_fd < 0 ? lh->ff_fd : 0;
+	lh->ff_fd = fd;
+	return 0;
 }
 
 static int take_welcome(struct local_hv *lh, const struct xvmc_lw_welcome *w,
@@ -173,9 +173,7 @@ static int open_socket(const char *dir)
 	n = snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/" XVMC_LW_SOCKET, dir);
 	if (n < 0 || n >= (int)sizeof(sa.sun_path))
 		return -ENAMETOOLONG;
-	sock = os_socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (sock >= 0)
-		sock = xvmc_os_high_fd(sock);
+	sock = OS_MAKE(os_socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 	if (sock < 0)
 		return sock;
 	rc = os_connect(sock, (struct sockaddr *)&sa, sizeof(sa));

@@ -56,8 +56,6 @@ int local_share_new(size_t npages, bool writable,
 	share->npages = npages;
 	share->writable = writable;
 	share->fd = xvmc_lw_memfd("xvmc", len);
-	if (share->fd >= 0)
-		share->fd = xvmc_os_high_fd(share->fd);
 	if (share->fd < 0) {
 		rc = share->fd;
 		goto fail;

@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "base/numbers.h"
 #include "base/os.h"
 
 #define SCM_FDS_MAX 8u /* room for more than we take, so that we close them */
@@ -125,9 +126,9 @@ int xvmc_lw_memfd(const char *name, size_t len)
 	if (OS4(SYS_prlimit64, 0, RLIMIT_FSIZE, NULL, &lim) == 0 &&
 	    lim.rlim_cur != RLIM_INFINITY && lim.rlim_cur < len)
 		return -ENOSPC;
-	fd = os_memfd(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+	fd = OS_MAKE(os_memfd(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL));
 	if (fd == -EINVAL)
-		fd = os_memfd(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+		fd = OS_MAKE(os_memfd(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
 	rc = fd < 0 ? fd : reserve(fd, len);
 	if (rc < 0 && fd >= 0)
 		os_close(fd);

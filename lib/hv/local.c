@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/numbers.h"
 #include "base/os.h"
 #include "local.h"
 
@@ -370,9 +371,7 @@ int xvmc_hv_open_local(const struct xvmc_hv_local_spec *spec,
 	rc = -ENOMEM;
 	if (!lh->dir)
 		goto fail;
-	rc = os_epoll_create(EPOLL_CLOEXEC);
-	if (rc >= 0)
-		rc = xvmc_os_high_fd(rc);
+	rc = OS_MAKE(os_epoll_create(EPOLL_CLOEXEC));
 	if (rc < 0)
 		goto fail;
 	lh->wait_fd = rc;

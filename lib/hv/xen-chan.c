@@ -17,6 +17,7 @@
 
 #include <xenevtchn.h>
 
+#include "base/numbers.h"
 #include "base/os.h"
 #include "xen.h"
 
@@ -66,10 +67,8 @@ static int chan_new(struct xen_hv *xh, struct xen_chan **ret_chan)
 
 	if (!c)
 		return -ENOSPC;
-	fd = (int)OS4(SYS_openat, AT_FDCWD, DEVICE,
-		      O_RDWR | O_CLOEXEC | O_NONBLOCK, 0);
-	if (fd >= 0)
-		fd = xvmc_os_high_fd(fd);
+	fd = OS_MAKE(OS4(SYS_openat, AT_FDCWD, DEVICE,
+			 O_RDWR | O_CLOEXEC | O_NONBLOCK, 0));
 	if (fd < 0) {
 		free(c);
 		return bind_error(-fd);

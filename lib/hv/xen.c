@@ -20,6 +20,7 @@
 
 #include <xenstore.h>
 
+#include "base/numbers.h"
 #include "base/os.h"
 
 static struct xen_hv *xen_hv(struct xvmc_hv *hv)
@@ -136,8 +137,8 @@ static const struct xvmc_hv_ops xen_ops = {
 static bool is_pv(void)
 {
 	char type[4] = "";
-	int fd = (int)OS4(SYS_openat, AT_FDCWD, "/sys/hypervisor/guest_type",
-			  O_RDONLY | O_CLOEXEC, 0);
+	int fd = OS_MAKE(OS4(SYS_openat, AT_FDCWD, "/sys/hypervisor/guest_type",
+			     O_RDONLY | O_CLOEXEC, 0));
 
 	if (fd < 0)
 		return false;

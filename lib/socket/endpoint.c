@@ -214,9 +214,9 @@ int endpoint_manage(struct xvmc_endpoint *ep)
 	int flags;
 
 	if (!c->tx.chan.self_ring)
-		ep->tx_poke_fd = xvmc_os_high_fd(os_eventfd(0, EFD_CLOEXEC));
+		ep->tx_poke_fd = OS_MAKE(os_eventfd(0, EFD_CLOEXEC));
 	if (!c->rx.chan.self_ring)
-		ep->rx_poke_fd = xvmc_os_high_fd(os_eventfd(0, EFD_CLOEXEC));
+		ep->rx_poke_fd = OS_MAKE(os_eventfd(0, EFD_CLOEXEC));
 	if ((!c->tx.chan.self_ring && ep->tx_poke_fd < 0) ||
 	    (!c->rx.chan.self_ring && ep->rx_poke_fd < 0))
 		return -EMFILE;

@@ -33,7 +33,7 @@ static int open_kernel(struct xvmc_epset *set)
 
 	if (fd < 0)
 		return fd;
-	kfd = xvmc_os_high_fd(os_fcntl(fd, F_DUPFD_CLOEXEC, 0));
+	kfd = xvmc_numbers_dup(fd);
 	if (kfd < 0)
 		return kfd;
 	if (xvmc_fd_peek(set->ctx, fd) != &set->obj) {
@@ -61,8 +61,8 @@ static int open_inner(struct xvmc_epset *set)
 	if (!mark)
 		return -ENOMEM;
 	mark->set = set;
-	inner = xvmc_os_high_fd(os_epoll_create(EPOLL_CLOEXEC));
-	flag = xvmc_os_high_fd(os_eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+	inner = OS_MAKE(os_epoll_create(EPOLL_CLOEXEC));
+	flag = OS_MAKE(os_eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 	ev.data.u64 = epreg_tag(mark);
 	r = inner < 0 ? inner : flag < 0 ? flag :
 	    os_epoll_ctl(inner, EPOLL_CTL_ADD, flag, &ev);
@@ -150,7 +150,7 @@ static int add_bell(struct xvmc_epreg *reg, int fd)
 	if (r == -EEXIST) {
 		/* The same connection by another number in the same set: to
 		 * the kernel a second number is a second registration. */
-		fd = xvmc_os_high_fd(os_fcntl(fd, F_DUPFD_CLOEXEC, 0));
+		fd = xvmc_numbers_dup(fd);
 		if (fd < 0)
 			return fd;
 		dup = true;
@@ -316,7 +316,7 @@ int epreg_rekey(struct xvmc_epreg *reg)
 
 	if (r < 0)
 		return r;
-	fd = xvmc_os_high_fd(os_fcntl(reg->fd, F_DUPFD_CLOEXEC, 0));
+	fd = xvmc_numbers_dup(reg->fd);
 	if (fd < 0)
 		return fd;
 	r = os_epoll_ctl(set->kfd, EPOLL_CTL_ADD, fd, &kev);

@@ -86,11 +86,13 @@ void xvmc_ctx_fork_prepare(struct xvmc_ctx *ctx)
 	xvmc_epoll_fork_prepare(ctx);
 	section_lock(&ctx->service_lock);
 	section_lock(&ctx->lock);
+	xvmc_numbers_use(); /* or the child had one of ours at a low number */
 	give_holds(ctx);
 }
 
 void xvmc_ctx_fork_parent(struct xvmc_ctx *ctx)
 {
+	xvmc_numbers_used();
 	section_unlock(&ctx->lock);
 	section_unlock(&ctx->service_lock);
 	xvmc_epoll_fork_parent(ctx);
@@ -144,6 +146,8 @@ void xvmc_ctx_fork_child(struct xvmc_ctx *ctx)
 	pthread_mutex_init(&ctx->epoll_lock, NULL);
 	xvmc_list_each(it, tmp, &ctx->eps)
 		disown(xvmc_list_entry(it, struct xvmc_endpoint, all_link));
+	xvmc_numbers_used();
+	xvmc_numbers_fork_child();
 	xvmc_epoll_fork_child(ctx);
 	service_forget(ctx);
 	stats_fork_child(ctx);

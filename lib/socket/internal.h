@@ -5,6 +5,7 @@
 #ifndef XVMC_SOCKET_INTERNAL_H
 #define XVMC_SOCKET_INTERNAL_H
 
+#include "base/numbers.h"
 #include "socket.h"
 
 /* fdtab.c */

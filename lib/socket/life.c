@@ -150,7 +150,7 @@ void endpoint_let_go(struct xvmc_endpoint *ep)
  * on with this. */
 static void hold(struct xvmc_endpoint *ep, int fd)
 {
-	int own = xvmc_os_high_fd(os_fcntl(fd, F_DUPFD_CLOEXEC, 0));
+	int own = xvmc_numbers_dup(fd);
 
 	if (own < 0)
 		return;

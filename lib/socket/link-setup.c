@@ -138,7 +138,7 @@ void link_match(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 	/* Under the lock: who closes the last number closes ours as well. */
 	section_lock(&ep->conn.tx.lock);
 	if (ep->nfds)
-		ep->io_fd = xvmc_os_high_fd(os_fcntl(ep->fd, F_DUPFD_CLOEXEC, 0));
+		ep->io_fd = xvmc_numbers_dup(ep->fd);
 	section_unlock(&ep->conn.tx.lock);
 	if (ep->io_fd < 0) {
 		fork_release(ep);

@@ -33,8 +33,8 @@ void service_log(struct xvmc_service *sv, const struct xvmc_endpoint *ep,
 	n = snprintf(line, sizeof(line), "%llu pid %d conn %u: %s (%s)\n",
 		     (unsigned long long)(os_now_ns() / 1000), (int)sv->pid,
 		     ep ? ep->epid : 0, what, xvmc_reason_word(reason));
-	fd = (int)OS4(SYS_openat, AT_FDCWD, sv->ctx->opt.log,
-		      O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+	fd = OS_MAKE(OS4(SYS_openat, AT_FDCWD, sv->ctx->opt.log,
+			 O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600));
 	if (fd < 0)
 		return;
 	os_write(fd, line, (size_t)n);
@@ -302,8 +302,8 @@ int service_start(struct xvmc_ctx *ctx)
 	xvmc_list_init(&sv->work);
 	xvmc_list_init(&sv->known);
 	pthread_mutex_init(&sv->work_lock, NULL);
-	sv->epfd = xvmc_os_high_fd(os_epoll_create(EPOLL_CLOEXEC));
-	sv->kick_fd = xvmc_os_high_fd(os_eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+	sv->epfd = OS_MAKE(os_epoll_create(EPOLL_CLOEXEC));
+	sv->kick_fd = OS_MAKE(os_eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 	if (sv->epfd < 0 || sv->kick_fd < 0) {
 		r = -EMFILE;
 		goto fail;

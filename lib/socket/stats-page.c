@@ -32,7 +32,7 @@ static void hand_over(const char *path, int page_fd)
 		return;
 	memcpy(sa.sun_path, path, strlen(path) + 1);
 	memcpy(CMSG_DATA(&control.hdr), &page_fd, sizeof(int));
-	fd = os_socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	fd = OS_MAKE(os_socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
 	if (fd < 0)
 		return;
 	os_setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &hand_timeout, sizeof(hand_timeout));
@@ -48,7 +48,7 @@ void stats_share(struct xvmc_ctx *ctx)
 
 	if (ctx->stats_memfd >= 0)
 		return;
-	fd = xvmc_os_high_fd(os_memfd("xvmc-stats", MFD_CLOEXEC));
+	fd = OS_MAKE(os_memfd("xvmc-stats", MFD_CLOEXEC));
 	if (fd < 0)
 		return;
 	if (OS2(SYS_ftruncate, fd, XVMC_PAGE_SIZE) != 0 ||

@@ -183,7 +183,7 @@ void visit_abandon(void *arg)
 
 static bool own_dup(int fd, struct own_fd *ret_own)
 {
-	ret_own->fd = xvmc_os_high_fd(os_fcntl(fd, F_DUPFD_CLOEXEC, 0));
+	ret_own->fd = xvmc_numbers_dup(fd);
 	ret_own->made = ret_own->fd >= 0;
 	return ret_own->made;
 }

@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <urcu-bp.h>
 
+#include "base/numbers.h"
 #include "base/os.h"
 #include "base/section.h"
 
@@ -133,7 +134,7 @@ int vms_open(const char *dir, const char *domain, struct vms **ret_vms)
 
 	if (snprintf(path, sizeof(path), "%s/board", dir) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
-	fd = (int)OS4(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+	fd = OS_MAKE(OS4(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0));
 	if (fd < 0)
 		return fd;
 	board = mmap(NULL, XVMC_BOARD_SIZE, PROT_READ, MAP_SHARED, fd, 0);

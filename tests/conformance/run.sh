@@ -63,9 +63,6 @@ known() { # NAME
 	"epoll-deep "*) echo "epoll in epoll in epoll: docs/differences.md" ;;
 	"epoll-stale "*) echo "a number made again by dup2: docs/differences.md" ;;
 	"fork-raw "*) echo "_Fork and the clone system call are not followed: docs/differences.md" ;;
-	"close-everything switch" | "close-stdio switch" | "dup-lowest switch")
-		echo "a number of ours is the lowest free one for a moment: docs/differences.md"
-		;;
 	esac
 }
 

@@ -4,6 +4,8 @@
  * queue of lib/conn, which is no more than a container either.
  */
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/list.h"
+#include "base/numbers.h"
 #include "base/options.h"
 #include "base/os.h"
 #include "base/reason.h"
@@ -298,6 +301,68 @@ static void test_os(void **state)
 	fresh_check(marks);
 }
 
+/* ---- numbers ---- */
+
+static _Atomic bool enough;
+
+static void *make_and_close(void *arg)
+{
+	while (!enough) {
+		int a = OS_MAKE(os_eventfd(0, EFD_CLOEXEC)), b = xvmc_numbers_dup(a);
+
+		*(bool *)arg = *(bool *)arg && xvmc_os_fd_internal(a) &&
+			       xvmc_os_fd_internal(b);
+		os_close(a);
+		os_close(b);
+	}
+	return NULL;
+}
+
+/* The lowest number is the program's, and what it closes is not ours. */
+static void test_numbers(void **state)
+{
+	int low = dup(0), fd;
+	pthread_t t[2];
+	bool good[2] = { true, true };
+	uint32_t before;
+
+	close(low);
+	enough = false;
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&t[i], NULL, make_and_close, &good[i]), 0);
+	for (int i = 0; i < 20000; i++) {
+		xvmc_numbers_use();
+		assert_int_equal(close(low), -1);
+		fd = dup(0);
+		xvmc_numbers_used();
+		assert_int_equal(fd, low);
+		close(fd);
+		/* A call that may wait: corrected afterwards. */
+		before = xvmc_numbers_before();
+		fd = xvmc_numbers_after(dup(0), before);
+		assert_int_equal(fd, low);
+		close(fd);
+	}
+	enough = true;
+	for (int i = 0; i < 2; i++)
+		pthread_join(t[i], NULL);
+	assert_true(good[0] && good[1]);
+	assert_int_equal(xvmc_numbers_after(-1, 0), -1);
+}
+
+/* A thread in such a call, in a handler of a signal, does not wait for itself. */
+static void test_numbers_mine(void **state)
+{
+	uint64_t start = os_now_ns();
+	int fd;
+
+	xvmc_numbers_use();
+	fd = OS_MAKE(os_eventfd(0, EFD_CLOEXEC)); /* this very thread's use */
+	assert_true(os_now_ns() - start < 10000000u);
+	os_close(fd);
+	xvmc_numbers_used();
+}
+
 int main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
@@ -312,6 +377,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_bytes_room),
 		cmocka_unit_test(test_list),
 		cmocka_unit_test(test_os),
+		cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_numbers_mine),
 	};
 
 	return fresh_run("base", tests, sizeof(tests) / sizeof(tests[0]), argc, argv);
