@@ -154,6 +154,9 @@ short xvmc_ep_poll(struct xvmc_endpoint *ep, short arm, uint64_t *ret_rx_pos,
 			ev |= POLLERR;
 		section_unlock(&c->rx.lock);
 	}
+	/* Or the reset came between them: nothing comes either, then. */
+	if (ev & POLLHUP)
+		ev |= POLLIN | POLLRDHUP;
 	if (ev & (POLLRDHUP | POLLHUP))
 		c->rx.end_told = true;
 	if (full && !atomic_exchange(&ep->tx_full, true))

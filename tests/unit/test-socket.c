@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <unistd.h>
 
 #include "fresh.h"
@@ -153,6 +154,25 @@ static void test_half_close(void **state)
 	assert_int_equal(c, 'y');
 }
 
+/* A reset that a write has met, and the reading half not yet: who is told of
+ * HUP is told of all that goes with it. */
+static void test_reset_seen_by_half(void **state)
+{
+	struct xvmc_endpoint *ep = w.pair.ep[0];
+	uint64_t rx, tx;
+	short bits;
+
+	(void)state;
+	ping_until(on_ring, "on the ring");
+	section_lock(&ep->conn.tx.lock);
+	ep->conn.tx.err = -ECONNRESET;
+	ep->conn.tx.path = XVMC_PATH_TCP;
+	ep->conn.untold = -ECONNRESET;
+	section_unlock(&ep->conn.tx.lock);
+	bits = xvmc_ep_poll(ep, 0, &rx, &tx);
+	assert_int_equal(bits, POLLIN | POLLOUT | POLLERR | POLLHUP | POLLRDHUP);
+}
+
 static void test_xvmcd_dies(void **state)
 {
 	char c;
@@ -203,6 +223,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_max_rings, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_close_delivers_all, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_half_close, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_reset_seen_by_half, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_xvmcd_dies, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_leaves_without_xvmcd, setup, teardown),
 	};
