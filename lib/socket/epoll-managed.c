@@ -302,6 +302,18 @@ void epreg_drop(struct xvmc_epreg *reg)
 	epreg_free(set->ctx->epolls, reg);
 }
 
+static int move_to(struct xvmc_epreg *reg, int fd)
+{
+	struct epoll_event kev = epreg_kernel_event(reg);
+	int r = os_epoll_ctl(reg->set->kfd, EPOLL_CTL_ADD, fd, &kev);
+
+	if (r < 0)
+		return r;
+	os_epoll_ctl(reg->set->kfd, EPOLL_CTL_DEL, reg->fd, NULL);
+	reg->fd = fd;
+	return 0;
+}
+
 /*
  * To the kernel a registration is a file and a number, and nobody can name it
  * any more once the number is closed: neither the program nor we, who have to
@@ -311,22 +323,31 @@ void epreg_drop(struct xvmc_epreg *reg)
 int epreg_rekey(struct xvmc_epreg *reg)
 {
 	struct xvmc_epset *set = reg->set;
-	struct epoll_event kev = epreg_kernel_event(reg);
-	int fd, r = set->kfd < 0 ? open_kernel(set) : 0;
+	int fd, was = reg->fd, r = set->kfd < 0 ? open_kernel(set) : 0;
 
 	if (r < 0)
 		return r;
-	fd = xvmc_numbers_dup(reg->fd);
+	fd = xvmc_numbers_dup(was);
 	if (fd < 0)
 		return fd;
-	r = os_epoll_ctl(set->kfd, EPOLL_CTL_ADD, fd, &kev);
+	r = move_to(reg, fd);
 	if (r < 0) {
 		os_close(fd);
 		return r;
 	}
-	os_epoll_ctl(set->kfd, EPOLL_CTL_DEL, reg->fd, NULL);
-	reg->fd = fd;
+	reg->was = was;
 	reg->own_fd = true;
+	return 0;
+}
+
+int epreg_rekey_back(struct xvmc_epreg *reg)
+{
+	int own = reg->fd, r = move_to(reg, reg->was);
+
+	if (r < 0)
+		return r;
+	os_close(own);
+	reg->own_fd = false;
 	return 0;
 }
 

@@ -135,6 +135,18 @@ void epreg_adopt(struct xvmc_epreg *reg, struct xvmc_endpoint *ep)
 	join(reg, ep);
 }
 
+/* Its number was closed, and is the same connection's again. */
+static bool comes_back(struct xvmc_epreg *reg, int fd)
+{
+	int r = -ENOENT;
+
+	section_lock(&reg->set->lock);
+	if (reg->own_fd && reg->was == fd)
+		r = epreg_rekey_back(reg);
+	section_unlock(&reg->set->lock);
+	return r == 0;
+}
+
 static struct xvmc_epreg *find(struct xvmc_epset *set, struct xvmc_endpoint *ep,
 			       int fd)
 {
@@ -142,7 +154,7 @@ static struct xvmc_epreg *find(struct xvmc_epset *set, struct xvmc_endpoint *ep,
 
 	for (struct xvmc_list *it = ep->epregs.next; it != &ep->epregs; it = it->next) {
 		reg = xvmc_list_entry(it, struct xvmc_epreg, ep_link);
-		if (reg->set == set && reg->fd == fd)
+		if (reg->set == set && (reg->fd == fd || comes_back(reg, fd)))
 			return reg;
 	}
 	reg = epreg_find_early(set, fd);

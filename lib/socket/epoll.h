@@ -52,21 +52,22 @@ struct xvmc_epreg {
 	bool severed : 1;  /* forked: quiet in the kernel on the parent's behalf */
 	bool own_fd : 1;   /* fd is a duplicate of ours, see epreg_rekey */
 	uint8_t misses; /* looked at in vain so often since it was hot */
-	uint8_t nbells;
+	uint8_t nbells : 4;
+	uint8_t dup_bells : 4; /* bit i: bell[i] is a duplicate of ours */
+	/* what an edge-triggered one has reported, with last_rx and last_tx */
+	uint8_t last_dries; /* ep->dries then, its low bits */
+	short last_bits;
 	uint32_t events; /* the application's */
 	int fd;
+	int was; /* own_fd: the number the program made it with */
+	uint32_t since; /* the set's takeovers when it became managed */
 	epoll_data_t data; /* the application's */
 	struct xvmc_epset *set;
 	struct xvmc_endpoint *ep;
 	struct xvmc_list ep_link;  /* ep->epregs; epoll_lock */
 	struct xvmc_list set_link; /* regs, managed, or an early bucket */
 	struct xvmc_list hot_link; /* set->hot; set->lock */
-	/* what an edge-triggered one has reported */
 	uint64_t last_rx, last_tx;
-	short last_bits;
-	uint8_t last_dries; /* ep->dries when it reported, its low bits */
-	uint8_t dup_bells; /* bit i: bell[i] is a duplicate of ours */
-	uint32_t since;    /* the set's takeovers when it became managed */
 	int bell[EPREG_BELLS];
 };
 _Static_assert(sizeof(struct xvmc_epreg) <= EPREG_SIZE, "EPREG_SIZE");
@@ -165,6 +166,8 @@ void epreg_cool(struct xvmc_epreg *reg);
 void epreg_news(struct xvmc_epreg *reg);
 /* The number it was made with is about to be closed, the connection not. */
 int epreg_rekey(struct xvmc_epreg *reg);
+/* That number leads to the connection again, and so to the registration. */
+int epreg_rekey_back(struct xvmc_epreg *reg);
 /* Takes the registration off everything; the kernel's is the caller's. */
 void epreg_drop(struct xvmc_epreg *reg);
 /* Wakes whoever sleeps on the epfd, so that it looks at the hot list. */

@@ -61,7 +61,6 @@ known() { # NAME
 	case $1 in
 	"close-unread-killed "*) echo "killed with bytes unread: docs/differences.md" ;;
 	"epoll-deep "*) echo "epoll in epoll in epoll: docs/differences.md" ;;
-	"epoll-stale "*) echo "a number made again by dup2: docs/differences.md" ;;
 	"fork-raw "*) echo "_Fork and the clone system call are not followed: docs/differences.md" ;;
 	esac
 }
