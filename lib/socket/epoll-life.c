@@ -10,11 +10,19 @@
 
 /* ---- close ---- */
 
+/* Will the file stay open for a while, by a duplicate of ours? */
+static bool outlived(const struct xvmc_epreg *reg)
+{
+	const struct xvmc_endpoint *ep = reg->ep;
+
+	return !ep->forked && !ep->inherited && (reg->own_fd || ep->io_fd >= 0);
+}
+
 /*
  * The kernel forgets a registration when the last descriptor of the file is
- * closed, not when this number is. The last one: our own duplicate of the
- * socket may outlive it, so a registration that is with us is removed here;
- * one that is with the kernel the kernel removes. Not the last one: it lives
+ * closed, not when this number is. The last one: where a duplicate of ours may
+ * outlive it the registration is removed here, else the kernel removes it. (Not
+ * where a child has the socket open, too.) Not the last one: it lives
  * on (epreg_rekey). Where there is no descriptor left for that, the connection
  * goes to TCP for good, and the registration is the kernel's alone.
  */
@@ -33,8 +41,9 @@ static bool close_regs(struct xvmc_endpoint *ep, int fd, bool last, bool escaped
 		section_lock(&set->lock);
 		if (last || ep->inherited || reg->parked ||
 		    (escaped && reg->managed)) {
-			if (reg->managed && reg->fd >= 0)
-				os_epoll_ctl(set->kfd, EPOLL_CTL_DEL, reg->fd, NULL);
+			if (reg->fd >= 0 && (reg->managed || outlived(reg)))
+				os_epoll_ctl(epset_kernel_fd(set), EPOLL_CTL_DEL,
+					     reg->fd, NULL);
 			epreg_drop(reg);
 		} else if (!escaped && atomic_load(&ep->state) != XVMC_EP_PINNED) {
 			survivors |= epreg_rekey(reg) < 0;

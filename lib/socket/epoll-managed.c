@@ -27,6 +27,11 @@ static int epset_number(struct xvmc_epset *set)
 	return -EBADF;
 }
 
+int epset_kernel_fd(struct xvmc_epset *set)
+{
+	return set->kfd >= 0 ? set->kfd : epset_number(set);
+}
+
 static int open_kernel(struct xvmc_epset *set)
 {
 	int fd = epset_number(set), kfd;

@@ -170,6 +170,8 @@ int epreg_rekey(struct xvmc_epreg *reg);
 int epreg_rekey_back(struct xvmc_epreg *reg);
 /* Takes the registration off everything; the kernel's is the caller's. */
 void epreg_drop(struct xvmc_epreg *reg);
+/* A number that leads to the kernel's instance; -EBADF. */
+int epset_kernel_fd(struct xvmc_epset *set);
 /* Wakes whoever sleeps on the epfd, so that it looks at the hot list. */
 void epset_wake(struct xvmc_epset *set);
 
