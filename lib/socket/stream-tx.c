@@ -170,7 +170,7 @@ ssize_t xvmc_sock_send(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 
 	unwind_push(&u, visit_abandon, &v);
 	for (;;) {
-		bool some = it.left < total;
+		bool some = it.left < total, go_on;
 
 		if (xvmc_ep_gate_enter(&ep->tx_gate)) {
 			struct msghdr msg = {
@@ -182,12 +182,13 @@ ssize_t xvmc_sock_send(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 				msg.msg_iovlen = xvmc_iov_slice(&it, it.left, rest, 64);
 				msg.msg_iov = rest;
 			}
-			r = send_plain(&v, fd, &msg, flags,
-				       stream_goes_on(&v.in, some, how), some);
+			/* Else the kernel's own call has waited for all of it. */
+			go_on = stream_goes_on(&v.in, some, how);
+			r = send_plain(&v, fd, &msg, flags, go_on, some);
 			v.in.slept = true;
 			if (r > 0)
 				xvmc_iov_advance(&it, (size_t)r);
-			if (r <= 0 || !some || !it.left || (how & MSG_DONTWAIT))
+			if (r <= 0 || !go_on || !it.left)
 				break;
 		} else if (!it.left) {
 			r = send_nothing(ep);

@@ -4,7 +4,8 @@
  * finds a connection idle, gives its locks up for a moment, and makes it
  * plain: what was idle must stay so. The linker puts two functions of ours in
  * between (--wrap): one holds the announcements until we say, the other runs
- * in that very moment, has the peer announce its ring, and reads.
+ * in that very moment, has the peer announce its ring, and reads. And a writer
+ * that has found no room, which a third sees to, goes on on plain TCP.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,6 +15,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "fresh.h"
@@ -33,6 +35,7 @@ struct world {
 	_Atomic bool passed; /* it has been */
 	_Atomic bool followed;
 	_Atomic unsigned int announcements; /* by end 1 */
+	_Atomic bool no_room; /* for end 0 */
 };
 
 static struct world w;
@@ -50,6 +53,16 @@ int __wrap_xvmc_conn_tx_announce(struct conn_t *c, uint64_t now_ns)
 	if (c == &w.pair.ep[1]->conn)
 		w.announcements++;
 	return __real_xvmc_conn_tx_announce(c, now_ns);
+}
+
+ssize_t __real_xvmc_conn_write(struct conn_t *c, struct xvmc_iov *it, int flags);
+ssize_t __wrap_xvmc_conn_write(struct conn_t *c, struct xvmc_iov *it, int flags);
+
+ssize_t __wrap_xvmc_conn_write(struct conn_t *c, struct xvmc_iov *it, int flags)
+{
+	if (w.no_room && w.pair.ep[0] && c == &w.pair.ep[0]->conn)
+		return -EAGAIN;
+	return __real_xvmc_conn_write(c, it, flags);
 }
 
 /* The reader finds nothing, and follows no announcement. */
@@ -148,11 +161,54 @@ static void test_announced_on_the_way(void **state)
 		exchange(x++);
 }
 
+#define MUCH 8000000u
+
+static void *send_much(void *arg)
+{
+	static char much[MUCH];
+	struct iovec vec = { much, sizeof(much) };
+
+	*(ssize_t *)arg = xvmc_sock_send(w.pair.ep[0], w.pair.fd[0], &vec, 1, 0);
+	return NULL;
+}
+
+/* A blocking send that has slept, and sent nothing, when the connection becomes
+ * plain: it still sends all of it. */
+static void test_sent_after_the_way(void **state)
+{
+	uint64_t end = os_now_ns() + BOUND_NS, x = 0;
+	static char buf[65536];
+	ssize_t sent = 0, r;
+	size_t sum = 0;
+	pthread_t t;
+
+	(void)state;
+	while (!both_managed() && os_now_ns() < end)
+		exchange(x++);
+	assert_true(both_managed());
+	w.no_room = true;
+	assert_int_equal(pthread_create(&t, NULL, send_much, &sent), 0);
+	while (!w.pair.ep[0]->tx_waiters && os_now_ns() < end)
+		;
+	w.pair.ep[0]->steer_wanted = XVMC_PATH_TCP + 1;
+	xvmc_service_kick(w.pair.ep[0]);
+	while (sum < MUCH) {
+		r = guest_recv(&w.pair, 1, buf, sizeof(buf), MSG_DONTWAIT);
+		if (r > 0)
+			sum += (size_t)r;
+		else
+			assert_true(r == -EAGAIN && os_now_ns() < end);
+	}
+	pthread_join(t, NULL);
+	assert_int_equal(sent, MUCH);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_announced_on_the_way, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(test_sent_after_the_way, setup, teardown),
 	};
 
 	return fresh_run("plain", tests, sizeof(tests) / sizeof(tests[0]), argc, argv);
