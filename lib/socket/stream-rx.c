@@ -270,14 +270,14 @@ ssize_t xvmc_sock_recv(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 		again = false;
 		kernels = false;
 		if (xvmc_ep_gate_enter(&ep->rx_gate)) {
-			bool rest_only = stream_goes_on(&v.in, sum > 0, how);
+			bool own = stream_goes_on(&v.in, sum > 0, how);
 
-			kernels = sum == 0;
+			kernels = !own;
 			if (sum) { /* it became PLAIN in the middle */
 				msg.msg_iovlen = xvmc_iov_slice(&it, it.left, rest, 64);
 				msg.msg_iov = rest;
 			}
-			r = recv_plain(&v, fd, &msg, flags, rest_only, sum > 0, &again);
+			r = recv_plain(&v, fd, &msg, flags, own, sum > 0, &again);
 			v.in.slept = true;
 			if (r > 0)
 				xvmc_iov_advance(&it, (size_t)r);

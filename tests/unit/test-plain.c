@@ -203,12 +203,53 @@ static void test_sent_after_the_way(void **state)
 	assert_int_equal(sent, MUCH);
 }
 
+#define PART 100u
+
+static void *recv_whole(void *arg)
+{
+	char buf[2 * PART];
+
+	*(ssize_t *)arg = guest_recv(&w.pair, 0, buf, sizeof(buf), MSG_WAITALL);
+	return NULL;
+}
+
+/* The same of a read that waits for all. */
+static void test_read_after_the_way(void **state)
+{
+	uint64_t end = os_now_ns() + BOUND_NS, x = 0;
+	char part[PART] = "";
+	uint64_t before;
+	ssize_t got = 0;
+	pthread_t t;
+
+	(void)state;
+	while (!both_managed() && os_now_ns() < end)
+		exchange(x++);
+	assert_true(both_managed());
+	assert_int_equal(pthread_create(&t, NULL, recv_whole, &got), 0);
+	while (!w.pair.ep[0]->rx_waiters && os_now_ns() < end)
+		;
+	w.pair.ep[0]->steer_wanted = XVMC_PATH_TCP + 1;
+	xvmc_service_kick(w.pair.ep[0]);
+	while ((xvmc_ep_managed(w.pair.ep[0]) || xvmc_ep_managed(w.pair.ep[1])) &&
+	       os_now_ns() < end)
+		;
+	before = w.pair.ep[0]->conn.rx.rcvd;
+	guest_send(&w.pair, 1, part, PART);
+	while (w.pair.ep[0]->conn.rx.rcvd < before + PART && os_now_ns() < end)
+		;
+	guest_send(&w.pair, 1, part, PART);
+	pthread_join(t, NULL);
+	assert_int_equal(got, 2 * PART);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_announced_on_the_way, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_sent_after_the_way, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_read_after_the_way, setup, teardown),
 	};
 
 	return fresh_run("plain", tests, sizeof(tests) / sizeof(tests[0]), argc, argv);
