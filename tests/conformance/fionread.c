@@ -15,18 +15,20 @@ static void move(int a, int b, const char *where, bool ring)
 		conf_ms(1);
 }
 
+#define MUCH 40000 /* a ring does not wait until so many are read */
+
 /* One piece by TCP, the other by the ring, before any of it is read: when the
  * first has been read the second is there. */
 static void pieces(int a, int b)
 {
-	char buf[150] = "";
+	static char buf[MUCH];
 	int n = 0;
 
 	move(a, b, "xvmc_demote", false);
-	conf_put(a, buf, 100);
+	conf_put(a, buf, MUCH);
 	move(a, b, "xvmc_promote", true);
 	conf_put(a, buf, 50);
-	conf_get(b, buf, 100);
+	conf_get(b, buf, MUCH);
 	for (int ms = 0; ms < 500 && n != 50; ms++) {
 		ioctl(b, FIONREAD, &n);
 		if (n != 50)
