@@ -26,7 +26,6 @@
 #define STUCK_TRY_MAX (95u * MS)
 #define STUCK_MAX (1000u * MS)
 #define STUCK_AWAY (25 * MS)
-#define STUCK_FIRST (250u * MS)
 #define BACKOFF_MIN (2 * MS)
 #define BACKOFF_MAX (250u * MS)
 
@@ -115,10 +114,6 @@ static void drive_stuck(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint6
 
 	if (!ep->tx_full)
 		return;
-	/* One that has not come to the ring yet reads what lies before it in TCP,
-	 * which may be megabytes. */
-	if (tx->path == XVMC_PATH_RING && tx->s.known == tx->ann_pos)
-		limit = limit > STUCK_FIRST ? limit : STUCK_FIRST;
 	if (tx->path == XVMC_PATH_RING && xvmc_sender_look(&tx->s) == 0 &&
 	    tx->s.known != s->full_known && since >= base && s->full_ns) {
 		s->stuck_ns = 4 * since < STUCK_MAX ? 4 * since : STUCK_MAX;
