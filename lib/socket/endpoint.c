@@ -36,12 +36,14 @@ void endpoint_restart(struct xvmc_endpoint *ep)
 
 	ep->state = XVMC_EP_TRACKED;
 	ep->reason = XVMC_R_YOUNG;
-	ep->nonblock = ep->fork_idle = ep->going_plain = ep->owned = false;
+	ep->nonblock = ep->fork_idle = ep->going_plain = false;
+	ep->owned = false;
 	ep->pin_wanted = ep->steer_wanted = 0;
 	ep->rcv_timeo_ns = ep->snd_timeo_ns = 0;
 	ep->rx_waiters = ep->tx_waiters = ep->bell_holds = 0;
 	ep->inside = ep->dries = 0;
-	ep->close_later = ep->svc_wants_quiet = false;
+	ep->close_later = false;
+	ep->svc_wants_quiet = false;
 	ep->rx_poke_fd = ep->tx_poke_fd = ep->io_fd = -1;
 	ep->held_fd = -1;
 	ep->tx_full = false;
@@ -59,8 +61,8 @@ static void endpoint_reset(struct xvmc_endpoint *ep, struct xvmc_ctx *ctx, int f
 	ep->fd = fd;
 	ep->ops = 0;
 	ep->nfds = 1;
-	ep->active = ep->connecting = ep->forked = ep->inherited = false;
-	ep->orphan = ep->spoilt = false;
+	ep->active = ep->connecting = ep->forked = ep->orphan = false;
+	ep->inherited = ep->spoilt = false;
 	ep->hold = NULL;
 	ep->hold_arena = NULL;
 	atomic_fetch_and(&ep->rx_gate, ~XVMC_GATE_MANAGED);
