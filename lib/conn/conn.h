@@ -106,7 +106,8 @@ struct conn_rx {
 	/* The next of the stream, before all else: counted as received, and not
 	 * given to the application, which has only peeked at them. */
 	struct xvmc_bytes front;
-	bool hand_over;       /* leave replayed bytes in the kernel (fork, exec) */
+	bool hand_over;       /* others may read the socket (fork, exec): leave replayed
+			       * bytes in the kernel, and no record behind unread ones */
 	bool eof;             /* TCP said end of stream */
 	bool cut;             /* bytes are lost, and no reader has been told */
 	_Atomic bool end_told; /* poll has shown it, whatever lies before it */

@@ -296,6 +296,8 @@ int xvmc_conn_rx_ack(struct conn_t *c, uint64_t sent, unsigned int sleepers)
 		rx->reason = XVMC_R_MANY_WAITERS;
 		return 0;
 	}
+	if (rx->hand_over && ann.pos > rx->rcvd)
+		return 0; /* when the bytes before it have been read */
 	if (ann.pos < rx->rcvd || ann.rcvd > sent || ann.epoch <= rx->epoch)
 		goto mismatch;
 	/* Behind unread bytes the record might be met by a child, or by the

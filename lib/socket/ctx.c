@@ -109,11 +109,11 @@ static bool at_end(const struct xvmc_endpoint *ep)
 	       (ep->rx_gate & XVMC_GATE_MANAGED);
 }
 
-/* A child holds the socket, too: for it the stream goes on. */
+/* Another process has the socket open, too: for it the stream goes on. */
 static void leave_to_child(struct xvmc_endpoint *ep, void *arg)
 {
 	(void)arg;
-	if (!ep->inherited && ep->forked && ep->nfds)
+	if (!ep->inherited && ep->nfds && fork_shared(ep))
 		xvmc_sock_escape(ep, XVMC_R_FORK);
 }
 

@@ -343,6 +343,8 @@ static void drive_managed(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 
 	section_lock(&c->tx.lock);
 	section_lock(&c->rx.lock);
+	if (!ep->svc.leaving)
+		c->rx.hand_over = fork_shared(ep);
 	drive_rx(sv, ep);
 	drive_end(ep, now);
 	ev = atomic_exchange(&c->events, 0);

@@ -63,6 +63,7 @@ static void endpoint_reset(struct xvmc_endpoint *ep, struct xvmc_ctx *ctx, int f
 	ep->nfds = 1;
 	ep->active = ep->connecting = ep->forked = ep->orphan = false;
 	ep->inherited = ep->spoilt = false;
+	ep->counted = true;
 	ep->hold = NULL;
 	ep->hold_arena = NULL;
 	atomic_fetch_and(&ep->rx_gate, ~XVMC_GATE_MANAGED);
@@ -280,6 +281,8 @@ int endpoint_ack(struct xvmc_endpoint *ep)
 	 * a record were behind it. */
 	if (ep->fork_idle || ep->going_plain)
 		return 0;
+	if (fork_shared(ep))
+		ep->conn.rx.hand_over = true;
 	/* What a writer inside the kernel has sent so far, nobody knows. */
 	return xvmc_conn_rx_ack(&ep->conn, writers ? UINT64_MAX : ep->conn.tx.sent,
 				readers);

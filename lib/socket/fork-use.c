@@ -71,7 +71,23 @@ bool fork_alone(struct xvmc_endpoint *ep)
 	return !h || hold_alone(h);
 }
 
+bool fork_shared(struct xvmc_endpoint *ep)
+{
+	const struct hold *h = ep->hold;
+
+	return ep->forked && !(h && hold_sole(h));
+}
+
 /* ---- giving it back ---- */
+
+void fork_closed(struct xvmc_endpoint *ep)
+{
+	section_lock(&ep->ctx->lock); /* a fork counts before or after */
+	if (ep->counted)
+		hold_closed(ep->hold);
+	ep->counted = false;
+	section_unlock(&ep->ctx->lock);
+}
 
 void fork_give(struct xvmc_endpoint *ep)
 {
@@ -87,6 +103,13 @@ void fork_give(struct xvmc_endpoint *ep)
 
 	c->tx.ring_bytes = c->tx.extra = c->rx.ring_bytes = c->rx.extra = 0;
 	hold_give(ep->hold, &sums);
+}
+
+void fork_uncounted(struct xvmc_endpoint *ep)
+{
+	section_lock(&ep->ctx->lock);
+	ep->counted = false;
+	section_unlock(&ep->ctx->lock);
 }
 
 /* Nobody is in the kernel on it, nor will be without asking. */
@@ -110,9 +133,12 @@ void fork_let_go(struct xvmc_endpoint *ep)
 	/* Who has the lock is using it, or has ended with it. */
 	if (!ep->hold || section_trylock(&ep->conn.tx.lock) != 0)
 		return;
-	if (!ep->inherited && !ep->owned && !ep->spoilt && !xvmc_ep_managed(ep) &&
-	    shut_gates(ep))
+	if (ep->inherited) {
+		fork_closed(ep);
+	} else if (!ep->owned && !ep->spoilt && !xvmc_ep_managed(ep) && shut_gates(ep)) {
 		fork_give(ep);
+		fork_closed(ep);
+	}
 	section_unlock(&ep->conn.tx.lock);
 }
 

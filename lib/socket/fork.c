@@ -5,8 +5,8 @@
  * After a fork two processes have the same TCP socket open, and only one of
  * them may read or write it by anything but plain calls. So every connection
  * gets a hold in memory that both share, at the first fork it lives through.
- * The fork itself changes no hold: a child that only closes what it inherited
- * costs nobody anything, and a fork that fails has nothing to take back. What
+ * The fork itself takes no hold: a child that only closes what it inherited
+ * costs nobody anything. What
  * happens when the child uses a connection is fork-use.c's.
  */
 #include <stdlib.h>
@@ -77,6 +77,8 @@ static void give_holds(struct xvmc_ctx *ctx)
 		ep->forked = ep->fork_idle = true;
 		if (!ep->hold && arena)
 			give_hold(ep, arena);
+		if (ep->hold && ep->counted)
+			hold_open(ep->hold); /* though the fork may fail */
 	}
 }
 
@@ -163,6 +165,7 @@ void fork_end(struct xvmc_endpoint *ep)
 		return;
 	if (!ep->inherited && !ep->owned)
 		fork_give(ep);
+	fork_closed(ep);
 	section_lock(&ep->ctx->lock);
 	atomic_store(&ep->hold, NULL);
 	arena_put(ep->hold_arena);

@@ -14,6 +14,7 @@
 void hold_init(struct hold *h, pid_t owner)
 {
 	atomic_store(&h->word, (uint64_t)(uint32_t)owner << OWNER_SHIFT | 1);
+	atomic_store(&h->opens, 1);
 }
 
 void hold_take(struct hold *h)
@@ -64,6 +65,21 @@ void hold_spoil(struct hold *h)
 pid_t hold_owner(const struct hold *h)
 {
 	return (pid_t)(atomic_load(&h->word) >> OWNER_SHIFT);
+}
+
+void hold_open(struct hold *h)
+{
+	atomic_fetch_add(&h->opens, 1);
+}
+
+void hold_closed(struct hold *h)
+{
+	atomic_fetch_sub(&h->opens, 1);
+}
+
+bool hold_sole(const struct hold *h)
+{
+	return atomic_load(&h->opens) == 1;
 }
 
 bool hold_alone(const struct hold *h)

@@ -13,6 +13,10 @@
  * has to wait until the owner has left, and the owner cannot come back then,
  * for it does not hold alone any more.
  *
+ * Beside it stands how many processes have the connection open. That may be too
+ * many, never too few: who alone has it open may do with it what only the last
+ * one can, as to end it by closing.
+ *
  * A hold that is not given back (the process was killed, has executed another
  * program, has passed the descriptor on) keeps the connection on TCP; so does
  * a connection that is spoilt: somebody we cannot ask may have it.
@@ -37,12 +41,13 @@ struct hold_sums {
 
 struct hold {
 	_Atomic uint64_t word;
-	_Atomic uint64_t link; /* the owner's, for xvmcd; a hint */
+	_Atomic uint64_t link;  /* the owner's, for xvmcd; a hint */
+	_Atomic uint32_t opens; /* processes that may have it open */
 	/* of those who have given their hold back, until somebody claims */
 	_Atomic uint64_t given[HOLD_SUMS];
 };
 
-/* Held by one process, which owns it if owner is not 0. */
+/* Held and open by one process, which owns it if owner is not 0. */
 void hold_init(struct hold *h, pid_t owner);
 /* One more holder. It may use the socket once hold_owner() says 0. */
 void hold_take(struct hold *h);
@@ -58,6 +63,13 @@ void hold_spoil(struct hold *h);
 
 /* 0: nobody owns it. */
 pid_t hold_owner(const struct hold *h);
+/* One process more, before it is forked; one less, when nothing of it is open
+ * any more. */
+void hold_open(struct hold *h);
+void hold_closed(struct hold *h);
+/* One that has it open asks: is it the only one? Then it stays so until it
+ * forks. */
+bool hold_sole(const struct hold *h);
 /* A holder asks: would hold_claim succeed, as things are? */
 bool hold_alone(const struct hold *h);
 

@@ -74,12 +74,19 @@ bool fork_claim(struct xvmc_endpoint *ep);
 void fork_release(struct xvmc_endpoint *ep);
 /* Worth a try: nobody else holds it. */
 bool fork_alone(struct xvmc_endpoint *ep);
+/* Another process may have it open. */
+bool fork_shared(struct xvmc_endpoint *ep);
 /* Somebody who will not ask may have the socket. */
 void fork_spoil(struct xvmc_endpoint *ep);
-/* The process ends: others may have the connection to themselves. */
+/* It is closed here, or the process ends: others may have the connection to
+ * themselves. */
 void fork_let_go(struct xvmc_endpoint *ep);
-/* Gives the hold back. Nobody here may be using the socket. */
+/* Gives the hold back: nobody here may be using the socket. And has it open no
+ * more. */
 void fork_give(struct xvmc_endpoint *ep);
+void fork_closed(struct xvmc_endpoint *ep);
+/* Nobody knows when it is closed: it counts as open here for ever. */
+void fork_uncounted(struct xvmc_endpoint *ep);
 
 /* stats-page.c */
 /* Puts the counters where others can read them, once. */

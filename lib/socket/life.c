@@ -170,6 +170,18 @@ static bool close_and_let_go(struct xvmc_ctx *ctx, struct xvmc_endpoint *ep, int
 	return true;
 }
 
+static void close_last(struct xvmc_endpoint *ep, int fd)
+{
+	if (xvmc_ep_managed(ep))
+		close_managed(ep);
+	else
+		close_half_made(ep);
+	if (!xvmc_ep_managed(ep) && ep->inside)
+		hold(ep, fd);
+	if (ep->state != XVMC_EP_TRACKED)
+		xvmc_service_kick(ep);
+}
+
 static bool forget(struct xvmc_ctx *ctx, int fd, bool close)
 {
 	struct xvmc_obj *obj = xvmc_fd_get(ctx, fd);
@@ -187,26 +199,19 @@ static bool forget(struct xvmc_ctx *ctx, int fd, bool close)
 	/* Another process may have the socket open: then the stream goes on
 	 * without us, and all of it must be in the kernel. While this number
 	 * counts. */
-	if (ep->forked && !ep->inherited && ep->nfds == 1 &&
+	if (fork_shared(ep) && !ep->inherited && ep->nfds == 1 &&
 	    (xvmc_ep_managed(ep) || ep->owned))
 		xvmc_sock_escape(ep, XVMC_R_FORK);
 	xvmc_epoll_fd_closed(ctx, ep, fd);
 	if (atomic_fetch_sub(&ep->nfds, 1) > 1) {
 		pick_other_fd(ctx, ep, fd);
-	} else if (!ep->inherited) {
-		if (xvmc_ep_managed(ep))
-			close_managed(ep);
-		else
-			close_half_made(ep);
-		if (!xvmc_ep_managed(ep) && ep->inside)
-			hold(ep, fd);
-		if (ep->state != XVMC_EP_TRACKED)
-			xvmc_service_kick(ep);
-		/* Where we do not close it, nobody knows when it is. */
-		if (ep->hold && !close)
-			fork_spoil(ep);
-		else if (ep->hold)
+	} else {
+		if (!ep->inherited)
+			close_last(ep, fd);
+		if (ep->hold && close)
 			done = close_and_let_go(ctx, ep, fd);
+		else if (ep->hold)
+			fork_uncounted(ep);
 	}
 	if (!done)
 		fdtab_set(ctx, fd, NULL);

@@ -121,6 +121,7 @@ struct xvmc_endpoint {
 	bool fork_idle;          /* forked, and this process has not used it since */
 	_Atomic bool inherited;  /* not held by us (hold.h): asks before it is used */
 	_Atomic bool owned;      /* claimed by us for rings; set under ctx->lock */
+	bool counted;            /* as one that has it open; under ctx->lock */
 	bool orphan;             /* forked without a hold from one who owned it */
 	_Atomic bool spoilt;     /* not to be owned by anybody any more */
 	bool connecting;         /* non-blocking connect under way */

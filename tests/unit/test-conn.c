@@ -463,6 +463,23 @@ static void test_hand_over(void **state)
 	pair_read_all(p, B, 900);
 }
 
+/* Nor does a record of ours get behind bytes that another process may read. */
+static void test_hand_over_unread(void **state)
+{
+	struct pair *p = *state;
+
+	pair_attach(p, A, 0);
+	pair_write(p, A, 100);
+	pair_deliver(p);
+	assert_int_equal(xvmc_conn_tx_announce(&p->c[A], 0), 0);
+	p->c[B].rx.hand_over = true;
+	assert_int_equal(xvmc_conn_rx_ack(&p->c[B], 0, 0), 0);
+	pair_read_all(p, B, 99);
+	assert_int_equal(xvmc_conn_rx_ack(&p->c[B], 0, 0), 0);
+	pair_read_all(p, B, 1);
+	assert_int_equal(xvmc_conn_rx_ack(&p->c[B], 0, 0), 1);
+}
+
 static void test_ready(void **state)
 {
 	struct pair *p = *state;
@@ -513,6 +530,7 @@ int main(int argc, char **argv)
 		TEST(test_took_late),
 		TEST(test_took_in_replay),
 		TEST(test_hand_over),
+		TEST(test_hand_over_unread),
 		TEST(test_ready),
 	};
 

@@ -131,6 +131,23 @@ static void test_every_order(void **state)
 	assert_true(claimed > 1000);
 }
 
+/* Who has it open is counted apart, and never too low. */
+static void test_open(void **state)
+{
+	struct hold h = { 0 };
+
+	(void)state;
+	hold_init(&h, 7);
+	assert_true(hold_sole(&h));
+	hold_open(&h);
+	hold_open(&h);
+	hold_closed(&h);
+	assert_false(hold_sole(&h));
+	hold_closed(&h);
+	assert_true(hold_sole(&h));
+	assert_int_equal(hold_owner(&h), 7);
+}
+
 /* Holds that are never given back, more than there is room to count. */
 static void test_too_many(void **state)
 {
@@ -274,6 +291,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_order),
 		cmocka_unit_test(test_too_many),
+		cmocka_unit_test(test_open),
 		cmocka_unit_test(test_processes),
 		cmocka_unit_test(test_killed),
 	};
