@@ -120,6 +120,8 @@ static inline void preload_escape_stdio(int fd, int number)
  * our thread is the only one it would part from, and would be lost. Else
  * nothing is followed any more: what a number means depends on who asks. */
 bool preload_part_files(void);
+/* The caller is about to be told by the kernel which calls it may make. */
+void preload_confined(void);
 /* signals.c: in a forked child. */
 void preload_signals_fork_child(void);
 /* The kernel gave out this number: whatever we knew of it is past (a close

@@ -9,6 +9,7 @@
  * there is none: ENOSYS, and programs fall back.
  */
 #include <sched.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #include "preload.h"
@@ -153,6 +154,12 @@ static long life_call(long nr, const long *a)
 		return execveat(FD(0), PTR(1), PTR(2), PTR(3), (int)a[4]);
 	case SYS_unshare:
 		return unshare((int)a[0]);
+	case SYS_prctl:
+		return prctl((int)a[0], a[1], a[2], a[3], a[4]);
+	case SYS_seccomp: /* 2 and above only ask */
+		if (a[0] < 2)
+			preload_confined();
+		break;
 	case SYS_exit_group:
 		_exit((int)a[0]);
 	case SYS_io_uring_setup:

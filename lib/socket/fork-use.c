@@ -156,6 +156,13 @@ void fork_spoil(struct xvmc_endpoint *ep)
 
 /* ---- the first use ---- */
 
+bool xvmc_sock_elsewhere(struct xvmc_endpoint *ep)
+{
+	const struct hold *h = ep->hold;
+
+	return ep->inherited && (h ? hold_owner(h) != 0 : ep->orphan);
+}
+
 /* Other messages may come first: this is a process like any other. */
 static int await_end(struct xvmc_agent *agent, uint64_t end)
 {

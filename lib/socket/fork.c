@@ -39,11 +39,12 @@ static struct hold_arena *arena_new(size_t n)
 	return NULL;
 }
 
-static void arena_put(struct hold_arena *arena)
+static void arena_put(struct xvmc_ctx *ctx, struct hold_arena *arena)
 {
 	if (--arena->users)
 		return;
-	munmap(arena->holds, arena->size);
+	if (ctx->opt.enable) /* else the process may be confined to fewer calls */
+		munmap(arena->holds, arena->size);
 	free(arena);
 }
 
@@ -168,7 +169,7 @@ void fork_end(struct xvmc_endpoint *ep)
 	fork_closed(ep);
 	section_lock(&ep->ctx->lock);
 	atomic_store(&ep->hold, NULL);
-	arena_put(ep->hold_arena);
+	arena_put(ep->ctx, ep->hold_arena);
 	ep->hold_arena = NULL;
 	section_unlock(&ep->ctx->lock);
 }

@@ -178,7 +178,8 @@ static void close_last(struct xvmc_endpoint *ep, int fd)
 		close_half_made(ep);
 	if (!xvmc_ep_managed(ep) && ep->inside)
 		hold(ep, fd);
-	if (ep->state != XVMC_EP_TRACKED)
+	/* Without a service thread there is nothing to tell one. */
+	if (ep->state != XVMC_EP_TRACKED && ep->ctx->service)
 		xvmc_service_kick(ep);
 }
 

@@ -325,6 +325,8 @@ int xvmc_sock_escape(struct xvmc_endpoint *ep, enum xvmc_reason why);
  * the owner leave its rings if there is one. Then the endpoint is PLAIN here.
  * 0 or -ECONNRESET. */
 int xvmc_sock_inherited_use(struct xvmc_endpoint *ep);
+/* Another process has it on rings: to use it here is to ask that one first. */
+bool xvmc_sock_elsewhere(struct xvmc_endpoint *ep);
 /* xvmc_sock_escape for every endpoint whose descriptor survives an exec; any: and
  * for those it closes, since no record may be on its way to them then. */
 void xvmc_sock_escape_all(struct xvmc_ctx *ctx, enum xvmc_reason why, bool any);
