@@ -75,7 +75,10 @@ static void give_holds(struct xvmc_ctx *ctx)
 		struct xvmc_endpoint *ep =
 			xvmc_list_entry(it, struct xvmc_endpoint, all_link);
 
-		ep->forked = ep->fork_idle = true;
+		/* Not written where it stands: the pages are the last child's,
+		 * too, perhaps. */
+		if (!ep->forked || !ep->fork_idle)
+			ep->forked = ep->fork_idle = true;
 		if (!ep->hold && arena)
 			give_hold(ep, arena);
 		if (ep->hold && ep->counted)
