@@ -165,9 +165,9 @@ struct xvmc_ag_register {
 			* goes on and no MATCH is sent. */
 };
 
-/* XVMC_AG_ADOPT, from a forked child: the endpoint epid of its parent, whose
- * end of link is to go to TCP for good (the owner gets YIELD and answers
- * UNLINK with XVMC_R_FORK when it is there). Answered by END: 0 the owner is
+/* XVMC_AG_ADOPT, from one of several processes that have a connection open since
+ * a fork: the endpoint epid of its owner, whose end of link is to go to TCP (the
+ * owner gets YIELD and answers UNLINK with XVMC_R_FORK when it is there). Answered by END: 0 the owner is
  * on TCP, -ESRCH it is gone, -ETIMEDOUT. */
 struct xvmc_ag_adopt {
 	struct xvmc_agent_hdr hdr;

@@ -282,7 +282,7 @@ ssize_t xvmc_sock_recv(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 			if (r > 0)
 				xvmc_iov_advance(&it, (size_t)r);
 			/* As recv_nothing: SO_RCVTIMEO. */
-			if (r == -EAGAIN && !again && !it.left && rest_only)
+			if (r == -EAGAIN && !again && !it.left && own)
 				r = 0;
 		} else if (!it.left) {
 			r = sum ? 0 : recv_nothing(&v, how);
