@@ -53,13 +53,13 @@ app_run() {
 	wait_for 30 pg_answers
 	result $? "answers" "$dir/server"
 	check "pgbench: tables" client 60 pgbench -h 127.0.0.1 -p "$port" -U judge -i -s 1 -q postgres
-	by_ring 1500000
+	not_by_ring
 	check "pgbench: 4 connections, 250 transactions each" pg_transactions 4 250
 	check "pgbench: prepared statements" pg_transactions 8 100 --protocol prepared
 	by_ring 800000
 	check "pgbench: a connection per transaction" pg_transactions 2 50 --connect
 	not_by_ring
 	check "COPY, a million rows there and back" pg_copies
-	by_ring 60000000
+	by_ring 40000000
 	end_server server
 }
