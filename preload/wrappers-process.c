@@ -336,7 +336,7 @@ void preload_confined(void)
 		ENDPOINT(ep, fd);
 
 		if (ep && !xvmc_sock_elsewhere(ep))
-			xvmc_sock_escape(ep, XVMC_R_UNFOLLOWED);
+			xvmc_sock_escape(ep, XVMC_R_CONFINED);
 	}
 	errno = saved;
 }

@@ -294,8 +294,8 @@ uint32_t escape_begin(struct xvmc_endpoint *ep, enum xvmc_reason why)
 {
 	uint32_t state = XVMC_EP_TRACKED, none = 0;
 
-	/* Else those who hold it are known, and will ask. */
-	if (why != XVMC_R_FORK)
+	/* Else those who hold it are known, and will ask, or do not have to. */
+	if (why != XVMC_R_FORK && why != XVMC_R_CONFINED)
 		fork_spoil(ep);
 	if (atomic_compare_exchange_strong(&ep->state, &state, XVMC_EP_PINNED)) {
 		ep->reason = why;

@@ -49,6 +49,25 @@ static void child(int fd, int i)
 	serve_end(fd);
 }
 
+/* It ends, and the parent has the connection to itself. */
+static void then_parent(const struct sockaddr_in *sa, int lfd)
+{
+	pid_t client = serve_client(sa, "twt"), pid;
+	int fd = serve_accept(lfd);
+
+	pid = conf_fork();
+	if (pid == 0) {
+		confine(false);
+		serve_trips(fd);
+		_exit(0);
+	}
+	conf_wait(pid);
+	conf_warm_server(fd);
+	serve_trips(fd);
+	close(fd);
+	conf_wait(client);
+}
+
 int main(void)
 {
 	struct sockaddr_in sa;
@@ -65,5 +84,6 @@ int main(void)
 		conf_wait(client);
 		conf_wait(pid);
 	}
+	then_parent(&sa, lfd);
 	return 0;
 }
