@@ -96,6 +96,14 @@ static ssize_t read_kernel(struct conn_t *c, struct xvmc_iov *it, size_t max, bo
 	return r;
 }
 
+/* The sender is in its ring already, whose reader still has TCP to read: it
+ * shall see that there is one, and that it comes. */
+static void on_the_way(struct conn_rx *rx)
+{
+	if (rx->expect != XVMC_POS_NONE && rx->attached && !rx->gone)
+		ring_release(rx->r.r, rx->rcvd);
+}
+
 static ssize_t read_tcp(struct conn_t *c, struct xvmc_iov *it, bool peek)
 {
 	struct conn_rx *rx = &c->rx;
@@ -117,6 +125,7 @@ static ssize_t read_tcp(struct conn_t *c, struct xvmc_iov *it, bool peek)
 		r += read_kernel(c, it, max - n, peek, n);
 	if (r > 0 && !peek) {
 		rx->rcvd += (uint64_t)r;
+		on_the_way(rx);
 		xvmc_stat_add(c->stats, XVMC_S_TCP_RX_BYTES, (uint64_t)r);
 	}
 	return r;
@@ -335,6 +344,7 @@ ssize_t xvmc_conn_rx_took(struct conn_t *c, const struct iovec *vec, size_t cnt,
 	else if (rx->expect != XVMC_POS_NONE && n > rx->expect - rx->rcvd)
 		keep = rx->expect - rx->rcvd;
 	rx->rcvd += keep;
+	on_the_way(rx);
 	rx->pull -= rx->pull < n ? rx->pull : n;
 	xvmc_stat_add(c->stats, XVMC_S_TCP_RX_BYTES, keep);
 	over = n - keep;

@@ -111,11 +111,15 @@ static void drive_stuck(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint6
 	uint64_t base = (uint64_t)ep->ctx->opt.stuck_ms * MS;
 	uint64_t limit = s->stuck_ns > base ? s->stuck_ns : base;
 	uint64_t since = s->full_ns ? now - s->full_ns : 0;
+	uint64_t reader = 0;
 
 	if (!ep->tx_full)
 		return;
+	/* As it says itself: where it is not in the ring yet, it reads TCP. */
+	if (tx->path == XVMC_PATH_RING)
+		reader = ring_see_cons(tx->s.r);
 	if (tx->path == XVMC_PATH_RING && xvmc_sender_look(&tx->s) == 0 &&
-	    tx->s.known != s->full_known && since >= base && s->full_ns) {
+	    reader != s->full_known && since >= base && s->full_ns) {
 		s->stuck_ns = 4 * since < STUCK_MAX ? 4 * since : STUCK_MAX;
 		limit = s->stuck_ns;
 	}
@@ -124,9 +128,9 @@ static void drive_stuck(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint6
 		s->full_ns = 0;
 		return;
 	}
-	if (!s->full_ns || tx->s.known != s->full_known) {
+	if (!s->full_ns || reader != s->full_known) {
 		s->full_ns = now;
-		s->full_known = tx->s.known;
+		s->full_known = reader;
 	} else if (since >= limit) {
 		xvmc_conn_tx_leave(&ep->conn, XVMC_R_STUCK, false);
 		service_log(sv, ep, "tx to TCP", XVMC_R_STUCK);

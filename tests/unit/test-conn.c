@@ -443,6 +443,31 @@ static void test_took_in_replay(void **state)
 	}
 }
 
+/* The reader of a ring that is in use already, who still has TCP to read: the
+ * sender sees it come, and does not take it for asleep. */
+static void test_on_the_way(void **state)
+{
+	struct pair *p = *state;
+	struct sender_t *s = &p->c[A].tx.s;
+
+	pair_attach(p, A, 0);
+	pair_write(p, A, 500);
+	pair_deliver(p);
+	assert_int_equal(xvmc_conn_tx_announce(&p->c[A], 0), 0);
+	assert_int_equal(xvmc_conn_rx_ack(&p->c[B], 0, 0), 1);
+	assert_int_equal(xvmc_conn_tx_settle(&p->c[A], 0, false), 0);
+	pair_write(p, A, 100);
+	assert_int_equal(ring_see_cons(s->r), 0);
+	pair_read_all(p, B, 200);
+	assert_int_equal(ring_see_cons(s->r), 200);
+	assert_int_equal(xvmc_sender_look(s), 0);
+	assert_int_equal(s->known, 500);
+	pair_deliver(p);
+	pair_read_all(p, B, 350);
+	assert_int_equal(ring_see_cons(s->r), 550);
+	pair_read_all(p, B, 50);
+}
+
 /* ---- fork and exec: replayed bytes stay the kernel's ---- */
 
 static void test_hand_over(void **state)
@@ -529,6 +554,7 @@ int main(int argc, char **argv)
 		TEST(test_took),
 		TEST(test_took_late),
 		TEST(test_took_in_replay),
+		TEST(test_on_the_way),
 		TEST(test_hand_over),
 		TEST(test_hand_over_unread),
 		TEST(test_ready),
