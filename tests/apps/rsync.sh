@@ -3,7 +3,7 @@
 # shellcheck disable=SC2034,SC2154 # of run-apps.sh
 app_about='rsync: a tree of files from its daemon and to it, changed and sent again'
 app_programs='rsync'
-app_tcp='each connection is used by a forked child'
+app_tcp='the receiving end is two processes that use the connection at once'
 
 app_version() {
 	rsync --version | head -n 1 | cut -d ' ' -f 1-4
