@@ -21,18 +21,15 @@
 
 #define XVMC_RING_ORDER_MIN 0u /* 1 data page: 4 KiB */
 #define XVMC_RING_ORDER_MAX 8u /* 256 data pages: 1 MiB */
-#define XVMC_RING_ORDER_DEFAULT 6u
 
 #define XVMC_SPAGE_MAGIC 0x53434d56u /* "VMCS" */
 
 /*
- * A stream position: the number of bytes of this direction that lie before
+ * A stream position is the number of bytes of this direction that lie before
  * it, counted from the first byte after the TCP handshake, whichever way
- * the bytes travelled. A position indexes the ring by its low bits.
+ * the bytes travelled. It indexes the ring by its low bits. This one is none:
+ * it marks an unset offset word. Streams never get this long.
  */
-typedef uint64_t xvmc_pos_t;
-
-/* No position: marks an unset offset word. Streams never get this long. */
 #define XVMC_POS_NONE UINT64_MAX
 
 /*

@@ -65,7 +65,6 @@ struct conn_tx {
 	bool announced;
 	uint64_t ann_pos, ann_ns;
 	uint64_t ann_wait_ns; /* since when a writer waits for it, or 0 */
-	uint32_t ann_incarnation; /* ours when we announced */
 	uint32_t epoch;
 	uint32_t leave_epoch; /* to be said once that record is out, or 0 */
 	/* what must go out on TCP before anything else: records, then replay */

@@ -141,7 +141,6 @@ int xvmc_conn_tx_announce(struct conn_t *c, uint64_t now_ns)
 	tx->epoch++;
 	tx->ann_pos = tx->sent;
 	tx->ann_ns = now_ns;
-	tx->ann_incarnation = xvmc_hv_incarnation(c->hv);
 	tx->announced = true;
 	tx->ann_wait_ns = 0;
 	ann = (struct ring_announcement){ .pos = tx->sent,

@@ -182,10 +182,10 @@ void xen_chan_close(struct xvmc_hv *hv, struct xvmc_chan *chan)
 	chan->priv = NULL;
 	chan->wait_fd = -1;
 	xvmc_list_del(&c->node);
-	if (is_stale(xh, c)) {
-		atomic_fetch_add_explicit(&xh->kept, 1, memory_order_relaxed);
-		return; /* c too: its handle is on a list of libxen's */
-	}
+	/* Its descriptor stays open on purpose, and c with it: its handle is on
+	 * a list of libxen's. */
+	if (is_stale(xh, c))
+		return;
 	xenevtchn_unbind(c->xce, c->port);
 	if (xh->hold)
 		xh->hold(xh->hold_arg, c->port, -1);

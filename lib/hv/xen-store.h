@@ -8,8 +8,8 @@
  * on; relative paths mean the new domain's from then on, and every watch
  * fires once.
  *
- * Errors: -errno. A watch too many breaks a domU's handle for good (-EIO from
- * then on): close it and open another.
+ * Errors: -errno. A watch too many breaks a domU's handle for good: -EIO from
+ * then on.
  */
 #ifndef XVMC_HV_XEN_STORE_H
 #define XVMC_HV_XEN_STORE_H
@@ -23,7 +23,6 @@
 struct xen_store;
 
 int xen_store_open(struct xen_store **ret_store);
-void xen_store_close(struct xen_store *store); /* NULL: no-op */
 
 /* ret_text: XEN_STORE_TEXT bytes. -ENOENT, -EACCES. */
 int xen_store_read(struct xen_store *store, const char *path, char *ret_text);

@@ -216,10 +216,3 @@ uint32_t xvmc_hv_xen_incarnation(void)
 
 	return xen_cpuid_find(&cpuid) ? xen_cpuid_incarnation(&cpuid) : 0;
 }
-
-uint32_t xvmc_hv_xen_kept(const struct xvmc_hv *hv)
-{
-	const struct xen_hv *xh = (const struct xen_hv *)hv;
-
-	return atomic_load_explicit(&xh->kept, memory_order_relaxed);
-}

@@ -43,9 +43,6 @@ struct xen_hv {
 	uint64_t tab_rdev, shr_rdev; /* which devices those are open on */
 	struct xs_handle *xs;        /* NULL where CPUID has the domid */
 	struct xvmc_list shares, maps, chans;
-	/* Channels that became stale in a migration and whose descriptors are
-	 * kept open on purpose; see xen_chan_close. */
-	_Atomic uint32_t kept;
 	xvmc_hv_hold hold; /* or NULL */
 	void *hold_arg;
 };
@@ -81,8 +78,5 @@ void xen_chan_abandon_all(struct xen_hv *xh);
 /* Takes what is pending and unmasks the port: until then the kernel delivers
  * nothing more. */
 void xen_chan_ack(struct xvmc_hv *hv, struct xvmc_chan *chan);
-
-/* How many descriptors a migration made untouchable. */
-uint32_t xvmc_hv_xen_kept(const struct xvmc_hv *hv);
 
 #endif

@@ -19,13 +19,6 @@ bool keep_con_with_migration(struct conn_t *c, const struct migrate_event *ev)
 	return true;
 }
 
-bool migrate_prepare(struct conn_t *c, const struct migrate_event *ev)
-{
-	(void)ev;
-	xvmc_conn_tx_leave(c, XVMC_R_PREPARE, true);
-	return xvmc_conn_tx_idle(c) && xvmc_conn_rx_idle(c);
-}
-
 void finish_mig(struct conn_t *c, const struct migrate_event *ev)
 {
 	if (ev->self && c->rx.attached)

@@ -30,14 +30,6 @@ bool migrate_concerns(const struct conn_t *c, const struct migrate_event *ev);
 bool keep_con_with_migration(struct conn_t *c, const struct migrate_event *ev);
 
 /*
- * Prepared finish: the guest will be suspended in a moment. Moves our
- * direction to TCP and asks the peer to do the same, so that nothing is
- * mapped or bound when it happens. Returns true once both directions are
- * there and the rings may be detached.
- */
-bool migrate_prepare(struct conn_t *c, const struct migrate_event *ev);
-
-/*
  * Phase 3: the guest runs on its target (or has died). Our direction goes to
  * TCP if it is not there yet. Where we are the one who moved, the mappings
  * are known to be dead: they are not looked at any more.

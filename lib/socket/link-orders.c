@@ -9,7 +9,12 @@
 
 /* ---- migration [S 6] ---- */
 
-static bool prepare_all(struct xvmc_service *sv, uint64_t now)
+/*
+ * Prepared finish: the guest will be suspended in a moment. Both directions go
+ * to TCP and are detached, so that nothing is mapped or bound when it happens.
+ * True once all are.
+ */
+static bool prepare_all(struct xvmc_service *sv)
 {
 	struct xvmc_list *it, *tmp;
 	bool all = true;
@@ -25,7 +30,6 @@ static bool prepare_all(struct xvmc_service *sv, uint64_t now)
 		all = false;
 		xvmc_service_kick(ep);
 	}
-	(void)now;
 	return all;
 }
 
@@ -40,7 +44,7 @@ void link_prepared(struct xvmc_service *sv, uint64_t now)
 
 	if (!sv->prepare.active)
 		return;
-	if (!prepare_all(sv, now)) {
+	if (!prepare_all(sv)) {
 		if (now < sv->prepare.deadline_ns)
 			return;
 		word.hdr.status = -EAGAIN;

@@ -17,17 +17,10 @@
 #include "base/os.h"
 #include "base/section.h"
 
-/* One address that leads to a guest; sorted by address. */
-struct vms_entry {
-	struct in6_addr ip;
-	uint32_t domid;
-	bool coresident;
-};
-
 struct vms_table {
 	uint32_t seq;
 	size_t n;
-	struct vms_entry entry[];
+	struct in6_addr ip[]; /* all that lead to a guest, sorted */
 };
 
 struct vms {
@@ -63,45 +56,32 @@ static int board_copy(const struct xvmc_board *board, struct xvmc_board *copy)
 
 static int by_ip(const void *a, const void *b)
 {
-	return memcmp(&((const struct vms_entry *)a)->ip,
-		      &((const struct vms_entry *)b)->ip,
-		      sizeof(struct in6_addr));
+	return memcmp(a, b, sizeof(struct in6_addr));
 }
 
 static struct vms_table *build(const struct vms *vms)
 {
 	struct xvmc_board *copy = malloc(sizeof(*copy));
 	struct vms_table *t = NULL;
-	uint32_t host = UINT32_MAX;
-	bool xen;
 
 	if (!copy || board_copy(vms->board, copy) < 0)
 		goto out;
-	t = malloc(sizeof(*t) + sizeof(t->entry[0]) * XVMC_BOARD_DOMS * XVMC_ADDRS_MAX);
+	t = malloc(sizeof(*t) + sizeof(t->ip[0]) * XVMC_BOARD_DOMS * XVMC_ADDRS_MAX);
 	if (!t)
 		goto out;
 	t->seq = copy->seq;
 	t->n = 0;
-	xen = !copy->local;
-	for (unsigned int i = 0; i < XVMC_BOARD_DOMS; i++)
-		if (!xen && copy->dom[i].in_use &&
-		    strncmp(copy->dom[i].name, vms->domain, XVMC_NAME_MAX) == 0)
-			host = copy->dom[i].host;
 	for (unsigned int i = 0; i < XVMC_BOARD_DOMS; i++) {
 		const struct xvmc_board_dom *dom = &copy->dom[i];
 
 		/* A Xen guest cannot map what it grants to itself. */
-		if (xen && dom->flags & XVMC_BOARD_SELF)
+		if (!copy->local && dom->flags & XVMC_BOARD_SELF)
 			continue;
 		for (unsigned int k = 0; dom->in_use && k < dom->naddrs &&
 					 k < XVMC_ADDRS_MAX; k++)
-			t->entry[t->n++] = (struct vms_entry){
-				.ip = dom->addr[k],
-				.domid = dom->domid,
-				.coresident = host == UINT32_MAX || dom->host == host,
-			};
+			t->ip[t->n++] = dom->addr[k];
 	}
-	qsort(t->entry, t->n, sizeof(t->entry[0]), by_ip);
+	qsort(t->ip, t->n, sizeof(t->ip[0]), by_ip);
 out:
 	free(copy);
 	return t;
@@ -179,10 +159,8 @@ static bool is_loopback(const struct in6_addr *ip)
 	       (IN6_IS_ADDR_V4MAPPED(ip) && ip->s6_addr[12] == 127);
 }
 
-static bool lookup(struct vms *vms, const struct in6_addr *ip, bool only_here)
+bool vms_possible(struct vms *vms, const struct in6_addr *ip)
 {
-	struct vms_entry key = { .ip = *ip };
-	const struct vms_entry *e = NULL;
 	const struct vms_table *t;
 	bool found;
 
@@ -199,26 +177,9 @@ static bool lookup(struct vms *vms, const struct in6_addr *ip, bool only_here)
 		rcu_read_lock();
 		t = rcu_dereference(vms->table);
 	}
-	if (t)
-		e = bsearch(&key, t->entry, t->n, sizeof(t->entry[0]), by_ip);
-	found = e && (e->coresident || !only_here);
+	found = t && bsearch(ip, t->ip, t->n, sizeof(t->ip[0]), by_ip);
 	rcu_read_unlock();
 	return found;
-}
-
-bool vms_possible(struct vms *vms, const struct in6_addr *ip)
-{
-	return lookup(vms, ip, false);
-}
-
-bool vms_coresident(struct vms *vms, const struct in6_addr *ip)
-{
-	return lookup(vms, ip, true);
-}
-
-uint32_t vms_serial(struct vms *vms)
-{
-	return board_seq(vms->board);
 }
 
 bool vms_addr(const struct sockaddr *sa, socklen_t len, struct in6_addr *ret_ip,

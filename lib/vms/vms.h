@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * VMs[] [S 2]: which addresses lead to guests that are co-resident with us.
- * Built from the board xvmcd publishes (agent.h) and swapped under RCU
- * (liburcu-bp), so that a lookup is wait-free.
+ * VMs[] [S 2]: which addresses lead to guests that are, or may come to be,
+ * co-resident with us; which are so now is for xvmcd to say. Built from the board
+ * xvmcd publishes (agent.h) and swapped under RCU (liburcu-bp), so that a lookup
+ * is wait-free.
  *
- * Threads: lookups from any; vms_refresh excludes itself by a lock.
+ * Threads: lookups from any; one at a time rebuilds the table.
  * fork:    a child may go on looking up.
  */
 #ifndef XVMC_VMS_H
@@ -28,12 +29,6 @@ void vms_close(struct vms *vms);
 /* True if a connection to this address could become eligible, now or after a
  * migration: worth following. Cheap; rebuilds the table if the board changed. */
 bool vms_possible(struct vms *vms, const struct in6_addr *ip);
-
-/* True if the address leads to a co-resident guest now. */
-bool vms_coresident(struct vms *vms, const struct in6_addr *ip);
-
-/* The board changes this number whenever membership does. */
-uint32_t vms_serial(struct vms *vms);
 
 /* sockaddr to address and port; false: not TCP over IPv4 or IPv6. */
 bool vms_addr(const struct sockaddr *sa, socklen_t len, struct in6_addr *ret_ip,

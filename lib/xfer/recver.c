@@ -120,11 +120,6 @@ bool xvmc_recver_arm(struct recver_t *rx, size_t want)
 	return rx->prod - rx->cons >= want;
 }
 
-void xvmc_recver_disarm(struct recver_t *rx)
-{
-	ring_disarm_data(rx->r);
-}
-
 bool xvmc_recver_validate(const struct recver_t *rx)
 {
 	return rx->s && rx->r && rx->data && rx->size >= XVMC_PAGE_SIZE &&

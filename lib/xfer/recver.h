@@ -53,7 +53,6 @@ ssize_t xvmc_recver_read(struct recver_t *rx, struct xvmc_iov *it, size_t max,
 /* Says in the R-page that we sleep until want bytes are there, and looks
  * again. Returns true if there is no need to sleep. [protocol B3] */
 bool xvmc_recver_arm(struct recver_t *rx, size_t want);
-void xvmc_recver_disarm(struct recver_t *rx);
 
 bool xvmc_recver_validate(const struct recver_t *rx);
 

@@ -107,23 +107,6 @@ ssize_t xvmc_sender_write(struct sender_t *tx, struct xvmc_iov *it, size_t max,
 	return (ssize_t)done;
 }
 
-ssize_t xvmc_sender_reserve(struct sender_t *tx, size_t want, uint8_t **ret_p)
-{
-	size_t at = tx->prod & (tx->size - 1);
-	ssize_t room = xvmc_sender_room(tx, want);
-
-	if (room <= 0)
-		return room;
-	*ret_p = tx->data + at;
-	return (size_t)room < tx->size - at ? room : (ssize_t)(tx->size - at);
-}
-
-bool xvmc_sender_commit(struct sender_t *tx, size_t n)
-{
-	tx->prod += n;
-	return published(tx);
-}
-
 bool xvmc_sender_arm(struct sender_t *tx, size_t want)
 {
 	if (want > tx->size / 2)
@@ -132,20 +115,6 @@ bool xvmc_sender_arm(struct sender_t *tx, size_t want)
 	if (xvmc_sender_look(tx) < 0)
 		return true; /* let the writer find the error */
 	return tx->size - (tx->prod - tx->known) >= want;
-}
-
-void xvmc_sender_disarm(struct sender_t *tx)
-{
-	ring_disarm_room(tx->s);
-}
-
-void xvmc_sender_replay(const struct sender_t *tx, uint64_t pos, uint8_t *dst, size_t n)
-{
-	size_t at = pos & (tx->size - 1);
-	size_t first = n < tx->size - at ? n : tx->size - at;
-
-	memcpy(dst, tx->data + at, first);
-	memcpy(dst + first, tx->data, n - first);
 }
 
 bool xvmc_sender_validate(const struct sender_t *tx)

@@ -52,20 +52,10 @@ ssize_t xvmc_sender_room(struct sender_t *tx, size_t want);
 ssize_t xvmc_sender_write(struct sender_t *tx, struct xvmc_iov *it, size_t max,
 			  bool *ret_ring);
 
-/* The first contiguous free piece of the ring, to be filled in place (for
- * sendfile), and its length. Then publish with xvmc_sender_commit. */
-ssize_t xvmc_sender_reserve(struct sender_t *tx, size_t want, uint8_t **ret_p);
-bool xvmc_sender_commit(struct sender_t *tx, size_t n);
-
 /* Says in the S-page that we sleep until want bytes (at most half the ring)
  * are free, and looks again. Returns true if that many are free now, so that
  * there is no need to sleep. [protocol B3] */
 bool xvmc_sender_arm(struct sender_t *tx, size_t want);
-void xvmc_sender_disarm(struct sender_t *tx);
-
-/* Copies [pos, pos + n) out of our own ring again, for the replay.
- * known <= pos, pos + n <= prod. */
-void xvmc_sender_replay(const struct sender_t *tx, uint64_t pos, uint8_t *dst, size_t n);
 
 /* The invariants; asserted by tests and at entry in debug builds. */
 bool xvmc_sender_validate(const struct sender_t *tx);

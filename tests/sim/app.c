@@ -265,8 +265,6 @@ bool sim_reader_step(struct sim_end *e)
 		leave_kernel(e, sim_inject_held(e));
 		return true;
 	}
-	if (app->rd == SIM_ON_RING && e->c.rx.attached)
-		xvmc_recver_disarm(&e->c.rx.r);
 	app->rd = SIM_AWAKE;
 	app->rd_until = 0;
 	if (rd_complete(e)) {
@@ -427,8 +425,6 @@ bool sim_writer_step(struct sim_end *e)
 	}
 	if (!may || !wr_awake(e))
 		return false;
-	if (app->wr == SIM_ON_RING && e->c.tx.have_share)
-		xvmc_sender_disarm(&e->c.tx.s);
 	app->wr = SIM_AWAKE;
 	write_once(e, may);
 	return true;

@@ -165,34 +165,10 @@ static void test_empty_calls(void **state)
 	ring_free(&ring);
 }
 
-static void test_reserve_commit(void **state)
-{
-	struct ring ring;
-	uint8_t *p;
-
-	ring_make(&ring, 0);
-	ring_start(&ring, XVMC_PAGE_SIZE - 10);
-	/* only the piece up to the ring's end */
-	assert_int_equal(xvmc_sender_reserve(&ring.tx, 100, &p), 10);
-	for (int i = 0; i < 10; i++)
-		p[i] = byte_at(ring.tx.prod + (uint64_t)i);
-	ring_arm_data(ring.r, ring.tx.prod + 1);
-	assert_true(xvmc_sender_commit(&ring.tx, 10));
-	assert_int_equal(get(&ring, 100, false, NULL), 10);
-	/* it looks at cons only if what it knows of is too little */
-	assert_int_equal(xvmc_sender_reserve(&ring.tx, 100, &p), XVMC_PAGE_SIZE - 10);
-	assert_int_equal(xvmc_sender_reserve(&ring.tx, XVMC_PAGE_SIZE, &p), XVMC_PAGE_SIZE);
-	assert_ptr_equal(p, ring.data);
-	assert_int_equal(put(&ring, XVMC_PAGE_SIZE, NULL), XVMC_PAGE_SIZE);
-	assert_int_equal(xvmc_sender_reserve(&ring.tx, 1, &p), 0);
-	ring_free(&ring);
-}
-
 /* The sender's own pages still hold what nobody has consumed. */
 static void test_replay(void **state)
 {
 	struct ring ring;
-	uint8_t out[XVMC_PAGE_SIZE];
 
 	ring_make(&ring, 0);
 	for (uint64_t at = 100; at < 3 * XVMC_PAGE_SIZE; at += 97) {
@@ -201,9 +177,8 @@ static void test_replay(void **state)
 		get(&ring, 1000, false, NULL);
 		assert_int_equal(xvmc_sender_look(&ring.tx), 0);
 		assert_int_equal(ring.tx.known, at + 1000);
-		xvmc_sender_replay(&ring.tx, ring.tx.known, out, XVMC_PAGE_SIZE - 1000);
-		for (uint64_t i = 0; i < XVMC_PAGE_SIZE - 1000; i++)
-			assert_int_equal(out[i], byte_at(at + 1000 + i));
+		for (uint64_t i = ring.tx.known; i < ring.tx.prod; i++)
+			assert_int_equal(ring.tx.data[i % XVMC_PAGE_SIZE], byte_at(i));
 	}
 	ring_free(&ring);
 }
@@ -232,10 +207,6 @@ static void test_arm_data(void **state)
 	assert_false(bell); /* not yet what it waits for */
 	put(&ring, 1, &bell);
 	assert_true(bell);
-	xvmc_recver_disarm(&ring.rx);
-	get(&ring, 100, false, NULL);
-	put(&ring, 100, &bell);
-	assert_false(bell);
 	ring_free(&ring);
 }
 
@@ -263,9 +234,6 @@ static void test_arm_room(void **state)
 		assert_false(xvmc_sender_arm(&ring.tx, XVMC_PAGE_SIZE));
 		get(&ring, XVMC_PAGE_SIZE / 2, false, &bell);
 		assert_true(bell);
-		xvmc_sender_disarm(&ring.tx);
-		get(&ring, XVMC_PAGE_SIZE, false, &bell);
-		assert_false(bell);
 	}
 	ring_free(&ring);
 }
@@ -480,7 +448,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_orders),
 		cmocka_unit_test(test_wrap),
 		cmocka_unit_test(test_empty_calls),
-		cmocka_unit_test(test_reserve_commit),
 		cmocka_unit_test(test_replay),
 		cmocka_unit_test(test_arm_data),
 		cmocka_unit_test(test_arm_room),

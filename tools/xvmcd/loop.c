@@ -41,15 +41,6 @@ int loop_new(void (*after)(void *ctx), void *ctx, struct loop **ret_loop)
 	return 0;
 }
 
-void loop_free(struct loop *loop)
-{
-	if (!loop)
-		return;
-	close(loop->epfd);
-	free(loop->heap);
-	free(loop);
-}
-
 void loop_stop(struct loop *loop)
 {
 	loop->stop = true;

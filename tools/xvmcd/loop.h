@@ -28,7 +28,6 @@ struct timer {
 };
 
 int loop_new(void (*after)(void *ctx), void *ctx, struct loop **ret_loop);
-void loop_free(struct loop *loop);
 
 /* Runs until loop_stop(). 0 or -errno. */
 int loop_run(struct loop *loop);

@@ -41,11 +41,6 @@ int match_new(struct xvmcd *d, struct matcher **ret_matcher)
 	return 0;
 }
 
-void match_free(struct matcher *matcher)
-{
-	free(matcher);
-}
-
 /* ---- forked children ---- */
 
 static void adopt_end(struct adopt *adopt, int status)

@@ -15,7 +15,6 @@
 #include "xvmcd.h"
 
 int match_new(struct xvmcd *d, struct matcher **ret_matcher);
-void match_free(struct matcher *matcher);
 
 /* ---- what processes say ---- */
 
