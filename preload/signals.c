@@ -26,6 +26,8 @@ struct action {
 
 static struct action actions[_NSIG];
 static atomic_flag actions_busy = ATOMIC_FLAG_INIT;
+/* By this thread: the next library's signal() may call sigaction(), ours. */
+static __thread bool actions_mine __attribute__((tls_model("initial-exec")));
 
 /* What the thread did itself: it cannot go on before that is dealt with. */
 static bool is_fault(int sig, const siginfo_t *info)
@@ -91,18 +93,24 @@ static void trampoline(int sig, siginfo_t *info, void *where)
 	atomic_load(&actions[sig].fn)(sig, info, where);
 }
 
-/* All signals of the thread are blocked while it has the table. */
-static void table_lock(uint64_t *old)
+/* All signals of the thread are blocked while it has the table. False: it has
+ * it already, and keeps it. */
+static bool table_lock(uint64_t *old)
 {
 	uint64_t all = ~0ull;
 
+	if (actions_mine)
+		return false;
 	OS4(SYS_rt_sigprocmask, SIG_BLOCK, &all, old, sizeof(all));
 	while (atomic_flag_test_and_set_explicit(&actions_busy, memory_order_acquire))
 		;
+	actions_mine = true;
+	return true;
 }
 
 static void table_unlock(const uint64_t *old)
 {
+	actions_mine = false;
 	atomic_flag_clear_explicit(&actions_busy, memory_order_release);
 	OS4(SYS_rt_sigprocmask, SIG_SETMASK, old, NULL, sizeof(*old));
 }
@@ -159,6 +167,7 @@ static bool ours_to_bind(int sig)
 EXPORT int sigaction(int sig, const struct sigaction *act, struct sigaction *old)
 {
 	uint64_t mask;
+	bool taken;
 	int r;
 
 	if (!ours_to_bind(sig)) {
@@ -168,9 +177,10 @@ EXPORT int sigaction(int sig, const struct sigaction *act, struct sigaction *old
 				  atomic_load(&actions[sig].flags));
 		return r;
 	}
-	table_lock(&mask);
+	taken = table_lock(&mask);
 	r = bind_action(sig, act, old);
-	table_unlock(&mask);
+	if (taken)
+		table_unlock(&mask);
 	return r;
 }
 
@@ -184,16 +194,18 @@ static old_handler adopt(int sig, sym_signal real, old_handler fn)
 	old_handler was;
 	handler before;
 	uint64_t mask;
+	bool taken;
 
 	if (!ours_to_bind(sig))
 		return real(sig, fn);
-	table_lock(&mask);
+	taken = table_lock(&mask);
 	before = atomic_load(&actions[sig].fn);
 	was = real(sig, fn);
 	if (was != SIG_ERR && REAL(sigaction)(sig, NULL, &now) == 0 &&
 	    is_function(&now) && handler_of(&now) != trampoline)
 		bind_action(sig, &now, NULL);
-	table_unlock(&mask);
+	if (taken)
+		table_unlock(&mask);
 	now.sa_handler = was;
 	if (handler_of(&now) == trampoline)
 		now.sa_sigaction = before;
