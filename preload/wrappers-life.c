@@ -68,7 +68,7 @@ EXPORT int connect(int fd, const struct sockaddr *sa, socklen_t len)
 	 * read as well. */
 	if ((r == 0 || err == EINPROGRESS || err == EINTR) &&
 	    (sa->sa_family == AF_INET || sa->sa_family == AF_INET6)) {
-		xvmc_sock_connected(ctx, fd, sa, len, r != 0);
+		xvmc_sock_connected(ctx, fd, sa, len);
 		preload_escape_stdio(fd, fd);
 	}
 	errno = r == 0 ? saved : err;
@@ -370,7 +370,10 @@ EXPORT int ioctl(int fd, unsigned long req, ...)
 			return (int)give(r, saved);
 		errno = saved;
 	}
-	return REAL(ioctl)(fd, req, arg);
+	r = REAL(ioctl)(fd, req, arg);
+	if (r == 0 && ep && req == FIONBIO)
+		xvmc_sock_set_nonblock(ep, *(int *)arg != 0);
+	return r;
 }
 
 EXPORT int getsockopt(int fd, int level, int name, void *val, socklen_t *len)

@@ -61,7 +61,7 @@ static void endpoint_reset(struct xvmc_endpoint *ep, struct xvmc_ctx *ctx, int f
 	ep->fd = fd;
 	ep->ops = 0;
 	ep->nfds = 1;
-	ep->active = ep->connecting = ep->forked = ep->orphan = false;
+	ep->active = ep->forked = ep->orphan = false;
 	ep->inherited = ep->spoilt = false;
 	ep->counted = true;
 	ep->hold = NULL;
@@ -138,13 +138,12 @@ static bool allowed(struct xvmc_ctx *ctx, int fd, const struct in6_addr *peer,
 }
 
 static void track(struct xvmc_ctx *ctx, int fd, const struct sockaddr *sa,
-		  socklen_t len, bool active, bool in_progress)
+		  socklen_t len, bool active)
 {
 	struct xvmc_endpoint *ep;
 	struct in6_addr ip;
 	uint16_t port;
 	struct vms *vms;
-	int flags;
 
 	if (!ctx->opt.enable || ctx->ended || (unsigned int)fd >= ctx->nfds ||
 	    !vms_addr(sa, len, &ip, &port))
@@ -161,9 +160,7 @@ static void track(struct xvmc_ctx *ctx, int fd, const struct sockaddr *sa,
 		return;
 	endpoint_reset(ep, ctx, fd);
 	ep->active = active;
-	ep->connecting = in_progress;
-	flags = os_fcntl(fd, F_GETFL, 0);
-	ep->nonblock = flags >= 0 && (flags & O_NONBLOCK);
+	settings_begin(ep, fd);
 	section_lock(&ctx->lock);
 	ep->epid = ++ctx->next_epid;
 	xvmc_list_add(&ctx->eps, &ep->all_link);
@@ -174,47 +171,22 @@ static void track(struct xvmc_ctx *ctx, int fd, const struct sockaddr *sa,
 }
 
 void xvmc_sock_connected(struct xvmc_ctx *ctx, int fd, const struct sockaddr *sa,
-			 socklen_t len, bool in_progress)
+			 socklen_t len)
 {
-	track(ctx, fd, sa, len, true, in_progress);
+	track(ctx, fd, sa, len, true);
 }
 
 void xvmc_sock_accepted(struct xvmc_ctx *ctx, int fd, const struct sockaddr *sa,
 			socklen_t len)
 {
-	track(ctx, fd, sa, len, false, false);
+	track(ctx, fd, sa, len, false);
 }
 
 /* ---- PLAIN and MANAGED ---- */
 
-static uint64_t timeo_ns(int fd, int name)
-{
-	struct timeval tv = { 0 };
-	socklen_t len = sizeof(tv);
-
-	os_getsockopt(fd, SOL_SOCKET, name, &tv, &len);
-	return (uint64_t)tv.tv_sec * 1000000000u + (uint64_t)tv.tv_usec * 1000u;
-}
-
-void xvmc_sock_sockopt_changed(struct xvmc_endpoint *ep, int fd, int level, int name)
-{
-	if (level != SOL_SOCKET)
-		return;
-	if (name == SO_RCVTIMEO)
-		ep->rcv_timeo_ns = timeo_ns(fd, SO_RCVTIMEO);
-	if (name == SO_SNDTIMEO)
-		ep->snd_timeo_ns = timeo_ns(fd, SO_SNDTIMEO);
-}
-
-void xvmc_sock_set_nonblock(struct xvmc_endpoint *ep, bool on)
-{
-	ep->nonblock = on;
-}
-
 int endpoint_manage(struct xvmc_endpoint *ep)
 {
 	struct conn_t *c = &ep->conn;
-	int flags;
 
 	if (!c->tx.chan.self_ring)
 		ep->tx_poke_fd = OS_MAKE(os_eventfd(0, EFD_CLOEXEC));
@@ -228,10 +200,7 @@ int endpoint_manage(struct xvmc_endpoint *ep)
 		section_unlock(&c->tx.lock);
 		return -EBADF;
 	}
-	flags = os_fcntl(ep->io_fd, F_GETFL, 0);
-	ep->nonblock = flags >= 0 && (flags & O_NONBLOCK);
-	ep->rcv_timeo_ns = timeo_ns(ep->io_fd, SO_RCVTIMEO);
-	ep->snd_timeo_ns = timeo_ns(ep->io_fd, SO_SNDTIMEO);
+	settings_note(ep, ep->io_fd);
 	atomic_fetch_or(&ep->rx_gate, XVMC_GATE_MANAGED);
 	atomic_fetch_or(&ep->tx_gate, XVMC_GATE_MANAGED);
 	section_unlock(&c->tx.lock);

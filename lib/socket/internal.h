@@ -40,6 +40,12 @@ void endpoint_let_go(struct xvmc_endpoint *ep);
 int endpoint_ack(struct xvmc_endpoint *ep);
 /* rx.lock held, MANAGED: nothing comes after what is there. */
 bool endpoint_rx_ended(struct xvmc_endpoint *ep);
+/* This process uses what it may have shared with a child since the fork. */
+static inline void endpoint_used(struct xvmc_endpoint *ep)
+{
+	if (atomic_load_explicit(&ep->fork_idle, memory_order_relaxed))
+		atomic_store_explicit(&ep->fork_idle, false, memory_order_relaxed);
+}
 /* Both locks held: has the program bytes that it has not read? */
 bool endpoint_left_unread(struct xvmc_endpoint *ep);
 /* Has the kernel's close send a reset, as it does by itself for whom bytes are
@@ -49,6 +55,13 @@ void endpoint_reset_on_close(struct xvmc_endpoint *ep);
 /* tcp.c */
 /* What lib/conn does with the socket of an endpoint, its argument. */
 extern const struct xvmc_tcp_ops endpoint_tcp_ops;
+
+/* settings.c */
+/* Of a new connection: whether its calls wait. How long they do is the kernel's
+ * business until it is managed. */
+void settings_begin(struct xvmc_endpoint *ep, int fd);
+/* Of one that is to be managed: all of them, as they are now. */
+void settings_note(struct xvmc_endpoint *ep, int fd);
 
 /* stream-wait.c */
 /* Counts an operation on a PLAIN endpoint until it is worth a ring. */

@@ -240,10 +240,6 @@ int xvmc_sock_ioctl(struct xvmc_endpoint *ep, unsigned long req, void *arg)
 	int *val = arg;
 	int r = 0;
 
-	if (req == FIONBIO) {
-		xvmc_sock_set_nonblock(ep, *val != 0);
-		return -ENOTTY; /* and the kernel shall know it too */
-	}
 	if (ep->inherited)
 		xvmc_sock_inherited_use(ep);
 	if (!xvmc_ep_managed(ep))

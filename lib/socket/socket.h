@@ -115,17 +115,17 @@ struct xvmc_endpoint {
 	_Atomic uint32_t ops;    /* calls that moved bytes, until worth it */
 	_Atomic uint32_t nfds;   /* application numbers that lead here */
 	bool active;             /* we connected; the peer accepted */
-	bool nonblock;           /* O_NONBLOCK */
+	_Atomic bool nonblock;   /* O_NONBLOCK */
 	bool forked;             /* a child may hold the socket as well */
 	bool going_plain;        /* under rx.lock: no announcement is followed */
-	bool fork_idle;          /* forked, and this process has not used it since */
+	_Atomic bool fork_idle;  /* forked, and this process has not used it since */
 	_Atomic bool inherited;  /* not held by us (hold.h): asks before it is used */
 	_Atomic bool owned;      /* claimed by us for rings; set under ctx->lock */
 	bool counted;            /* as one that has it open; under ctx->lock */
 	bool orphan;             /* forked without a hold from one who owned it */
 	_Atomic bool spoilt;     /* not to be owned by anybody any more */
-	bool connecting;         /* non-blocking connect under way */
-	uint64_t rcv_timeo_ns, snd_timeo_ns; /* 0: for ever; valid while MANAGED */
+	_Atomic uint64_t rcv_timeo_ns, snd_timeo_ns; /* 0: for ever; valid while
+						      * MANAGED */
 
 	_Atomic uint32_t rx_gate, tx_gate;
 	_Atomic uint32_t rx_waiters, tx_waiters; /* threads asleep on the bells */
@@ -276,7 +276,7 @@ void xvmc_ep_wait_clear(struct xvmc_endpoint *ep, short event);
 /* socket(2) was connected to sa (result 0 or -EINPROGRESS): begin to follow
  * it if it could become eligible. */
 void xvmc_sock_connected(struct xvmc_ctx *ctx, int fd, const struct sockaddr *sa,
-			 socklen_t len, bool in_progress);
+			 socklen_t len);
 /* accept returned fd for a connection from sa. */
 void xvmc_sock_accepted(struct xvmc_ctx *ctx, int fd, const struct sockaddr *sa,
 			socklen_t len);
@@ -298,7 +298,7 @@ ssize_t xvmc_sock_splice(struct xvmc_endpoint *ep, int in_fd, int out_fd, size_t
  * alone. Once. */
 int xvmc_sock_error(struct xvmc_endpoint *ep, int known);
 int xvmc_sock_shutdown(struct xvmc_endpoint *ep, int fd, int how);
-/* FIONREAD, SIOCOUTQ and FIONBIO; -ENOTTY: not ours, ask the kernel. */
+/* FIONREAD and SIOCOUTQ; -ENOTTY: not ours, ask the kernel. */
 int xvmc_sock_ioctl(struct xvmc_endpoint *ep, unsigned long req, void *arg);
 /* O_NONBLOCK was changed by fcntl or ioctl; timeouts by setsockopt. */
 void xvmc_sock_set_nonblock(struct xvmc_endpoint *ep, bool on);
@@ -403,7 +403,7 @@ struct xvmc_ctx {
 	pthread_mutex_t service_lock;
 	pid_t pid;
 	int ncpu;
-	bool ended; /* exit has begun, or this is a child without a service */
+	_Atomic bool ended; /* exit has begun, or this is a child without a service */
 };
 
 int xvmc_ctx_init(struct xvmc_ctx *ctx, const struct xvmc_libc *libc);

@@ -83,7 +83,7 @@ static ssize_t recv_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it, 
 		section_unlock(&c->rx.lock);
 		return -ESTALE;
 	}
-	ep->fork_idle = false;
+	endpoint_used(ep);
 	follow(ep);
 	r = others_read(ep) ? -EAGAIN : xvmc_conn_read(c, it, peek);
 	if (r == -EAGAIN && may_sleep && stream_spin_rx(ep))

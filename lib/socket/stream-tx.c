@@ -32,7 +32,7 @@ static ssize_t send_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it,
 		section_unlock(&c->tx.lock);
 		return -ESTALE;
 	}
-	ep->fork_idle = false;
+	endpoint_used(ep);
 	r = xvmc_conn_write(c, it, flags);
 	if (r == -EAGAIN && may_sleep && stream_spin_tx(ep))
 		r = xvmc_conn_write(c, it, flags);

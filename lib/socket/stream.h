@@ -46,7 +46,8 @@ void visit_abandon(void *visit);
  * to O_NONBLOCK meanwhile. Returns flags, with MSG_DONTWAIT or without. */
 static inline int stream_decide(const struct xvmc_endpoint *ep, int flags)
 {
-	return ep->nonblock ? flags | MSG_DONTWAIT : flags;
+	return atomic_load_explicit(&ep->nonblock, memory_order_relaxed) ?
+		       flags | MSG_DONTWAIT : flags;
 }
 
 /* It has slept, found the connection moved, and would sleep again: did a

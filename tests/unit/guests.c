@@ -33,7 +33,8 @@ void guest_make(struct xvmc_ctx *ctx, const char *dir, const char *domain)
 	strcpy(ctx->opt.domain, domain);
 }
 
-void guest_pair_make(struct guest_pair *p, struct xvmc_ctx *a, struct xvmc_ctx *b)
+static void pair_make(struct guest_pair *p, struct xvmc_ctx *a, struct xvmc_ctx *b,
+		      int accept_flags)
 {
 	struct sockaddr_in sa = { .sin_family = AF_INET,
 				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -47,17 +48,28 @@ void guest_pair_make(struct guest_pair *p, struct xvmc_ctx *a, struct xvmc_ctx *
 	p->fd[0] = socket(AF_INET, SOCK_STREAM, 0);
 	assert_int_equal(connect(p->fd[0], (struct sockaddr *)&sa, sizeof(sa)), 0);
 	len = sizeof(from);
-	p->fd[1] = accept(l, (struct sockaddr *)&from, &len);
+	p->fd[1] = accept4(l, (struct sockaddr *)&from, &len, accept_flags);
 	assert_true(p->fd[1] >= 0);
 	close(l);
 	p->ctx[0] = a;
 	p->ctx[1] = b;
-	xvmc_sock_connected(a, p->fd[0], (struct sockaddr *)&sa, sizeof(sa), false);
+	xvmc_sock_connected(a, p->fd[0], (struct sockaddr *)&sa, sizeof(sa));
 	xvmc_sock_accepted(b, p->fd[1], (struct sockaddr *)&from, sizeof(from));
 	for (int i = 0; i < 2; i++) {
 		p->ep[i] = xvmc_ep_get(p->ctx[i], p->fd[i]);
 		assert_non_null(p->ep[i]);
 	}
+}
+
+void guest_pair_make(struct guest_pair *p, struct xvmc_ctx *a, struct xvmc_ctx *b)
+{
+	pair_make(p, a, b, 0);
+}
+
+void guest_pair_make_nonblock(struct guest_pair *p, struct xvmc_ctx *a,
+			      struct xvmc_ctx *b)
+{
+	pair_make(p, a, b, SOCK_NONBLOCK);
 }
 
 void guest_pair_end(struct guest_pair *p, int i)
@@ -68,6 +80,20 @@ void guest_pair_end(struct guest_pair *p, int i)
 	close(p->fd[i]);
 	xvmc_ep_put(p->ep[i]);
 	p->ep[i] = NULL;
+}
+
+bool guest_on_ring(const struct guest_pair *p, int i)
+{
+	struct conn_t *c = &p->ep[i]->conn;
+	bool yes;
+
+	section_lock(&c->tx.lock);
+	section_lock(&c->rx.lock);
+	yes = xvmc_ep_managed(p->ep[i]) && c->tx.path == XVMC_PATH_RING &&
+	      c->rx.path == XVMC_PATH_RING;
+	section_unlock(&c->rx.lock);
+	section_unlock(&c->tx.lock);
+	return yes;
 }
 
 void guest_send(struct guest_pair *p, int i, const void *buf, size_t n)

@@ -19,8 +19,14 @@ void guest_make(struct xvmc_ctx *ctx, const char *dir, const char *domain);
 
 /* a connects to b, over loopback; both may be the same guest. */
 void guest_pair_make(struct guest_pair *p, struct xvmc_ctx *a, struct xvmc_ctx *b);
+/* The same, but what accept gives is O_NONBLOCK. */
+void guest_pair_make_nonblock(struct guest_pair *p, struct xvmc_ctx *a,
+			      struct xvmc_ctx *b);
 /* Closes one end, if it is open. */
 void guest_pair_end(struct guest_pair *p, int i);
+
+/* Do both directions of that end go by ring? */
+bool guest_on_ring(const struct guest_pair *p, int i);
 
 /* Sends all of it; waits for room. */
 void guest_send(struct guest_pair *p, int i, const void *buf, size_t n);

@@ -52,10 +52,7 @@ static ssize_t get(struct guest_pair *p, int i, size_t n)
 
 static bool on_rings(const struct guest_pair *p)
 {
-	return p->ep[0]->conn.tx.path == XVMC_PATH_RING &&
-	       p->ep[1]->conn.tx.path == XVMC_PATH_RING &&
-	       p->ep[0]->conn.rx.path == XVMC_PATH_RING &&
-	       p->ep[1]->conn.rx.path == XVMC_PATH_RING;
+	return guest_on_ring(p, 0) && guest_on_ring(p, 1);
 }
 
 /* Until n bytes have come; poll is what waits for them. */

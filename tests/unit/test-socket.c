@@ -32,10 +32,7 @@ static void recv_all(int i, void *buf, size_t n)
 
 static bool on_ring(int i)
 {
-	struct conn_t *c = &w.pair.ep[i]->conn;
-
-	return xvmc_ep_managed(w.pair.ep[i]) && c->tx.path == XVMC_PATH_RING &&
-	       c->rx.path == XVMC_PATH_RING;
+	return guest_on_ring(&w.pair, i);
 }
 
 /* Ping-pong until both directions are where they should be. */
@@ -120,6 +117,47 @@ static void test_max_rings(void **state)
 	for (int k = 0; k < 8; k++)
 		for (int i = 0; i < 2; i++)
 			guest_pair_end(&more[k], i);
+}
+
+/* ---- promoted in the middle of a call ---- */
+
+static struct guest_pair quiet;
+static struct xvmc_libc kernel;
+
+/* The kernel's recv; but the rings are made, and the record comes, after it
+ * was called. */
+static ssize_t late_recv(int fd, void *buf, size_t n, int flags)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+
+	for (int i = 0; i < 2; i++) {
+		quiet.ep[i]->state = XVMC_EP_QUEUED;
+		xvmc_service_kick(quiet.ep[i]);
+	}
+	while (!xvmc_ep_managed(quiet.ep[1]) || os_ppoll(&pfd, 1, NULL, NULL) != 1)
+		;
+	return kernel.recv(fd, buf, n, flags);
+}
+
+/* What such a call brings back is a record, and no byte of the program's: who
+ * does not wait shall not begin to. */
+static void test_promoted_within(void **state)
+{
+	char c;
+
+	(void)state;
+	guest_pair_make_nonblock(&quiet, &w.ctx[0], &w.ctx[1]);
+	kernel = w.ctx[1].libc;
+	w.ctx[1].libc.recv = late_recv;
+	assert_int_equal(guest_recv(&quiet, 1, &c, 1, 0), -EAGAIN);
+	w.ctx[1].libc = kernel;
+	assert_true(xvmc_ep_managed(quiet.ep[1]));
+	guest_send(&quiet, 0, "x", 1);
+	while (guest_recv(&quiet, 1, &c, 1, 0) == -EAGAIN)
+		;
+	assert_int_equal(c, 'x');
+	for (int i = 0; i < 2; i++)
+		guest_pair_end(&quiet, i);
 }
 
 static void test_close_delivers_all(void **state)
@@ -221,6 +259,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_promotes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_demote_and_promote, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_max_rings, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_promoted_within, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_close_delivers_all, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_half_close, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reset_seen_by_half, setup, teardown),
