@@ -150,7 +150,7 @@ void xvmc_epoll_fork_child(struct xvmc_ctx *ctx)
 	for (struct xvmc_list *it = first_set(ctx); it && it != &ctx->epolls->sets;
 	     it = it->next) {
 		sever(set_at(it));
-		pthread_mutex_init(&set_at(it)->lock, NULL);
+		pthread_mutex_unlock(&set_at(it)->lock);
 	}
 }
 

@@ -147,9 +147,10 @@ void xvmc_ctx_fork_child(struct xvmc_ctx *ctx)
 {
 	struct xvmc_list *it, *tmp;
 
-	pthread_mutex_init(&ctx->lock, NULL);
-	pthread_mutex_init(&ctx->service_lock, NULL);
-	pthread_mutex_init(&ctx->epoll_lock, NULL);
+	/* Taken by this thread, before the fork; so are those of the sets. */
+	pthread_mutex_unlock(&ctx->lock);
+	pthread_mutex_unlock(&ctx->service_lock);
+	pthread_mutex_unlock(&ctx->epoll_lock);
 	xvmc_list_each(it, tmp, &ctx->eps)
 		disown(xvmc_list_entry(it, struct xvmc_endpoint, all_link));
 	xvmc_numbers_used();
@@ -159,7 +160,7 @@ void xvmc_ctx_fork_child(struct xvmc_ctx *ctx)
 	stats_fork_child(ctx);
 	ctx->pid = os_getpid();
 	ctx->ncpu = xvmc_os_ncpu();
-	/* Of the locks above: from here on handlers run again. */
+	/* All of them: from here on handlers run again. */
 	xvmc_section_fork_child();
 }
 

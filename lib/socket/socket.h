@@ -135,7 +135,8 @@ struct xvmc_endpoint {
 	_Atomic bool close_later; /* closed meanwhile: to these it stays open, as
 				   * the kernel's file would */
 	_Atomic int held_fd; /* the same on plain TCP: our duplicate, or -1 */
-	int io_fd; /* our own duplicate of the socket while MANAGED, else -1 */
+	_Atomic int io_fd; /* our own duplicate of the socket while MANAGED, else
+			    * -1 */
 	_Atomic bool tx_full; /* a writer found the ring full; the service thread
 			       * watches that its reader reads */
 	/* Where self_ring is false the bells cannot be rung by ourselves:
