@@ -116,7 +116,7 @@ struct xvmc_endpoint {
 	_Atomic uint32_t nfds;   /* application numbers that lead here */
 	bool active;             /* we connected; the peer accepted */
 	_Atomic bool nonblock;   /* O_NONBLOCK */
-	bool forked;             /* a child may hold the socket as well */
+	_Atomic bool forked;     /* a child may hold the socket as well */
 	bool going_plain;        /* under rx.lock: no announcement is followed */
 	_Atomic bool fork_idle;  /* forked, and this process has not used it since */
 	_Atomic bool inherited;  /* not held by us (hold.h): asks before it is used */
