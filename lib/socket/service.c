@@ -359,6 +359,25 @@ void xvmc_service_kick(struct xvmc_endpoint *ep)
 		os_eventfd_ring(sv->kick_fd);
 }
 
+/* The references of the queue, and those to closed connections that the thread
+ * kept for a while: their rings go with the hypervisor's handle. */
+static void drop_all(struct xvmc_service *sv)
+{
+	struct xvmc_list *it, *tmp;
+	struct xvmc_endpoint *ep;
+
+	while ((ep = next_work(sv)))
+		xvmc_ep_put(ep);
+	xvmc_list_each(it, tmp, &sv->known) {
+		ep = xvmc_list_entry(it, struct xvmc_endpoint, svc_link);
+		if (ep->io_fd >= 0)
+			os_close(ep->io_fd);
+		ep->io_fd = -1;
+		xvmc_list_del(&ep->svc_link);
+		xvmc_ep_put(ep);
+	}
+}
+
 void service_stop(struct xvmc_ctx *ctx)
 {
 	struct xvmc_service *sv = ctx->service;
@@ -368,6 +387,7 @@ void service_stop(struct xvmc_ctx *ctx)
 	atomic_store(&sv->stop, true);
 	os_eventfd_ring(sv->kick_fd);
 	pthread_join(sv->thread, NULL);
+	drop_all(sv);
 	xvmc_agent_close(&sv->agent);
 	xvmc_hv_close(sv->hv);
 	os_close(sv->epfd);

@@ -123,7 +123,8 @@ static int run_one(const char *group, const struct CMUnitTest *test)
 		struct CMUnitTest one[] = { *test };
 
 		alarm(LIMIT_S);
-		_exit(_cmocka_run_group_tests(group, one, 1, NULL, NULL) != 0);
+		/* Not _exit: what is left over is reported at the end. */
+		exit(_cmocka_run_group_tests(group, one, 1, NULL, NULL) != 0);
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
 		return 1;
