@@ -17,6 +17,7 @@ suites() {
 	cat <<'END'
 lint         shellcheck; builds by gcc and clang in which a warning is an error
 unit         unit tests, simulation, fuzzing: all that meson knows of
+asan         the same under AddressSanitizer and UBSan
 model        the models, by spin, and the mutants that must fail
 run          ./run, its options
 tools        xvmc, xvmc-run: options, messages, what they do without xvmcd
@@ -127,6 +128,7 @@ suite_lint() {
 # are in there one by one.
 suite_unit() {
 	set -- -C "$build" --no-rebuild --print-errorlogs
+	[ -z "$under" ] || set -- "$@" --no-suite unwatched
 	case $under in
 	asan)
 		ASAN_OPTIONS=detect_stack_use_after_return=1:$(printenv ASAN_OPTIONS)
@@ -166,6 +168,12 @@ suite_unit() {
 		/^<failure/ || /^<error/ { bad = 1 }
 		/^<skipped/ { skip = 1 }
 		END { flush(); print "1.." n + 0 }'
+}
+
+# The others take longer: CONTRIBUTING.md says when.
+suite_asan() {
+	test_is "units, simulation and fuzzing under asan and ubsan" "$root/run" sanitize asan
+	echo "1..$tests"
 }
 
 suite_model() {
