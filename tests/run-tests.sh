@@ -139,7 +139,8 @@ suite_unit() {
 	tsan)
 		TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=$root/tests/unit/tsan.supp
 		export TSAN_OPTIONS
-		set -- "$@" -t 10
+		# The simulation and fuzz-conn have one thread each.
+		set -- "$@" -t 10 --suite unit
 		;;
 	valgrind)
 		set -- "$@" -t 30 --wrapper \
