@@ -237,13 +237,14 @@ static bool unsent(const struct xvmc_endpoint *ep)
 	return ep->io_fd >= 0 && os_ioctl(ep->io_fd, SIOCOUTQ, &outq) == 0 && outq > 0;
 }
 
-/* Everything of the rings is over: back to the kernel alone. */
-static bool try_plain(struct xvmc_service *sv, struct xvmc_endpoint *ep)
+/* Both locks held: is everything of the rings over? */
+static bool all_over(struct xvmc_endpoint *ep)
 {
 	struct conn_t *c = &ep->conn;
 	uint64_t now = os_now_ns();
-	bool done;
 
+	if (!ep->svc.leaving && !ep->svc.closing)
+		return false;
 	/* Threads that are still inside have no number to go on with. */
 	if (ep->close_later)
 		return false;
@@ -260,25 +261,43 @@ static bool try_plain(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 			      !xvmc_conn_tx_idle(c) || !xvmc_conn_rx_idle(c))
 		return false;
 	/* An error stays with us: the kernel would call it end of stream. */
-	if (!ep->svc.closing &&
-	    (xvmc_conn_rx_early(c) || c->rx.skip || c->rx.pull || c->rx.err || c->untold ||
-	     c->untold_pipe))
+	return ep->svc.closing || !(xvmc_conn_rx_early(c) || c->rx.skip || c->rx.pull ||
+				    c->rx.err || c->untold || c->untold_pipe);
+}
+
+/* Both locks and epoll's held: back to the kernel alone. False: not yet. */
+static bool make_plain(struct xvmc_service *sv, struct xvmc_endpoint *ep)
+{
+	struct conn_t *c = &ep->conn;
+
+	/* Nothing is taken apart before that is sure: a set that has given
+	 * its bells back would hear no more of a ring. */
+	if (!endpoint_quiet(ep))
 		return false;
-	/* What is idle now must stay so while the locks are given up: a reader
-	 * that acknowledged just then would get the record as data. */
-	ep->going_plain = true;
-	section_unlock(&c->rx.lock);
-	section_unlock(&c->tx.lock);
 	xvmc_epoll_ep_plain(ep);
-	section_lock(&c->tx.lock);
-	section_lock(&c->rx.lock);
 	service_watch(sv, ep, c->rx.chan.wait_fd, TAG_RX_BELL, &ep->svc.watch_rx, false);
 	service_watch(sv, ep, c->tx.chan.wait_fd, TAG_TX_BELL, &ep->svc.watch_tx, false);
 	service_watch(sv, ep, ep->io_fd, TAG_TCP, &ep->svc.watch_tcp, false);
 	if (ep->svc.lingers && ep->io_fd >= 0 && xvmc_conn_rx_early(c))
 		endpoint_reset_on_close(ep); /* nobody will read these */
-	done = endpoint_unmanage(ep);
-	ep->going_plain = false;
+	endpoint_unmanage(ep);
+	return true;
+}
+
+/* No lock held. Whoever read or wrote since all was over may have begun anew,
+ * so it is looked at again under all the locks. */
+static bool try_plain(struct xvmc_service *sv, struct xvmc_endpoint *ep)
+{
+	struct conn_t *c = &ep->conn;
+	bool done;
+
+	xvmc_epoll_ep_lock(ep);
+	section_lock(&c->tx.lock);
+	section_lock(&c->rx.lock);
+	done = all_over(ep) && make_plain(sv, ep);
+	section_unlock(&c->rx.lock);
+	section_unlock(&c->tx.lock);
+	xvmc_epoll_ep_unlock(ep);
 	if (!done)
 		due(ep, os_now_ns() + MS);
 	return done;
@@ -342,7 +361,7 @@ static void drive_managed(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 			  uint64_t now)
 {
 	struct conn_t *c = &ep->conn;
-	bool plain = false;
+	bool over;
 	uint32_t ev;
 
 	section_lock(&c->tx.lock);
@@ -383,22 +402,19 @@ static void drive_managed(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 	if (ep->svc.tcp_ev && c->tx.path == XVMC_PATH_TCP)
 		ev |= XVMC_EV_TX_CHANGED;
 	ep->svc.tcp_ev = 0;
-	if (ep->svc.leaving || ep->svc.closing)
-		plain = try_plain(sv, ep);
-	if (!plain) {
+	watches(sv, ep);
+	/* What came before the watch was on. */
+	if (ep->svc.watch_rx && !ep->svc.leaving && !ep->svc.closing &&
+	    endpoint_ack(ep) > 0)
 		watches(sv, ep);
-		/* What came before the watch was on. */
-		if (ep->svc.watch_rx && !ep->svc.leaving && !ep->svc.closing &&
-		    endpoint_ack(ep) > 0)
-			watches(sv, ep);
-		if (ev & (XVMC_EV_RX_CHANGED | XVMC_EV_CLOSED))
-			endpoint_poke_rx(ep);
-		if (ev & XVMC_EV_TX_CHANGED)
-			endpoint_poke_tx(ep);
-	}
+	if (ev & (XVMC_EV_RX_CHANGED | XVMC_EV_CLOSED))
+		endpoint_poke_rx(ep);
+	if (ev & XVMC_EV_TX_CHANGED)
+		endpoint_poke_tx(ep);
+	over = all_over(ep);
 	section_unlock(&c->rx.lock);
 	section_unlock(&c->tx.lock);
-	if (plain) {
+	if (over && try_plain(sv, ep)) {
 		atomic_fetch_sub(&ep->ctx->stats->value[XVMC_S_RINGS], 1);
 		became_plain(sv, ep);
 	} else if (ev) {

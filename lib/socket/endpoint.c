@@ -36,8 +36,7 @@ void endpoint_restart(struct xvmc_endpoint *ep)
 
 	ep->state = XVMC_EP_TRACKED;
 	ep->reason = XVMC_R_YOUNG;
-	ep->nonblock = ep->fork_idle = ep->going_plain = false;
-	ep->owned = false;
+	ep->nonblock = ep->fork_idle = ep->owned = false;
 	ep->pin_wanted = ep->steer_wanted = 0;
 	ep->rcv_timeo_ns = ep->snd_timeo_ns = 0;
 	ep->rx_waiters = ep->tx_waiters = ep->bell_holds = 0;
@@ -213,21 +212,26 @@ int endpoint_manage(struct xvmc_endpoint *ep)
 	return 0;
 }
 
-bool endpoint_unmanage(struct xvmc_endpoint *ep)
+bool endpoint_quiet(struct xvmc_endpoint *ep)
 {
 	/* Waiters count themselves first and look at the gate then; we do it
 	 * the other way round. Meanwhile PLAIN calls are right: all is idle. */
 	atomic_store(&ep->svc_wants_quiet, true);
 	atomic_fetch_and(&ep->rx_gate, ~XVMC_GATE_MANAGED);
 	atomic_fetch_and(&ep->tx_gate, ~XVMC_GATE_MANAGED);
-	if (ep->rx_waiters || ep->tx_waiters || ep->bell_holds) {
-		atomic_fetch_or(&ep->rx_gate, XVMC_GATE_MANAGED);
-		atomic_fetch_or(&ep->tx_gate, XVMC_GATE_MANAGED);
-		endpoint_poke_rx(ep);
-		endpoint_poke_tx(ep);
-		return false;
+	if (!ep->rx_waiters && !ep->tx_waiters) {
+		atomic_store(&ep->svc_wants_quiet, false);
+		return true;
 	}
-	atomic_store(&ep->svc_wants_quiet, false);
+	atomic_fetch_or(&ep->rx_gate, XVMC_GATE_MANAGED);
+	atomic_fetch_or(&ep->tx_gate, XVMC_GATE_MANAGED);
+	endpoint_poke_rx(ep);
+	endpoint_poke_tx(ep);
+	return false;
+}
+
+void endpoint_unmanage(struct xvmc_endpoint *ep)
+{
 	xvmc_conn_tx_detach(&ep->conn);
 	xvmc_conn_rx_detach(&ep->conn);
 	if (ep->tx_poke_fd >= 0)
@@ -238,7 +242,6 @@ bool endpoint_unmanage(struct xvmc_endpoint *ep)
 		os_close(ep->io_fd);
 	ep->tx_poke_fd = ep->rx_poke_fd = ep->io_fd = -1;
 	ep->tx_full = false;
-	return true;
 }
 
 int endpoint_ack(struct xvmc_endpoint *ep)
@@ -248,7 +251,7 @@ int endpoint_ack(struct xvmc_endpoint *ep)
 
 	/* The child may be about to read what came by TCP, and could not if
 	 * a record were behind it. */
-	if (ep->fork_idle || ep->going_plain)
+	if (ep->fork_idle)
 		return 0;
 	if (fork_shared(ep))
 		ep->conn.rx.hand_over = true;

@@ -440,10 +440,42 @@ int xvmc_epoll_ep_managed(struct xvmc_endpoint *ep)
 	return r;
 }
 
-void xvmc_epoll_ep_plain(struct xvmc_endpoint *ep)
+void xvmc_epoll_ep_lock(struct xvmc_endpoint *ep)
 {
 	section_lock(&ep->ctx->epoll_lock);
-	each_reg(ep, give_back);
+	for (struct xvmc_list *it = ep->epregs.next; it != &ep->epregs; it = it->next) {
+		struct xvmc_epset *set =
+			xvmc_list_entry(it, struct xvmc_epreg, ep_link)->set;
+
+		/* It may be in there by several numbers. */
+		if (!set->held)
+			section_lock(&set->lock);
+		set->held = true;
+	}
+}
+
+void xvmc_epoll_ep_plain(struct xvmc_endpoint *ep)
+{
+	struct xvmc_list *it, *tmp;
+
+	xvmc_list_each(it, tmp, &ep->epregs)
+		epreg_unmanage(xvmc_list_entry(it, struct xvmc_epreg, ep_link), true);
+}
+
+/* Not by the registrations, which may have gone. */
+void xvmc_epoll_ep_unlock(struct xvmc_endpoint *ep)
+{
+	struct xvmc_epolls *e = ep->ctx->epolls;
+
+	for (struct xvmc_list *it = e ? e->sets.next : NULL; e && it != &e->sets;
+	     it = it->next) {
+		struct xvmc_epset *set =
+			xvmc_list_entry(it, struct xvmc_epset, all_link);
+
+		if (set->held)
+			section_unlock(&set->lock);
+		set->held = false;
+	}
 	section_unlock(&ep->ctx->epoll_lock);
 }
 

@@ -20,7 +20,8 @@
  * Who excludes whom: ctx->epoll_lock guards the arena, the list of sets, and
  * the lists that say what is registered where; set->lock guards the hot list
  * and what registrations of the set have reported. Order: epoll_lock,
- * set->lock, endpoint locks. Neither is held while sleeping in the kernel.
+ * set->lock, endpoint locks; several sets' locks only by who has epoll_lock.
+ * Neither is held while sleeping in the kernel.
  */
 #ifndef XVMC_SOCKET_EPOLL_H
 #define XVMC_SOCKET_EPOLL_H
@@ -79,6 +80,7 @@ struct xvmc_epset {
 	struct xvmc_ctx *ctx;
 	struct xvmc_list all_link; /* ctx->epolls->sets */
 	pthread_mutex_t lock;
+	bool held; /* lock is, by xvmc_epoll_ep_lock; under epoll_lock */
 	int epfd;  /* an application number that led here, perhaps no more */
 	int kfd;   /* our own duplicate of it, -1 until needed */
 	int inner; /* the bells' epoll instance, -1 until needed */

@@ -19,10 +19,12 @@ void endpoint_restart(struct xvmc_endpoint *ep);
 void endpoint_free(struct xvmc_ctx *ctx, struct xvmc_endpoint *ep);
 /* PLAIN -> MANAGED: both channels exist. Service thread. */
 int endpoint_manage(struct xvmc_endpoint *ep);
-/* MANAGED -> PLAIN: both directions are idle; detaches them and closes our
- * duplicate. False: somebody still sleeps on the bells (and was woken); try
- * again when svc_wants_quiet brings the service thread back. Both locks held. */
-bool endpoint_unmanage(struct xvmc_endpoint *ep);
+/* MANAGED -> PLAIN: both directions are idle, both locks and epoll's held. First
+ * that nobody sleeps on the bells, nor will: calls go to the kernel from here
+ * on. False: somebody does, and was woken; try again when svc_wants_quiet brings
+ * the service thread back. Then detaches them and closes our duplicate. */
+bool endpoint_quiet(struct xvmc_endpoint *ep);
+void endpoint_unmanage(struct xvmc_endpoint *ep);
 /* The last who was inside the kernel since before the connection was managed
  * has left: the service thread and other readers waited for that. */
 void endpoint_reader_left(struct xvmc_endpoint *ep);

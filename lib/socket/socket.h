@@ -117,7 +117,6 @@ struct xvmc_endpoint {
 	bool active;             /* we connected; the peer accepted */
 	_Atomic bool nonblock;   /* O_NONBLOCK */
 	_Atomic bool forked;     /* a child may hold the socket as well */
-	bool going_plain;        /* under rx.lock: no announcement is followed */
 	_Atomic bool fork_idle;  /* forked, and this process has not used it since */
 	_Atomic bool inherited;  /* not held by us (hold.h): asks before it is used */
 	_Atomic bool owned;      /* claimed by us for rings; set under ctx->lock */
@@ -345,9 +344,9 @@ int xvmc_epoll_ctl(struct xvmc_ctx *ctx, int epfd, int op, int fd,
 int xvmc_epoll_pwait(struct xvmc_ctx *ctx, int epfd, struct epoll_event *evs,
 		     int max, const struct timespec *timeout,
 		     const sigset_t *sigmask);
-/* The endpoint became MANAGED, its readiness may have changed, or it became
- * PLAIN again: every set that holds it. Service thread and others; takes
- * ctx->epoll_lock and no endpoint lock. */
+/* The endpoint became MANAGED, or its readiness may have changed: every set
+ * that holds it. Service thread and others; takes ctx->epoll_lock and no
+ * endpoint lock. */
 /* managed: -EMFILE, -ENOMEM: an epoll set that holds it has no way to wait for
  * a ring; all its sets are as before, and it must go back to PLAIN. */
 int xvmc_epoll_ep_managed(struct xvmc_endpoint *ep);
@@ -362,7 +361,11 @@ static inline void xvmc_epoll_bell_taken(struct xvmc_endpoint *ep)
 	if (__atomic_load_n(&ep->epregs.next, __ATOMIC_RELAXED) != &ep->epregs)
 		xvmc_epoll_ep_changed(ep);
 }
+/* MANAGED -> PLAIN, in one step with the endpoint: epoll's locks, which come
+ * first, then the endpoint's, then plain(), and then all back. */
+void xvmc_epoll_ep_lock(struct xvmc_endpoint *ep);
 void xvmc_epoll_ep_plain(struct xvmc_endpoint *ep);
+void xvmc_epoll_ep_unlock(struct xvmc_endpoint *ep);
 /* A number of the endpoint is about to be closed. */
 void xvmc_epoll_fd_closed(struct xvmc_ctx *ctx, struct xvmc_endpoint *ep, int fd);
 /* The last number of the set was closed: called by the fd table. */
