@@ -98,7 +98,7 @@ static struct vms *get_vms(struct xvmc_ctx *ctx)
 	vms = ctx->vms;
 	if (!vms && now >= ctx->vms_retry_ns) {
 		ctx->vms_retry_ns = now + 1000000000u;
-		if (vms_open(ctx->opt.dir, ctx->opt.domain, &vms) == 0)
+		if (vms_open(ctx->opt.dir, &vms) == 0)
 			ctx->vms = vms;
 		else
 			vms = NULL;

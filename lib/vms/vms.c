@@ -25,7 +25,6 @@ struct vms_table {
 
 struct vms {
 	const struct xvmc_board *board;
-	char domain[XVMC_NAME_MAX];
 	struct vms_table *table; /* RCU */
 	pthread_mutex_t lock;    /* one rebuilds */
 };
@@ -105,7 +104,7 @@ static void refresh(struct vms *vms)
 	section_unlock(&vms->lock);
 }
 
-int vms_open(const char *dir, const char *domain, struct vms **ret_vms)
+int vms_open(const char *dir, struct vms **ret_vms)
 {
 	char path[256];
 	struct xvmc_board *board;
@@ -137,7 +136,6 @@ int vms_open(const char *dir, const char *domain, struct vms **ret_vms)
 		return -ENOMEM;
 	}
 	vms->board = board;
-	snprintf(vms->domain, sizeof(vms->domain), "%s", domain);
 	pthread_mutex_init(&vms->lock, NULL);
 	*ret_vms = vms;
 	return 0;

@@ -23,7 +23,7 @@ struct vms;
  * Maps $dir/board. -ENOENT: no xvmcd has published one (yet): the caller may
  * try again later. No descriptor stays open.
  */
-int vms_open(const char *dir, const char *domain, struct vms **ret_vms);
+int vms_open(const char *dir, struct vms **ret_vms);
 void vms_close(struct vms *vms);
 
 /* True if a connection to this address could become eligible, now or after a
