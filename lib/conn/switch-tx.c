@@ -325,11 +325,14 @@ ssize_t xvmc_conn_write(struct conn_t *c, struct xvmc_iov *it, int flags)
 			return xvmc_conn_tx_error(c);
 	}
 	if (tx->path == XVMC_PATH_RING) {
-		r = write_ring(c, it);
+		bool gone = xvmc_conn_reader_gone(c);
+
+		r = gone ? -EPROTO : write_ring(c, it);
 		if (r != -EPROTO)
 			return r;
-		/* The peer wrote an index that cannot be. TCP still works. */
-		xvmc_conn_tx_leave(c, XVMC_R_BAD_INDEX, true);
+		/* The peer wrote an index that cannot be, or has closed: what
+		 * is to be said of that is TCP's to say. */
+		xvmc_conn_tx_leave(c, gone ? XVMC_R_CLOSE : XVMC_R_BAD_INDEX, !gone);
 		if (xvmc_conn_tx_pending(c))
 			return -EAGAIN;
 		if (tx->err)

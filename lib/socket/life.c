@@ -253,10 +253,12 @@ int xvmc_sock_shutdown(struct xvmc_endpoint *ep, int fd, int how)
 	if (how == SHUT_WR && xvmc_ep_managed(ep)) {
 		ep->svc.want_ring = false;
 		xvmc_conn_tx_leave(c, XVMC_R_SHUTDOWN, false);
-		c->tx.fin_owed = true;
-		r = c->tx.shut ? os_shutdown(ep->io_fd, SHUT_WR) : 0;
-		c->tx.shut = true;
-		xvmc_conn_tx_flush(c);
+		/* What waits for room goes before the end; else TCP knows
+		 * whether there is one yet to be made. */
+		c->tx.fin_owed = xvmc_conn_tx_pending(c);
+		r = c->tx.fin_owed ? 0 : os_shutdown(ep->io_fd, SHUT_WR);
+		if (r == 0)
+			c->tx.shut = true;
 		section_unlock(&c->tx.lock);
 		endpoint_events(ep);
 		return r;

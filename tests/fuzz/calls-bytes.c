@@ -73,42 +73,6 @@ static void got(int fd, long r)
 		w.conns[f->conn].got[f->end] += (uint64_t)r;
 }
 
-/*
- * A read across a switch may return what came by one way, and the rest with
- * the next call (docs/differences.md). What must be there is read then, and
- * counts as if it had come at once. Only where a switch is possible.
- */
-static long rest(int fd, long r, size_t want, int flags)
-{
-	unsigned int left = on_the_way(fd, true);
-
-	if (!w.rings || r <= 0 || (size_t)r >= want || left <= (size_t)r ||
-	    (!w.switches && w.was_ring && conf_on_ring(fd)))
-		return r;
-	left = left < want ? left : (unsigned int)want;
-	w.splits++;
-	for (int i = 0; i < 50 && r < (long)left; i++) {
-		long more;
-		int there = 0;
-
-		/* The call must not take an error or the end. */
-		ioctl(fd, FIONREAD, &there);
-		if (!there) {
-			conf_ms(1);
-			continue;
-		}
-		if (flags & MSG_PEEK)
-			more = recv(fd, w.buf, left, flags | MSG_DONTWAIT) - r;
-		else
-			more = recv(fd, w.buf + r, left - (unsigned int)r, MSG_DONTWAIT);
-		if (more > 0)
-			r += more;
-		else
-			conf_ms(1);
-	}
-	return r;
-}
-
 static const struct {
 	int bit;
 	const char *text;
@@ -174,19 +138,14 @@ static int pick_stream(void)
 /* After a read: what came with it and how it is said. */
 static void say_got(int fd, long r, size_t want, int flags, const char *what)
 {
-	long n = rest(fd, r, want, flags);
-	unsigned int sum = flags & MSG_TRUNC ? 0 : hash(w.buf, n < (long)want ? n : (long)want);
+	unsigned int sum = flags & MSG_TRUNC ? 0 : hash(w.buf, r < (long)want ? r : (long)want);
 
 	if (!(flags & (MSG_PEEK | MSG_ERRQUEUE)))
-		got(fd, n);
-	/* A peek sees one way only, however often it is done. */
-	if (n > 0 && flags & MSG_PEEK && w.switches && (size_t)n < want &&
-	    (unsigned int)n < on_the_way(fd, true))
-		say_res(n, "%s(%s, %zu, %s) # short", what, name(fd), want, flags_text(flags));
-	else if (n > 0)
-		say_res(n, "%s(%s, %zu, %s) #%06x", what, name(fd), want, flags_text(flags), sum);
+		got(fd, r);
+	if (r > 0)
+		say_res(r, "%s(%s, %zu, %s) #%06x", what, name(fd), want, flags_text(flags), sum);
 	else
-		say_res(n, "%s(%s, %zu, %s)", what, name(fd), want, flags_text(flags));
+		say_res(r, "%s(%s, %zu, %s)", what, name(fd), want, flags_text(flags));
 }
 
 /* ---- one buffer ---- */
@@ -229,7 +188,6 @@ static void act_recv(void)
 	size_t n = recv_length(fd);
 	long r;
 
-	settle(fd);
 	r = recv(fd, w.buf, n, flags);
 	say_got(fd, r, n, flags, "recv");
 }
@@ -242,7 +200,6 @@ static void act_recvfrom(void)
 	size_t n = recv_length(fd);
 	long r;
 
-	settle(fd);
 	r = recvfrom(fd, w.buf, n, flags, (struct sockaddr *)&sa, &len);
 
 	say_got(fd, r, n, flags, "recvfrom");
@@ -256,7 +213,6 @@ static void act_read(void)
 	size_t n = recv_length(fd);
 	long r;
 
-	settle(fd);
 	r = read(fd, w.buf, n);
 
 	say_got(fd, r, n, 0, "read");
@@ -301,7 +257,6 @@ static void act_readv(void)
 	struct iovec vec[6];
 	long r;
 
-	settle(fd);
 	r = chance(70) ? readv(fd, vec, cut(vec, 6, n)) :
 			 preadv2(fd, vec, cut(vec, 6, n), -1, chance(50) ? RWF_NOWAIT : 0);
 
@@ -352,7 +307,6 @@ static void act_recvmsg(void)
 		msg.msg_controllen = sizeof(control);
 	}
 	msg.msg_flags = 0x1234;
-	settle(fd);
 	r = recvmsg(fd, &msg, flags);
 	say_got(fd, r, n, flags, "recvmsg");
 	if (r >= 0)
@@ -399,14 +353,11 @@ static void act_recvmmsg(void)
 		msgs[i].msg_hdr.msg_iov = &vec[i];
 		msgs[i].msg_hdr.msg_iovlen = 1;
 	}
-	settle(fd);
 	r = recvmmsg(fd, msgs, 2, flags | MSG_WAITALL, chance(50) ? &ts : NULL);
 	for (int i = 0; i < r; i++) {
 		memmove(w.buf + sum, vec[i].iov_base, msgs[i].msg_len);
 		sum += msgs[i].msg_len;
 	}
-	/* Taken together, as the first may have been cut by a switch. */
-	sum = rest(fd, sum, (size_t)2 * one, flags);
 	got(fd, sum);
 	say_res(r < 0 ? r : sum, "recvmmsg(%s, 2 * %u, %s) #%06x", name(fd), one,
 		flags_text(flags), flags & MSG_TRUNC ? 0 : hash(w.buf, sum));
@@ -457,7 +408,6 @@ static void act_splice_out(void)
 	if (pipe2(p, O_NONBLOCK) < 0)
 		conf_die("pipe");
 	there = there < 1000 ? there : 1000;
-	settle(fd);
 	/* How many packets fit into a pipe is not what is asked here. */
 	do {
 		r = splice(fd, NULL, p[1], NULL, 1000 - (size_t)n, SPLICE_F_NONBLOCK);

@@ -236,8 +236,6 @@ static void act_shutdown(void)
 	if (file_of(fd) && file_of(fd)->kind == K_LISTEN)
 		return;
 	r = shutdown(fd, how);
-	if (r == 0 && file_of(fd)->kind == K_TCP && how != SHUT_RD)
-		wait_ended(file_of(fd)->conn, file_of(fd)->end);
 	say_res(r, "shutdown(%s, %d)", name(fd), how);
 }
 
@@ -288,7 +286,6 @@ static void act_ioctl(void)
 		say_res(ioctl(fd, FIONBIO, &n), "FIONBIO(%s, %d)", name(fd), n);
 		break;
 	default:
-		settle(fd);
 		r = ioctl(fd, FIONREAD, &n);
 		say_res(r, "FIONREAD(%s)", name(fd));
 		conf_say("  %d", n);

@@ -32,7 +32,6 @@ static void act_poll(void)
 		p[i].revents = 0x55;
 	}
 	ts.tv_nsec = ms * 1000000;
-	settle_all();
 	r = with_p ? ppoll(p, n, &ts, NULL) : poll(p, n, ms);
 	for (unsigned int i = 0; r > 0 && i < n; i++)
 		r -= p[i].revents && any_edge(p[i].fd);
@@ -66,7 +65,6 @@ static void act_select(void)
 	}
 	if (chance(3))
 		max = -2;
-	settle_all();
 	if (chance(40))
 		r = pselect(max + 1, &sets[0], &sets[1], &sets[2], &ts, NULL);
 	else
@@ -175,7 +173,6 @@ static void act_epoll_wait(void)
 
 	/* What is ready at the same instant may be reported by two waits. */
 	conf_ms(1);
-	settle_all();
 	switch (below(3)) {
 	case 0:
 		r = epoll_pwait2(epfd, evs, max, &ts, NULL);

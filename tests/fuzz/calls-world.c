@@ -80,14 +80,13 @@ static int number_of(int file)
 static void end_gone(struct file *f)
 {
 	struct conn *c = &w.conns[f->conn];
-	int end = f->end, conn = f->conn;
+	int end = f->end;
 
 	c->file[end] = -1;
 	c->unsure = true;
 	/* Unread bytes make it a reset. */
 	if (c->sent[!end] != c->got[end] && number_of(c->file[!end]) >= 0)
 		wait_refused(number_of(c->file[!end]));
-	wait_ended(conn, end);
 }
 
 void number_gone(int fd)
@@ -252,19 +251,6 @@ void pair_new(bool warm)
 	say_res(w.nconns - 1, "pair%s", warm ? " warm" : "");
 }
 
-void wait_ended(int conn, int end)
-{
-	int fd = number_of(w.conns[conn].file[!end]);
-	struct pollfd p = { .fd = fd, .events = POLLRDHUP };
-
-	if (!w.rings || fd < 0)
-		return;
-	for (int ms = 0; ms < 1000 && w.raw_poll(&p, 1, 0) != 1; ms++)
-		conf_ms(1);
-	poll(&p, 1, 1000);
-	conf_ms(2); /* what a write hears may come after it */
-}
-
 void wait_refused(int fd)
 {
 	struct pollfd p = { .fd = fd };
@@ -291,23 +277,6 @@ void wait_came(int conn, int end)
 
 	if (w.rings && fd >= 0)
 		wait_bytes(fd, 1000);
-}
-
-void settle(int fd)
-{
-	struct file *f = file_of(fd);
-
-	if (!f || f->kind != K_TCP || !w.rings)
-		return;
-	w.was_ring = conf_on_ring(fd);
-	if (w.switches || !w.was_ring)
-		wait_bytes(fd, 10);
-}
-
-void settle_all(void)
-{
-	for (int fd = 0; fd < NUMBERS; fd++)
-		settle(fd);
 }
 
 /* ---- switch mode ---- */

@@ -66,11 +66,10 @@ extern struct world {
 	int nconns;
 	struct reg regs[CALLS]; /* by the epoll_ctl of this call */
 	bool edges;             /* somebody has asked for them */
-	bool was_ring;          /* before the read that is under way */
 	bool rings, switches;   /* accelerated; and moved all the time */
 	int (*promote)(int), (*demote)(int);
 	int (*raw_poll)(struct pollfd *, nfds_t, int);
-	unsigned long splits, steered;
+	unsigned long steered;
 	struct sockaddr_in closed_port; /* nobody listens there */
 	struct sockaddr_in own;         /* we do, for pair_new, by: */
 #define OWN_LISTENER 191
@@ -97,17 +96,8 @@ __attribute__((format(printf, 2, 3))) void say_res(long r, const char *fmt, ...)
 void pair_new(bool warm);
 void world_begin(void);
 void steer(void);
-/* A shutdown and a close have a connection leave its ring; the other end's
- * service thread finds that out a fraction of a millisecond after the call,
- * where loopback TCP has it there when the call returns. Wait for that, and
- * for what a child has sent. */
-void wait_ended(int conn, int end);
+/* For what a child has sent. */
 void wait_came(int conn, int end);
-/* While a connection is on its way to or from a ring, bytes may come a moment
- * later: waits for them before it is asked what there is. Nothing is waited
- * for within a ring. */
-void settle(int fd);
-void settle_all(void);
 /* What is sent to one who has closed is answered by a reset: so too. */
 void wait_refused(int fd);
 

@@ -99,6 +99,6 @@ int main(int argc, char **argv)
 		w.state = mix(w.seed ^ mix((uint64_t)w.at + 1));
 		some_action()();
 	}
-	fprintf(stderr, "steered %lu, split reads %lu\n", w.steered, w.splits);
+	fprintf(stderr, "steered %lu\n", w.steered);
 	return 0;
 }

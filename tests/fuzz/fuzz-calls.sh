@@ -113,10 +113,6 @@ compare() { # FILE
 	awk -v other="$work/$1" '
 		function fetch() { return (getline line <other) > 0 ? line : "(nothing)" }
 		function same(a, b) {
-			if (b ~ / # short = /) { # a peek across a switch
-				sub(/ #.*/, "", a)
-				sub(/ #.*/, "", b)
-			}
 			return a == b || (a ~ /^!/ && b ~ /^~/ && substr(a, 2) == substr(b, 2))
 		}
 		{
