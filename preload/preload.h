@@ -107,6 +107,8 @@ int __vdprintf_chk(int fd, int flag, const char *fmt, va_list ap);
 /* To TCP for good, before something that no ring can do. True: errno is kept;
  * false: it is ECONNRESET, and the call that follows must not be made. */
 bool preload_escape(struct xvmc_endpoint *ep, enum xvmc_reason why);
+/* The same before a call that reads no bytes of the stream. */
+bool preload_escape_here(struct xvmc_endpoint *ep, enum xvmc_reason why);
 bool preload_escape_fd(int fd, enum xvmc_reason why);
 /* The same for a number that stdio's FILEs (0, 1, 2) have always had: they
  * read and write inside libc. To be called before the number exists, or before

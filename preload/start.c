@@ -75,12 +75,24 @@ __attribute__((destructor)) static void finish(void)
 	errno = saved;
 }
 
-bool preload_escape(struct xvmc_endpoint *ep, enum xvmc_reason why)
+static bool escaped(int r, int saved)
 {
-	int saved = errno, r = xvmc_sock_escape(ep, why);
-
 	errno = r < 0 ? ECONNRESET : saved;
 	return r == 0;
+}
+
+bool preload_escape(struct xvmc_endpoint *ep, enum xvmc_reason why)
+{
+	int saved = errno;
+
+	return escaped(xvmc_sock_escape(ep, why), saved);
+}
+
+bool preload_escape_here(struct xvmc_endpoint *ep, enum xvmc_reason why)
+{
+	int saved = errno;
+
+	return escaped(xvmc_sock_escape_here(ep, why), saved);
 }
 
 bool preload_escape_fd(int fd, enum xvmc_reason why)

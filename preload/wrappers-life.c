@@ -315,7 +315,7 @@ static int do_fcntl(sym_fcntl real, int fd, int cmd, void *arg)
 		return (int)give(-EBADF, saved);
 	/* SIGIO comes from the kernel's socket alone. */
 	if (ep && cmd == F_SETFL && ((intptr_t)arg & O_ASYNC))
-		preload_escape(ep, XVMC_R_UNFOLLOWED);
+		preload_escape_here(ep, XVMC_R_UNFOLLOWED);
 	if (cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC) {
 		xvmc_numbers_use();
 		r = real(fd, cmd, arg);
@@ -364,7 +364,7 @@ EXPORT int ioctl(int fd, unsigned long req, ...)
 	va_end(ap);
 	if (ep && !nowhere(arg, sizeof(int))) {
 		if (req == FIOASYNC && *(int *)arg)
-			preload_escape(ep, XVMC_R_UNFOLLOWED);
+			preload_escape_here(ep, XVMC_R_UNFOLLOWED);
 		r = xvmc_sock_ioctl(ep, req, arg);
 		if (r != -ENOTTY)
 			return (int)give(r, saved);
@@ -393,12 +393,17 @@ EXPORT int getsockopt(int fd, int level, int name, void *val, socklen_t *len)
 	return rc;
 }
 
-/* Options whose effect is on bytes or packets that only TCP has. */
+/* Options of TCP's whose effect is on bytes that only TCP has. */
 static bool tcp_only(int level, int name)
 {
-	if (level == IPPROTO_TCP)
-		return name == TCP_ULP || name == TCP_REPAIR || name == TCP_INQ;
-	if (level != SOL_SOCKET)
+	return level == IPPROTO_TCP &&
+	       (name == TCP_ULP || name == TCP_REPAIR || name == TCP_INQ);
+}
+
+/* Those of sockets: on what comes from now on. */
+static bool from_now_on(int level, int name, const void *val, socklen_t len)
+{
+	if (level != SOL_SOCKET || !val)
 		return false;
 	switch (name) {
 	case SO_TIMESTAMP:
@@ -407,20 +412,14 @@ static bool tcp_only(int level, int name)
 	case SO_ATTACH_FILTER:
 	case SO_ATTACH_BPF:
 		return true;
+	case SO_RCVLOWAT:
+		return len >= sizeof(int) && *(const int *)val > 1;
+	case SO_RCVTIMEO:
+	case SO_SNDTIMEO:
+		/* "At once", which getsockopt shows as "never". */
+		return len >= sizeof(struct timeval) &&
+		       ((const struct timeval *)val)->tv_sec < 0;
 	}
-	return false;
-}
-
-/* The same, where it depends on the value. */
-static bool tcp_only_value(int level, int name, const void *val, socklen_t len)
-{
-	if (level != SOL_SOCKET || !val)
-		return false;
-	if (name == SO_RCVLOWAT && len >= sizeof(int))
-		return *(const int *)val > 1;
-	/* "At once", which getsockopt shows as "never". */
-	if ((name == SO_RCVTIMEO || name == SO_SNDTIMEO) && len >= sizeof(struct timeval))
-		return ((const struct timeval *)val)->tv_sec < 0;
 	return false;
 }
 
@@ -431,8 +430,10 @@ EXPORT int setsockopt(int fd, int level, int name, const void *val, socklen_t le
 
 	if (!ep)
 		return REAL(setsockopt)(fd, level, name, val, len);
-	if (tcp_only(level, name) || tcp_only_value(level, name, val, len))
+	if (tcp_only(level, name))
 		preload_escape(ep, XVMC_R_TCP_ONLY);
+	if (from_now_on(level, name, val, len))
+		preload_escape_here(ep, XVMC_R_TCP_ONLY);
 	r = REAL(setsockopt)(fd, level, name, val, len);
 	saved = errno;
 	if (r == 0)

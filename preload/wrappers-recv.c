@@ -127,9 +127,11 @@ EXPORT ssize_t preadv2(int fd, const struct iovec *vec, int cnt, off_t pos, int 
 	if (!ep || pos != -1 || cnt == 0)
 		return REAL(preadv2)(fd, vec, cnt, pos, flags);
 	if (flags & ~RWF_RING) {
-		return preload_escape(ep, XVMC_R_UNFOLLOWED) ?
-			       REAL(preadv2)(fd, vec, cnt, pos, flags) :
-			       -1;
+		if (!preload_escape_here(ep, XVMC_R_UNFOLLOWED))
+			return -1;
+		/* What the flag means to a read, only the kernel knows. */
+		return xvmc_sock_early(ep) ? give(-EOPNOTSUPP, 0) :
+					     REAL(preadv2)(fd, vec, cnt, pos, flags);
 	}
 	r = check_vec(vec, cnt);
 	if (r < 0 || !vec_bytes(vec, cnt))
@@ -151,7 +153,7 @@ EXPORT ssize_t recv(int fd, void *buf, size_t n, int flags)
 	if (!ep)
 		return REAL(recv)(fd, buf, n, flags);
 	if (flags & RECV_ESCAPE) {
-		return preload_escape(ep, XVMC_R_UNFOLLOWED) ?
+		return preload_escape_here(ep, XVMC_R_UNFOLLOWED) ?
 			       REAL(recv)(fd, buf, n, flags) :
 			       -1;
 	}
@@ -174,7 +176,7 @@ EXPORT ssize_t recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr 
 	if (!ep)
 		return REAL(recvfrom)(fd, buf, n, flags, sa, len);
 	if (flags & RECV_ESCAPE) {
-		return preload_escape(ep, XVMC_R_UNFOLLOWED) ?
+		return preload_escape_here(ep, XVMC_R_UNFOLLOWED) ?
 			       REAL(recvfrom)(fd, buf, n, flags, sa, len) :
 			       -1;
 	}
@@ -210,7 +212,7 @@ EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 	if (nowhere(msg, sizeof(*msg)))
 		return give(-EFAULT, 0);
 	if (flags & RECV_ESCAPE) {
-		return preload_escape(ep, XVMC_R_UNFOLLOWED) ?
+		return preload_escape_here(ep, XVMC_R_UNFOLLOWED) ?
 			       REAL(recvmsg)(fd, msg, flags) :
 			       -1;
 	}
@@ -235,6 +237,14 @@ static bool passed(const struct timespec *end)
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return now.tv_sec > end->tv_sec ||
 	       (now.tv_sec == end->tv_sec && now.tv_nsec >= end->tv_nsec);
+}
+
+static void untell(int fd, int err)
+{
+	ENDPOINT(ep, fd);
+
+	if (ep)
+		xvmc_sock_untell(ep, -err);
 }
 
 EXPORT int recvmmsg(int fd, struct mmsghdr *vec, unsigned int cnt, int flags,
@@ -274,6 +284,7 @@ EXPORT int recvmmsg(int fd, struct mmsghdr *vec, unsigned int cnt, int flags,
 		if (r < 0) {
 			if (i == 0)
 				return -1;
+			untell(fd, errno);
 			errno = saved;
 			break;
 		}

@@ -89,7 +89,7 @@ EXPORT ssize_t pwritev2(int fd, const struct iovec *vec, int cnt, off_t pos, int
 	if (!ep || pos != -1)
 		return REAL(pwritev2)(fd, vec, cnt, pos, flags);
 	if (flags & ~RWF_RING) {
-		return preload_escape(ep, XVMC_R_UNFOLLOWED) ?
+		return preload_escape_here(ep, XVMC_R_UNFOLLOWED) ?
 			       REAL(pwritev2)(fd, vec, cnt, pos, flags) :
 			       -1;
 	}
@@ -112,7 +112,7 @@ EXPORT ssize_t send(int fd, const void *buf, size_t n, int flags)
 	if (!ep)
 		return REAL(send)(fd, buf, n, flags);
 	if (flags & SEND_ESCAPE) {
-		return preload_escape(ep, XVMC_R_UNFOLLOWED) ?
+		return preload_escape_here(ep, XVMC_R_UNFOLLOWED) ?
 			       REAL(send)(fd, buf, n, flags) :
 			       -1;
 	}
@@ -129,7 +129,7 @@ EXPORT ssize_t sendto(int fd, const void *buf, size_t n, int flags,
 	if (!ep)
 		return REAL(sendto)(fd, buf, n, flags, sa, len);
 	if (flags & SEND_ESCAPE) {
-		return preload_escape(ep, XVMC_R_UNFOLLOWED) ?
+		return preload_escape_here(ep, XVMC_R_UNFOLLOWED) ?
 			       REAL(sendto)(fd, buf, n, flags, sa, len) :
 			       -1;
 	}
@@ -174,7 +174,7 @@ EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 		return give(-EFAULT, 0);
 	/* Control messages of a stream are instructions to the kernel. */
 	if ((flags & SEND_ESCAPE) || msg->msg_controllen) {
-		return preload_escape(ep, XVMC_R_UNFOLLOWED) ?
+		return preload_escape_here(ep, XVMC_R_UNFOLLOWED) ?
 			       REAL(sendmsg)(fd, msg, flags) :
 			       -1;
 	}
@@ -261,13 +261,14 @@ EXPORT ssize_t sendfile64(int out, int in, off64_t *pos, size_t n)
 EXPORT ssize_t splice(int in, off64_t *in_pos, int out, off64_t *out_pos, size_t n,
 		      unsigned int flags)
 {
+	ENDPOINT(to, out);
 	ssize_t r;
 
 	if (known(in) && !in_pos && !out_pos &&
 	    into_pipe(in, out, n, !(flags & SPLICE_F_NONBLOCK), &r))
 		return r;
 	if ((known(in) && !preload_escape_fd(in, XVMC_R_UNFOLLOWED)) ||
-	    (known(out) && !preload_escape_fd(out, XVMC_R_UNFOLLOWED)))
+	    (to && !preload_escape_here(to, XVMC_R_UNFOLLOWED)))
 		return -1;
 	return REAL(splice)(in, in_pos, out, out_pos, n, flags);
 }

@@ -196,6 +196,9 @@ int xvmc_conn_tell(struct conn_t *c, int known);
 /* Keeps an error for whoever asks first, unless the kernel has told one. */
 void xvmc_conn_keep_error(struct conn_t *c, int err);
 
+/* A write of no bytes, which hears of a broken connection all the same. */
+int xvmc_conn_write_nothing(struct conn_t *c);
+
 /* What is wrong with the connection, as a write says it: 0, the socket's error
  * (once, to reader or writer), or -EPIPE. */
 int xvmc_conn_tx_error(struct conn_t *c);
@@ -250,6 +253,10 @@ ssize_t xvmc_conn_read(struct conn_t *c, struct xvmc_iov *it, bool peek);
 /* The program has closed: says in the R-page that nobody reads the ring any
  * more, so that the peer writes no record to a closed socket. */
 void xvmc_conn_rx_stop(struct conn_t *c);
+
+/* A record is due behind bytes that the application has not read: takes those
+ * off TCP, so that the record can be read. */
+void xvmc_conn_rx_bring(struct conn_t *c);
 
 /* Reads whatever records TCP holds and pulls replayed bytes. Sets events. */
 void xvmc_conn_rx_pump(struct conn_t *c);

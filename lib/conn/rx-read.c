@@ -276,6 +276,21 @@ static bool to_front(struct conn_t *c, size_t n)
 	return r == (ssize_t)n;
 }
 
+void xvmc_conn_rx_bring(struct conn_t *c)
+{
+	struct conn_rx *rx = &c->rx;
+	ssize_t n = c->tcp->queued(c->tcp_arg);
+	uint64_t there = rx->in.len + (n > 0 ? (uint64_t)n : 0);
+
+	if (rx->path != XVMC_PATH_TCP || rx->expect == XVMC_POS_NONE || rx->skip || rx->err)
+		return;
+	if (there > rx->expect - rx->rcvd)
+		there = rx->expect - rx->rcvd;
+	if (there)
+		to_front(c, (size_t)there);
+	xvmc_conn_rx_pump(c);
+}
+
 /* The sender has left the ring: what was there is in TCP as well, and more. But
  * not less is seen than there was, though it may still be on its way. */
 static ssize_t peek_again(struct conn_t *c, struct xvmc_iov from, struct xvmc_iov *it,

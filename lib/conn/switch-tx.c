@@ -289,6 +289,16 @@ static ssize_t write_ring(struct conn_t *c, struct xvmc_iov *it)
 	return r ? r : -EAGAIN;
 }
 
+/* What TCP itself has to say to who writes. */
+static int ask_tcp(struct conn_t *c)
+{
+	ssize_t r = c->tcp->send(c->tcp_arg, NULL, 0, 0);
+
+	if (r >= 0 || r == -EAGAIN)
+		return 0;
+	return r == -EPIPE ? -EPIPE : xvmc_conn_tell(c, (int)r);
+}
+
 int xvmc_conn_tx_error(struct conn_t *c)
 {
 	int err;
@@ -297,7 +307,22 @@ int xvmc_conn_tx_error(struct conn_t *c)
 		return 0;
 	c->untold_pipe = false;
 	err = xvmc_conn_tell(c, 0);
+	if (!err && !c->tx.err && !c->rx.err && !c->tx.fin_owed)
+		err = ask_tcp(c);
 	return err ? err : -EPIPE;
+}
+
+int xvmc_conn_write_nothing(struct conn_t *c)
+{
+	int r = xvmc_conn_tx_error(c);
+
+	if (r < 0)
+		return r;
+	if (c->tx.path == XVMC_PATH_RING && xvmc_conn_reader_gone(c))
+		xvmc_conn_tx_leave(c, XVMC_R_CLOSE, false);
+	if (c->tx.path == XVMC_PATH_RING || xvmc_conn_tx_pending(c))
+		return 0;
+	return c->tx.err ? xvmc_conn_tx_error(c) : ask_tcp(c);
 }
 
 ssize_t xvmc_conn_write(struct conn_t *c, struct xvmc_iov *it, int flags)

@@ -402,6 +402,8 @@ static void drive_managed(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 	if (ep->svc.tcp_ev && c->tx.path == XVMC_PATH_TCP)
 		ev |= XVMC_EV_TX_CHANGED;
 	ep->svc.tcp_ev = 0;
+	if (ep->svc.leaving && ep->bring && !(ep->rx_gate & ~XVMC_GATE_MANAGED))
+		xvmc_conn_rx_bring(c);
 	watches(sv, ep);
 	/* What came before the watch was on. */
 	if (ep->svc.watch_rx && !ep->svc.leaving && !ep->svc.closing &&
@@ -417,9 +419,12 @@ static void drive_managed(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 	if (over && try_plain(sv, ep)) {
 		atomic_fetch_sub(&ep->ctx->stats->value[XVMC_S_RINGS], 1);
 		became_plain(sv, ep);
-	} else if (ev) {
-		xvmc_epoll_ep_changed(ep);
+		return;
 	}
+	if (ep->bring)
+		OS3(SYS_futex, &ep->state, FUTEX_WAKE_PRIVATE, INT32_MAX);
+	if (ev)
+		xvmc_epoll_ep_changed(ep);
 }
 
 /* One that is not held here (hold.h) is no more than asked about. */

@@ -38,6 +38,7 @@ void endpoint_restart(struct xvmc_endpoint *ep)
 	ep->reason = XVMC_R_YOUNG;
 	ep->nonblock = ep->fork_idle = ep->owned = false;
 	ep->pin_wanted = ep->steer_wanted = 0;
+	ep->bring = false;
 	ep->rcv_timeo_ns = ep->snd_timeo_ns = 0;
 	ep->rx_waiters = ep->tx_waiters = ep->bell_holds = 0;
 	ep->inside = ep->dries = 0;

@@ -245,7 +245,7 @@ int xvmc_sock_shutdown(struct xvmc_endpoint *ep, int fd, int how)
 	}
 	if (how != SHUT_WR) {
 		/* The kernel's own notion of a socket nobody reads. */
-		r = xvmc_sock_escape(ep, XVMC_R_SHUTDOWN);
+		r = xvmc_sock_escape_here(ep, XVMC_R_SHUTDOWN);
 		if (r < 0)
 			return r;
 	}
@@ -310,7 +310,29 @@ uint32_t escape_begin(struct xvmc_endpoint *ep, enum xvmc_reason why)
 	return state;
 }
 
-int xvmc_sock_escape(struct xvmc_endpoint *ep, enum xvmc_reason why)
+/*
+ * Nothing goes or comes by a ring any more, nor will; or the connection has
+ * failed, and the rest is the kernel's to say. To be asked after escape_begin:
+ * once the service thread has taken pin_wanted it enters no ring.
+ */
+static bool is_on_tcp(struct xvmc_endpoint *ep, bool here)
+{
+	struct conn_t *c = &ep->conn;
+	bool yes;
+
+	if (ep->pin_wanted || (!here && !c->rx.err))
+		return false;
+
+	section_lock(&c->tx.lock);
+	section_lock(&c->rx.lock);
+	yes = xvmc_ep_managed(ep) && xvmc_conn_tx_idle(c) && xvmc_conn_rx_idle(c) &&
+	      !c->rx.skip && !c->rx.pull;
+	section_unlock(&c->rx.lock);
+	section_unlock(&c->tx.lock);
+	return yes;
+}
+
+static int escape(struct xvmc_endpoint *ep, enum xvmc_reason why, bool here)
 {
 	uint64_t now = os_now_ns();
 	uint64_t end = now + escape_ns(ep);
@@ -322,6 +344,8 @@ int xvmc_sock_escape(struct xvmc_endpoint *ep, enum xvmc_reason why)
 		if (r < 0)
 			return r;
 	}
+	if (here)
+		ep->bring = true;
 	while ((state = escape_begin(ep, why)) != XVMC_EP_PINNED) {
 		now = os_now_ns();
 		if (now >= end) {
@@ -332,8 +356,30 @@ int xvmc_sock_escape(struct xvmc_endpoint *ep, enum xvmc_reason why)
 			return -ETIMEDOUT;
 		}
 		escape_wait(ep, state, end - now);
+		if (is_on_tcp(ep, here))
+			return 0;
 	}
 	return 0;
+}
+
+bool xvmc_sock_early(struct xvmc_endpoint *ep)
+{
+	bool yes;
+
+	section_lock(&ep->conn.rx.lock);
+	yes = xvmc_conn_rx_early(&ep->conn);
+	section_unlock(&ep->conn.rx.lock);
+	return yes;
+}
+
+int xvmc_sock_escape(struct xvmc_endpoint *ep, enum xvmc_reason why)
+{
+	return escape(ep, why, false);
+}
+
+int xvmc_sock_escape_here(struct xvmc_endpoint *ep, enum xvmc_reason why)
+{
+	return escape(ep, why, true);
 }
 
 /* Does this number survive an exec, or are all meant that are this process's

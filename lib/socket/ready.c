@@ -234,6 +234,13 @@ int xvmc_sock_error(struct xvmc_endpoint *ep, int known)
 	return err ? err : pipe ? EPIPE : 0;
 }
 
+void xvmc_sock_untell(struct xvmc_endpoint *ep, int err)
+{
+	if (err == -ECONNRESET || err == -ETIMEDOUT || err == -EHOSTUNREACH ||
+	    err == -ENETUNREACH)
+		ep->conn.untold = err;
+}
+
 int xvmc_sock_ioctl(struct xvmc_endpoint *ep, unsigned long req, void *arg)
 {
 	struct conn_t *c = &ep->conn;

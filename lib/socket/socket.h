@@ -152,6 +152,7 @@ struct xvmc_endpoint {
 	struct xvmc_list svc_link, work_link, all_link;
 	_Atomic bool queued;
 	_Atomic uint32_t pin_wanted; /* enum xvmc_reason: go to TCP for good */
+	_Atomic bool bring; /* on the way to TCP for a call that does not read */
 	_Atomic uint32_t steer_wanted; /* 1 + enum xvmc_path: the program itself
 					* promotes or demotes; drive() takes it */
 	struct hold *_Atomic hold; /* since a fork: who may use it; or NULL */
@@ -297,6 +298,8 @@ ssize_t xvmc_sock_splice(struct xvmc_endpoint *ep, int in_fd, int out_fd, size_t
 /* SO_ERROR, where the kernel says known, an errno or 0: it may have told us
  * alone. Once. */
 int xvmc_sock_error(struct xvmc_endpoint *ep, int known);
+/* A call that has moved some bytes met this -errno: it is for the next one. */
+void xvmc_sock_untell(struct xvmc_endpoint *ep, int err);
 int xvmc_sock_shutdown(struct xvmc_endpoint *ep, int fd, int how);
 /* FIONREAD and SIOCOUTQ; -ENOTTY: not ours, ask the kernel. */
 int xvmc_sock_ioctl(struct xvmc_endpoint *ep, unsigned long req, void *arg);
@@ -321,6 +324,11 @@ bool xvmc_fd_internal(struct xvmc_ctx *ctx, int fd);
  * with the connection reset where it did not answer.
  */
 int xvmc_sock_escape(struct xvmc_endpoint *ep, enum xvmc_reason why);
+/* The same, for a call that does not read: what the program has not read yet
+ * may be with us, and is read through us. */
+int xvmc_sock_escape_here(struct xvmc_endpoint *ep, enum xvmc_reason why);
+/* After that: are there such bytes? */
+bool xvmc_sock_early(struct xvmc_endpoint *ep);
 /* The first use of a socket that this process does not hold (ep->inherited): has
  * the owner leave its rings if there is one. Then the endpoint is PLAIN here.
  * 0 or -ECONNRESET. */

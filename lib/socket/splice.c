@@ -21,8 +21,10 @@ static bool ours_to_give(struct xvmc_endpoint *ep)
 	bool ours;
 
 	section_lock(&rx->lock);
-	ours = xvmc_ep_managed(ep) && rx->path == XVMC_PATH_TCP &&
-	       (rx->in.len || (rx->expect != XVMC_POS_NONE && rx->expect != rx->rcvd));
+	ours = xvmc_ep_managed(ep) &&
+	       (rx->front.len ||
+		(rx->path == XVMC_PATH_TCP &&
+		 (rx->in.len || (rx->expect != XVMC_POS_NONE && rx->expect != rx->rcvd))));
 	section_unlock(&rx->lock);
 	return ours;
 }

@@ -5,8 +5,10 @@
  * spin, then sleep on the bell. [S 5]
  */
 #include <errno.h>
+#include <linux/sockios.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "stream.h"
 
@@ -144,6 +146,17 @@ static ssize_t recv_or_sleep(struct visit *v, struct xvmc_iov *it, int flags, bo
 	}
 }
 
+/* No bytes, but an error, which is the next call's: the kernel tells it once. */
+static bool error_next(int fd)
+{
+	static const struct timespec zero;
+	struct pollfd pfd = { .fd = fd };
+	int inq = 0;
+
+	return os_ioctl(fd, SIOCINQ, &inq) == 0 && inq == 0 &&
+	       os_ppoll(&pfd, 1, &zero, NULL) == 1 && (pfd.revents & POLLERR);
+}
+
 static ssize_t recv_rest(struct xvmc_endpoint *ep, int fd, struct msghdr *msg, int flags,
 			 const struct interrupt *in, bool some)
 {
@@ -154,9 +167,14 @@ static ssize_t recv_rest(struct xvmc_endpoint *ep, int fd, struct msghdr *msg, i
 	if (!stream_own_fd(ep, fd, &own))
 		return -1;
 	unwind_push(&u, stream_own_close, &own);
-	do
+	do {
+		if (some && error_next(own.fd)) {
+			errno = EAGAIN;
+			r = -1;
+			break;
+		}
 		r = ep->ctx->libc.recvmsg(own.fd, msg, flags | MSG_DONTWAIT);
-	while (r < 0 && errno == EAGAIN &&
+	} while (r < 0 && errno == EAGAIN &&
 	       stream_sleep_plain(ep, own.fd, POLLIN, ep->rcv_timeo_ns, in, some) > 0);
 	unwind_pop(&u, 1);
 	return r;
@@ -302,5 +320,7 @@ ssize_t xvmc_sock_recv(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 	visit_end(&v);
 	if (it.left && ep->bell_holds && r != 0 && !(flags & MSG_PEEK))
 		atomic_fetch_add_explicit(&ep->dries, 1, memory_order_release);
+	if (sum && r < 0)
+		xvmc_sock_untell(ep, (int)r);
 	return sum ? sum : r;
 }

@@ -152,7 +152,7 @@ static ssize_t send_nothing(struct xvmc_endpoint *ep)
 	ssize_t r;
 
 	section_lock(&c->tx.lock);
-	r = xvmc_conn_tx_error(c);
+	r = xvmc_conn_write_nothing(c);
 	section_unlock(&c->tx.lock);
 	return r;
 }

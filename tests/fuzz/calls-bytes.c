@@ -435,11 +435,12 @@ static void act_stuff(void)
 	if (!f || peer == NUMBERS || w.conns[f->conn].unsure)
 		return;
 	before = on_the_way(fd, false);
-	for (int i = 0; i < CALLS; i++)
-		w.regs[i].told = 0; /* room is news then */
 	put(w.buf, 60000);
 	while ((r = send(fd, w.buf, 60000, MSG_DONTWAIT | MSG_NOSIGNAL)) > 0)
 		n += (size_t)r;
+	for (int i = 0; n && i < CALLS; i++)
+		if (file_of(w.regs[i].fd) == f)
+			w.regs[i].told = 0; /* room is news then */
 	say_res(r, "stuff(%s)", name(fd));
 	p = (struct pollfd){ .fd = peer, .events = POLLIN };
 	while (all < n + before && poll(&p, 1, 1000) == 1 &&
