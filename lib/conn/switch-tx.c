@@ -303,7 +303,7 @@ int xvmc_conn_tx_error(struct conn_t *c)
 {
 	int err;
 
-	if (!c->tx.err && !c->tx.shut && !c->rx.err)
+	if (!c->tx.err && !c->tx.shut && !c->rx.err && !c->untold)
 		return 0;
 	c->untold_pipe = false;
 	err = xvmc_conn_tell(c, 0);
