@@ -11,6 +11,7 @@ root=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 build=$root/build
 under=
 soak_seconds=20
+fuzz_seconds=60
 suite_limit_s=900
 
 suites() {
@@ -23,6 +24,7 @@ run          ./run, its options
 tools        xvmc, xvmc-run: options, messages, what they do without xvmcd
 system       units, udev rule, modules for a Xen host: installed, and understood?
 stream       does the checked stream notice what it should?
+fuzz         random calls for a minute: rings, switches and TCP must agree
 conformance  the same programs on TCP and on rings must agree
 apps         real programs, plain, accelerated, switched all the time
 bench        does every kind of measurement work? (not: how fast)
@@ -200,6 +202,15 @@ suite_stream() {
 
 suite_conformance() {
 	"$root/tests/conformance/run.sh" "$build"
+}
+
+# Another minute each time: a seed that differs is printed, with the command
+# that repeats it.
+suite_fuzz() {
+	test_is "random calls: as plain TCP" "$root/tests/fuzz/fuzz-calls.sh" --build "$build" \
+		--seconds $fuzz_seconds --stop
+	grep '^fuzz-calls: ' "$work/out" | sed 's/^/# /'
+	echo "1..$tests"
 }
 
 suite_apps() {
