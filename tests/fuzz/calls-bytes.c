@@ -439,7 +439,7 @@ static void act_stuff(void)
 	while ((r = send(fd, w.buf, 60000, MSG_DONTWAIT | MSG_NOSIGNAL)) > 0)
 		n += (size_t)r;
 	for (int i = 0; n && i < CALLS; i++)
-		if (file_of(w.regs[i].fd) == f)
+		if (w.regs[i].file == f)
 			w.regs[i].told = 0; /* room is news then */
 	say_res(r, "stuff(%s)", name(fd));
 	p = (struct pollfd){ .fd = peer, .events = POLLIN };

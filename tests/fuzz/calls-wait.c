@@ -124,7 +124,7 @@ static void act_epoll_ctl(void)
 		ev.events & EPOLLEXCLUSIVE ? "|EXCLUSIVE" : "", nowhere ? " NULL" : "");
 	if (r < 0)
 		return;
-	w.regs[w.at] = (struct reg){ .fd = fd, .edge = ev.events & EPOLLET };
+	w.regs[w.at] = (struct reg){ .fd = fd, .file = file_of(fd), .edge = ev.events & EPOLLET };
 	w.edges |= w.regs[w.at].edge;
 	if (file_of(fd))
 		file_of(fd)->ever[fd] = true;
@@ -140,11 +140,11 @@ static void act_epoll_ctl(void)
  */
 static char mark(struct reg *reg, uint32_t events)
 {
-	struct file *f = file_of(reg->fd);
+	struct file *f = reg->file;
 	uint64_t came = f && f->kind == K_TCP ? w.conns[f->conn].sent[!f->end] : 0;
 	bool news = (events & ~reg->told) != 0 || (events & EPOLLIN && came != reg->came);
 
-	if (any_edge(reg->fd))
+	if (f && f->kind == K_EPOLL && w.edges)
 		return '?';
 	if (!reg->edge)
 		return ' ';
@@ -153,7 +153,8 @@ static char mark(struct reg *reg, uint32_t events)
 	reg->told |= events;
 	if (events & EPOLLIN)
 		reg->came = came;
-	return w.switches || (w.rings && !conf_on_ring(reg->fd)) ? '~' : '!';
+	return w.switches || (w.rings && (file_of(reg->fd) != f || !conf_on_ring(reg->fd))) ?
+		       '~' : '!';
 }
 
 static int by_data(const void *a, const void *b)

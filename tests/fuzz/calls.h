@@ -50,6 +50,7 @@ struct conn {
 /* An epoll registration: what it has been told. */
 struct reg {
 	int fd;
+	struct file *file; /* which was fd then; a number may be used again */
 	bool edge;
 	uint32_t told;
 	uint64_t came;
