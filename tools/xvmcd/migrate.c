@@ -143,6 +143,8 @@ static void end(struct migration *mig)
 	struct xvmc_lh_dom *dom = mig->dom;
 
 	log_end(mig);
+	if (mig->how == BY_TOOLSTACK)
+		notice_over(d);
 	dom->suspending = false;
 	agents_vms(d);
 	match_again(d, dom);
@@ -276,9 +278,9 @@ static void give_up(struct migration *mig)
 {
 	log_line("migrate %s: no more is heard of it", mig->dom->name);
 	mig->phase = OVER;
+	notice_over(mig->d);
 	mig->dom->suspending = false;
 	match_again(mig->d, mig->dom);
-	notice_over(mig->d);
 }
 
 static void next_phase(struct timer *timer)

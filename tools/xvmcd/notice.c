@@ -58,11 +58,10 @@ static void say_prepared(struct xen_mode *xen, uint32_t domid, const char *numbe
 		 rc < 0 ? strerror(-rc) : "");
 }
 
-/* The processes have left their rings; what is between the xvmcds goes last,
- * since they needed it for that. The follower asks for another one later. */
-void notice_answer(struct xvmcd *d, const struct xvmc_lh_dom *dom, const char *number)
+/* Each of the channels that a suspend spoils. The follower asks for another
+ * one when that is over. */
+static void hang_up(struct xen_mode *xen)
 {
-	struct xen_mode *xen = d->xen;
 	struct xvmc_list *it, *tmp;
 
 	xvmc_list_each(it, tmp, &xen->peers) {
@@ -74,11 +73,21 @@ void notice_answer(struct xvmcd *d, const struct xvmc_lh_dom *dom, const char *n
 		if (!peer->leader)
 			peer->ask = 0;
 	}
-	say_prepared(xen, dom->domid, number);
 }
 
+/* The processes have left their rings; what is between the xvmcds goes last,
+ * since they needed it for that. */
+void notice_answer(struct xvmcd *d, const struct xvmc_lh_dom *dom, const char *number)
+{
+	hang_up(d->xen);
+	say_prepared(d->xen, dom->domid, number);
+}
+
+/* Also where no answer was given: a MATCH that came meanwhile was ignored, of
+ * which the leader must not go on to think that it was not. */
 void notice_over(struct xvmcd *d)
 {
+	hang_up(d->xen);
 	loop_arm(d->loop, &d->xen->look, 0);
 }
 

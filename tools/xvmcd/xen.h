@@ -38,7 +38,7 @@ void route_forget(struct agent *agent);
 /* Nothing of ours is in the way of dom's suspend any more, as far as it can be
  * helped: dom0 is told. */
 void notice_answer(struct xvmcd *d, const struct xvmc_lh_dom *dom, const char *number);
-/* dom's suspend is waited for no more, though dom0 has not said so. */
+/* A suspend is waited for no more; called while it still counts as near. */
 void notice_over(struct xvmcd *d);
 
 /* dom0's part: says who is here, until it is killed. Returns on failure. */
