@@ -25,7 +25,7 @@ fetch() {
 	[ -n "$dom0_image$guest_image" ] || die "apt knows no linux-image-amd64 (apt-get update?)"
 	mkdir -p "$packages" || exit 1
 	for package in "$dom0_image" "$guest_image" "xen-hypervisor-$xen_version-amd64" \
-		"xen-utils-$xen_version" xenstore-utils busybox-static libyajl2; do
+		"xen-utils-$xen_version" xenstore-utils busybox-static libyajl2 postfix libicu72; do
 		[ -e "$packages/$package/.done" ] && continue
 		say "fetching $package"
 		rm -rf "${packages:?}/$package"
@@ -40,7 +40,7 @@ fetch() {
 	done
 	xen_bin=$packages/xen-utils-$xen_version/usr/lib/xen-$xen_version/bin
 	# shellcheck disable=SC2086 # our own names have no blanks
-	libs=$packages/libyajl2/usr/lib/x86_64-linux-gnu:$packages/xen-utils-$xen_version/usr/lib/x86_64-linux-gnu
+	libs=$packages/libyajl2/usr/lib/x86_64-linux-gnu:$packages/postfix/usr/lib/postfix:$packages/libicu72/usr/lib/x86_64-linux-gnu
 }
 
 # ---- a root directory ----
@@ -113,6 +113,14 @@ pack() { # ROOT FILE
 	mv "$2.new" "$2"
 }
 
+# Postfix's test programs are linked with ICU, whose tables are 30 MB and not
+# looked at for plain ASCII: a guest gets an empty one.
+without_icu() { # ROOT
+	echo 'const char icudt72_dat[4096] = "";' |
+		cc -shared -fPIC -Wl,-soname,libicudata.so.72 -x c -o "$1/lib/x86_64-linux-gnu/libicudata.so.72" - ||
+		die "no stand-in for ICU's tables"
+}
+
 # ---- the two images ----
 
 guest_root() {
@@ -120,10 +128,15 @@ guest_root() {
 	skeleton "$tree" "$here/guest/init"
 	modules "$tree" "$guest_image" xen-netfront xen-gntdev xen-gntalloc xen-evtchn xenfs
 	for file in "$build"/tools/xvmcd/xvmcd "$build"/tools/xvmc "$build"/tools/xvmc-run \
-		"$build"/tools/bench/xvmc-stream "$build"/tests/unit/test-hv; do
+		"$build"/tools/bench/xvmc-stream "$build"/tools/bench/xvmc-bench \
+		"$build"/tests/xen/vchan-bench "$build"/tests/unit/test-hv; do
 		program "$tree" "$file" /xvmc
 	done
 	program "$tree" "$build/preload/libxvmc.so" /xvmc
+	without_icu "$tree"
+	for file in smtp-sink smtp-source; do
+		program "$tree" "$packages/postfix/usr/sbin/$file" /usr/sbin
+	done
 	pack "$tree" "$images/guest.cpio"
 }
 
@@ -139,13 +152,14 @@ dom0_root() {
 	done
 	mkdir -p "$tree/etc/xen" "$tree/guest"
 	echo 'autoballoon="off"' >"$tree/etc/xen/xl.conf"
-	for file in vif guest; do
+	for file in vif guest rounds-helper; do
 		cp "$here/dom0/$file" "$tree/lab/" || exit 1
 		chmod 755 "$tree/lab/$file"
 	done
 	for file in xvmcd/xvmcd xvmc toolstack/xvmc-save-helper toolstack/libxvmc-save-hook.so; do
 		program "$tree" "$build/tools/$file" /xvmc
 	done
+	program "$tree" "$build/tests/xen/librounds.so" /xvmc
 	cp "$packages/$guest_image/boot/vmlinuz-${guest_image#linux-image-}" "$tree/guest/vmlinuz" || exit 1
 	cp "$images/guest.cpio" "$tree/guest/" || exit 1
 	pack "$tree" "$images/dom0.cpio"

@@ -26,11 +26,13 @@ hosts     from one host to another and back, under a stream
 prepared  migrations by `xvmc migrate`: nothing is mapped when they suspend
 cancel    one that fails when all is prepared: the guest stays, and its rings
 twenty    twenty migrations under one stream
+compare   netfront, xvmc and libvchan side by side; emulated: ratios only
+mclient   mails under a migration, plain and accelerated: CSV and an HTML page
 END
 }
 
 # In the issue, and not here yet.
-planned="hvm mclient compare"
+planned="hvm"
 
 help() {
 	cat <<'END'
