@@ -270,6 +270,24 @@ static void test_migrate_unprepared(void **state)
 	assert_int_equal(msg.match.peer_domid, 5);
 }
 
+/* A process that says in good time that it will not be ready is migrated as
+ * it is; nobody waits for it, or asks again. */
+static void test_migrate_not_ready(void **state)
+{
+	struct world *w = *state;
+	int a = agent_app(&w->run, "vm1"), tool = agent_tool(&w->run);
+	union agent_msg msg;
+	struct xvmc_ag_word late = { .hdr = { .status = -EAGAIN } };
+
+	start_migration(tool, "vm1", "B", XVMC_MIGRATE_PREPARED, 0);
+	expect_migrate_msg(a, XVMC_AG_KEEP, 1, 1, &msg);
+	expect_migrate_msg(a, XVMC_AG_PREPARE, 1, 1, &msg);
+	late.epid = msg.migrate.serial;
+	agent_send(a, XVMC_AG_PREPARED, &late, sizeof(late));
+	expect_migrate_msg(a, XVMC_AG_FINISH, 1, 1, &msg);
+	expect_end(tool, 0, 0);
+}
+
 static void test_migrate_cancelled(void **state)
 {
 	struct world *w = *state;
@@ -394,6 +412,7 @@ int main(int argc, char **argv)
 		T(test_stats),
 		T(test_migrate_prepared),
 		T(test_migrate_unprepared),
+		T(test_migrate_not_ready),
 		T(test_migrate_cancelled),
 		T(test_migrate_alone),
 		T(test_migrate_two),
