@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "bind.h"
+#include "base/numbers.h"
 #include "socket/socket.h"
 #include "user.h"
 
@@ -129,6 +130,22 @@ void preload_signals_fork_child(void);
 /* The kernel gave out this number: whatever we knew of it is past (a close
  * that did not come through us). */
 void preload_fresh(int fd);
+
+/* A user of numbers (base/numbers.h) in a call that may be cancelled: in is what
+ * preload_used, pushed before, gives back. */
+static inline void preload_use(bool *in)
+{
+	section_enter(); /* no handler jumps away between the two */
+	xvmc_numbers_use();
+	*in = true;
+	section_leave();
+}
+
+static inline void preload_used(void *in)
+{
+	if (*(bool *)in)
+		xvmc_numbers_used();
+}
 
 static inline int preload_new(int fd)
 {

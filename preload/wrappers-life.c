@@ -138,12 +138,6 @@ static bool internal(int fd)
 	return ctx && xvmc_fd_internal(ctx, fd);
 }
 
-static void used(void *arg)
-{
-	if (*(bool *)arg)
-		xvmc_numbers_used();
-}
-
 /* The kernel's close, of nothing of ours. It may wait, and be cancelled. */
 static int really_close(int fd)
 {
@@ -151,11 +145,8 @@ static int really_close(int fd)
 	struct unwind u;
 	int r;
 
-	unwind_push(&u, used, &in);
-	section_enter(); /* no handler jumps away between the two */
-	xvmc_numbers_use();
-	in = true;
-	section_leave();
+	unwind_push(&u, preload_used, &in);
+	preload_use(&in);
 	r = internal(fd) ? (int)give(-EBADF, 0) : REAL(close)(fd);
 	unwind_pop(&u, 1);
 	return r;

@@ -6,15 +6,19 @@
  */
 #include <fcntl.h>
 
-#include "base/numbers.h"
+#include "base/unwind.h"
 #include "preload.h"
 
-/* Opening may wait: for a FIFO's other end, for a server. */
 #define OPEN(call)                                                   \
-	uint32_t before = xvmc_numbers_before();                          \
-	int fd = (call);                                             \
+	bool in = false;                                             \
+	struct unwind u;                                             \
+	int fd;                                                      \
 								     \
-	return fd < 0 ? fd : preload_new(xvmc_numbers_after(fd, before))
+	unwind_push(&u, preload_used, &in);                          \
+	preload_use(&in);                                            \
+	fd = (call);                                                 \
+	unwind_pop(&u, 1);                                           \
+	return preload_new(fd)
 
 /* The mode is there only where a file may be made. */
 #define MODE(flags, mode)                                            \

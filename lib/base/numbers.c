@@ -15,10 +15,12 @@
 #include "section.h"
 
 #define NAP_NS 200000
-#define MAKER_NAPS 100 /* 20 ms and more: a thread in a slow close */
+#define MAKER_NAPS 100 /* 20 ms and more: a thread in a slow close or open */
 #define USER_NAPS 5000 /* a second: makers never wait for anything else */
 
 static _Atomic uint32_t makers, users, makes;
+/* Users whom a maker has given up waiting for; they may be there for hours. */
+static _Atomic uint32_t slow;
 /* Of the users, this thread, which may be interrupted and become a maker. */
 static __thread uint32_t mine __attribute__((tls_model("initial-exec")));
 
@@ -32,12 +34,15 @@ static void nap(_Atomic uint32_t *word, uint32_t val)
 void xvmc_numbers_make(void)
 {
 	uint32_t n;
+	int i;
 
 	section_enter();
 	atomic_fetch_add(&makes, 1);
 	atomic_fetch_add(&makers, 1); /* pairs with xvmc_numbers_use */
-	for (int i = 0; (n = users) > mine && i < MAKER_NAPS; i++)
+	for (i = 0; (n = users) > mine + slow && i < MAKER_NAPS; i++)
 		nap(&users, n);
+	if (i == MAKER_NAPS)
+		slow = n - mine;
 }
 
 void xvmc_numbers_made(void)
@@ -83,8 +88,12 @@ void xvmc_numbers_use(void)
 
 void xvmc_numbers_used(void)
 {
+	uint32_t left;
+
 	mine--;
-	atomic_fetch_sub(&users, 1);
+	left = atomic_fetch_sub(&users, 1) - 1;
+	if (slow > left)
+		slow = left;
 }
 
 uint32_t xvmc_numbers_before(void)
@@ -111,6 +120,6 @@ int xvmc_numbers_after(int fd, uint32_t before)
 
 void xvmc_numbers_fork_child(void)
 {
-	makers = 0;
+	makers = slow = 0;
 	users = mine;
 }

@@ -6,13 +6,15 @@
  *
  * A **maker** gets a descriptor of ours and moves it up: OS_MAKE(call).
  * A **user** is a thread of the program in a call that names numbers or is
- * given the lowest one, and that does not wait: between xvmc_numbers_use and
- * xvmc_numbers_used. Many of each may be at work, but not both.
- * A call that may wait (open, accept) is no user: where a maker was at work
- * meanwhile it takes a lower number afterwards, if there is one.
+ * given the lowest one: between xvmc_numbers_use and xvmc_numbers_used. Many of each may be at work, but not both.
+ * accept, which may wait for hours, is no user: where a maker was at work
+ * meanwhile it takes a lower number afterwards, if there is one. (Not so open:
+ * to close a second number of a file gives up the locks that the process has on
+ * it. But the kernel picks its number before it waits.)
  *
- * Neither waits for ever: a close may take its time, a thread may wait for a
- * CPU. After that they go on side by side, as if there were none of this.
+ * Neither waits for ever: a close may take its time, an open wait for a FIFO's
+ * other end, a thread for a CPU. After that they go on side by side, as if there
+ * were none of this, and nobody waits for the same once more.
  */
 #ifndef XVMC_NUMBERS_H
 #define XVMC_NUMBERS_H
