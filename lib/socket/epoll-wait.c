@@ -40,7 +40,8 @@ struct wait {
 /* ---- what the kernel says ---- */
 
 /* One event with our own data. True if it is to be reported. */
-static bool translate_one(struct wait *w, struct epoll_event *ev, bool *ret_inner)
+static bool translate_one(struct wait *w, struct epoll_event *ev, bool *ret_inner,
+			  bool *ret_nested)
 {
 	struct xvmc_epreg *reg = epreg_of(ev->data.u64);
 
@@ -50,6 +51,8 @@ static bool translate_one(struct wait *w, struct epoll_event *ev, bool *ret_inne
 		*ret_inner = true;
 	if (reg->kind == EPREG_FOREIGN)
 		w->foreign = true;
+	if (reg->kind == EPREG_NESTED && reg->set == w->set)
+		return *ret_nested = true;
 	if (reg->kind != EPREG_ENDPOINT || reg->set != w->set)
 		return false;
 	if (reg->managed) {
@@ -67,11 +70,24 @@ static bool translate_one(struct wait *w, struct epoll_event *ev, bool *ret_inne
 	return true;
 }
 
+/* Of sets in this one, what is true; no lock held. */
+static int translate_nested(struct wait *w, struct epoll_event *evs, int n)
+{
+	const struct xvmc_epolls *e = w->ctx->epolls;
+	int k = 0;
+
+	for (int i = 0; i < n; i++)
+		if (!epreg_is_ours(e, evs[i].data.u64) ||
+		    epset_nested_event(w->set, &evs[i]))
+			evs[k++] = evs[i];
+	return k;
+}
+
 /* Takes what is ours out of evs; returns how many are left. */
 static int translate(struct wait *w, struct epoll_event *evs, int n)
 {
 	const struct xvmc_epolls *e = w->ctx->epolls;
-	bool inner = false;
+	bool inner = false, nested = false;
 	int i, k = 0;
 
 	for (i = 0; i < n && !epreg_is_ours(e, evs[i].data.u64); i++)
@@ -81,12 +97,12 @@ static int translate(struct wait *w, struct epoll_event *evs, int n)
 	section_lock(&w->set->lock);
 	for (i = 0; i < n; i++)
 		if (!epreg_is_ours(e, evs[i].data.u64) ||
-		    translate_one(w, &evs[i], &inner))
+		    translate_one(w, &evs[i], &inner, &nested))
 			evs[k++] = evs[i];
 	section_unlock(&w->set->lock);
 	if (inner)
 		epset_harvest(w->set);
-	return k;
+	return nested ? translate_nested(w, evs, k) : k;
 }
 
 /* A look without sleeping. A result of the kernel's, translated. */

@@ -207,6 +207,8 @@ void xvmc_epoll_created(struct xvmc_ctx *ctx, int epfd)
 	xvmc_list_init(&set->regs);
 	xvmc_list_init(&set->managed);
 	xvmc_list_init(&set->hot);
+	xvmc_list_init(&set->nested);
+	xvmc_list_init(&set->outers);
 	for (size_t i = 0; i < EPSET_BUCKETS; i++)
 		xvmc_list_init(&set->early[i]);
 	xvmc_list_add(&e->sets, &set->all_link);
@@ -226,6 +228,7 @@ void xvmc_epset_free(struct xvmc_ctx *ctx, struct xvmc_obj *obj)
 	struct xvmc_epset *set = (struct xvmc_epset *)(void *)obj;
 
 	section_lock(&ctx->epoll_lock);
+	epset_drop_nested(set);
 	section_lock(&set->lock);
 	drop_all(&set->managed);
 	drop_all(&set->regs);
@@ -488,16 +491,8 @@ static int ctl(struct xvmc_ctx *ctx, struct xvmc_epset *set, int epfd, int op,
 		}
 		r = ctl_endpoint(set, ep, epfd, op, fd, ev);
 	} else {
-		struct xvmc_epset *inside = (struct xvmc_epset *)(void *)target;
-
-		r = os_epoll_ctl(epfd, op, fd, ev);
-		if (r == 0 && op == EPOLL_CTL_ADD) {
-			atomic_store(&inside->watched, true);
-			section_lock(&inside->lock);
-			if (inside->nhot)
-				epset_wake(inside);
-			section_unlock(&inside->lock);
-		}
+		r = epset_ctl_nested(set, (struct xvmc_epset *)(void *)target, epfd,
+				     op, fd, ev);
 	}
 	xvmc_obj_put(ctx, target);
 	return r;

@@ -33,6 +33,7 @@ enum epreg_kind {
 	EPREG_EARLY,    /* a descriptor that is no endpoint (yet) */
 	EPREG_ENDPOINT,
 	EPREG_INNER,    /* a set's mark for its inner instance */
+	EPREG_NESTED,   /* another set in this one */
 	EPREG_FOREIGN,  /* the same, of the process we were forked from */
 };
 
@@ -64,9 +65,12 @@ struct xvmc_epreg {
 	uint32_t since; /* the set's takeovers when it became managed */
 	epoll_data_t data; /* the application's */
 	struct xvmc_epset *set;
-	struct xvmc_endpoint *ep;
-	struct xvmc_list ep_link;  /* ep->epregs; epoll_lock */
-	struct xvmc_list set_link; /* regs, managed, or an early bucket */
+	union {
+		struct xvmc_endpoint *ep;
+		struct xvmc_epset *inside; /* EPREG_NESTED */
+	};
+	struct xvmc_list ep_link;  /* ep->epregs, inside->outers; epoll_lock */
+	struct xvmc_list set_link; /* regs, managed, nested, or an early bucket */
 	struct xvmc_list hot_link; /* set->hot; set->lock */
 	uint64_t last_rx, last_tx;
 	int bell[EPREG_BELLS];
@@ -100,6 +104,8 @@ struct xvmc_epset {
 	uint64_t kernel_ns;    /* when that was */
 	bool filled;           /* hot members took all the room of a wait */
 	struct xvmc_list early[EPSET_BUCKETS];
+	struct xvmc_list nested; /* sets in this one; changed under both locks */
+	struct xvmc_list outers; /* where this one is in others; epoll_lock */
 };
 
 /* Everything epoll of a context; NULL until the first epoll instance. */
@@ -201,5 +207,18 @@ void epset_harvest(struct xvmc_epset *set);
 /* For poll() of an epfd: would a wait find a managed member ready? Tells
  * nobody that it was reported. arm: else arm their bells. No lock held. */
 bool epset_ready(struct xvmc_epset *set, bool arm);
+
+/* epoll-nested.c; no lock held */
+/* epoll_ctl of a set that goes into, or is in, another. */
+int epset_ctl_nested(struct xvmc_epset *set, struct xvmc_epset *inside, int epfd,
+		     int op, int fd, struct epoll_event *ev);
+/* epoll_lock held: the set goes. */
+void epset_drop_nested(struct xvmc_epset *set);
+/* What the kernel says of a set by its number, but for bells, which are in there
+ * too and ring for the switch as well. */
+short epset_kernel(struct xvmc_epset *set, int fd, short events);
+/* An event of the kernel's with our data. True if it is of a set within this
+ * one, and true: then with the program's data. */
+bool epset_nested_event(struct xvmc_epset *set, struct epoll_event *ev);
 
 #endif

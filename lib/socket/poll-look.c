@@ -18,9 +18,10 @@ static short poll_bits(short bits, short events)
 
 bool poll_managed(const struct poll_entry *e)
 {
-	/* A set that ever had a managed member: its inner instance may hold a
-	 * ring that means nothing any more. */
-	return e->ep ? xvmc_ep_managed(e->ep) : e->set->inner >= 0;
+	/* A set that ever had a managed member, or one in it: there may be a
+	 * ring in its inner instance that means nothing any more. */
+	return e->ep ? xvmc_ep_managed(e->ep) :
+		       e->set->inner >= 0 || !xvmc_list_empty(&e->set->nested);
 }
 
 void poll_classify(struct poll_call *c)
@@ -111,23 +112,6 @@ int poll_kernel(struct poll_call *c)
 	return os_ppoll(c->kfds, c->nk, &zero, NULL);
 }
 
-/* What the kernel says of an epfd but for the bells, which are in there too:
- * they ring for the switch as well, which means nothing to the program. */
-static short epset_kernel(struct xvmc_epset *set, struct pollfd p)
-{
-	static const struct timespec zero;
-	struct pollfd both[2] = { { .fd = p.fd, .events = p.events },
-				  { .fd = set->inner, .events = POLLIN } };
-
-	for (int i = 0; i < 100; i++) {
-		if (epset_ready(set, false) || os_ppoll(both, 2, &zero, NULL) < 1 ||
-		    !both[1].revents)
-			break;
-		both[0].revents = 0;
-	}
-	return both[0].revents;
-}
-
 int poll_merge(struct poll_call *c)
 {
 	int n = 0;
@@ -139,7 +123,8 @@ int poll_merge(struct poll_call *c)
 		 * may have been a record of the switch. */
 		e->managed = e->managed || poll_managed(e);
 		if (e->managed && e->set && c->kfds[e->at].revents)
-			c->kfds[e->at].revents = epset_kernel(e->set, c->fds[e->at]);
+			c->kfds[e->at].revents = epset_kernel(e->set, c->fds[e->at].fd,
+							      c->fds[e->at].events);
 	}
 	poll_look(c, false);
 	for (size_t i = 0; i < c->nent; i++) {

@@ -60,7 +60,6 @@ ring_bytes() {
 known() { # NAME
 	case $1 in
 	"close-unread-killed "*) echo "killed with bytes unread: docs/differences.md" ;;
-	"epoll-deep "*) echo "epoll in epoll in epoll: docs/differences.md" ;;
 	"fork-raw "*) echo "_Fork and the clone system call are not followed: docs/differences.md" ;;
 	esac
 }
