@@ -80,6 +80,10 @@ static bool edge(struct xvmc_epreg *reg, short bits, uint64_t rx, uint64_t tx)
 	/* After an error nothing comes, however the count of it changes. */
 	if (bits & reg->last_bits & POLLERR)
 		return fresh;
+	/* Nor after the end: what lies before it was there when it was told,
+	 * and is read as one, wherever it lies. */
+	if (bits & reg->last_bits & POLLRDHUP)
+		return fresh || ((bits & want & POLLOUT) && tx > reg->last_tx);
 	/* Not only more: while a record of the switch lay in the socket's
 	 * queue it may have been counted. */
 	if ((bits & want & POLLIN) && rx != reg->last_rx)

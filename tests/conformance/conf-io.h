@@ -80,14 +80,15 @@ CONF_UNUSED static bool conf_same(const uint8_t *buf, size_t n, uint64_t pos)
 }
 
 /* Fills a non-blocking socket until it says EAGAIN for good: what is in
- * flight may still make room for a while. Returns how many bytes went. */
+ * flight may still make room for a while, and so does a move from a full ring
+ * to TCP, which a busy machine may make wait. Returns how many bytes went. */
 CONF_UNUSED static size_t conf_stuff(int fd, uint64_t pos)
 {
+	int quiet = 0, enough = getenv("CONF_SWITCH") ? 75 : 10;
 	uint8_t buf[8192];
 	size_t sum = 0;
-	int quiet = 0;
 
-	while (quiet < 10) {
+	while (quiet < enough) {
 		ssize_t r;
 
 		conf_fill(buf, sizeof(buf), pos + sum);

@@ -59,7 +59,7 @@ static void wait_select(struct conns *c)
 static void trips(const char *name, struct conns *c, bool first,
 		  void (*wait)(struct conns *c))
 {
-	long todo = getenv("CONF_SWITCH") ? 120000 : 8000, lies = 0, ends = 0;
+	long todo = getenv("CONF_SWITCH") ? 40000 : 8000, lies = 0, ends = 0;
 	char buf[SIZE] = { 0 };
 
 	if (first)
