@@ -259,6 +259,7 @@ int epreg_manage(struct xvmc_epreg *reg)
 	to_list(reg, &set->managed);
 	atomic_fetch_add(&set->nmanaged, 1);
 	reg->since = atomic_fetch_add(&set->takeovers, 1) + 1;
+	atomic_fetch_add(&set->moves, 1);
 	/* An edge the kernel held ready may just have been lost: as if
 	 * nothing had been reported yet. */
 	reg->last_rx = reg->last_tx = 0;
@@ -291,6 +292,7 @@ void epreg_unmanage(struct xvmc_epreg *reg, bool kernel_too)
 	} else if (kernel_mod(reg) < 0) {
 		epreg_drop(reg);
 	}
+	atomic_fetch_add(&set->moves, 1);
 }
 
 void epreg_drop(struct xvmc_epreg *reg)

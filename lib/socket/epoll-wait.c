@@ -387,8 +387,34 @@ static int wait_kernel(struct wait *w)
 	return kernel_sleep(w, &woken);
 }
 
+/* A member moved meanwhile, and may have been in neither look: both once more.
+ * What was there before comes again, so one event is left of those that the
+ * program cannot tell apart. */
+static int look_again(struct wait *w, int n)
+{
+	struct xvmc_epset *set = w->set;
+	int old = n, more = kernel_look(w, w->evs + n, w->max - n), i;
+
+	if (more < 0)
+		return n;
+	section_lock(&set->lock);
+	more += epset_collect(set, set->takeovers, w->evs + n + more,
+			      w->max - n - more, shared(set));
+	section_unlock(&set->lock);
+	for (int k = old; k < old + more; k++) {
+		for (i = 0; i < n && w->evs[i].data.u64 != w->evs[k].data.u64; i++)
+			;
+		if (i == n)
+			w->evs[n++] = w->evs[k];
+		else
+			w->evs[i].events |= w->evs[k].events;
+	}
+	return leave(w, n);
+}
+
 static int wait_set(struct wait *w)
 {
+	uint32_t moves;
 	int n;
 
 	if (w->set->nsevered)
@@ -398,8 +424,11 @@ static int wait_set(struct wait *w)
 	else
 		w->deadline = deadline_of(w->timeout);
 	do {
+		moves = atomic_load(&w->set->moves);
 		n = atomic_load(&w->set->nmanaged) ? wait_managed(w) :
 						     wait_plain(w);
+		if (n > 0 && n < w->max && atomic_load(&w->set->moves) != moves)
+			n = look_again(w, n);
 		if (n == -EAGAIN && w->foreign)
 			nap();
 		w->foreign = false;

@@ -93,6 +93,7 @@ struct xvmc_epset {
 	_Atomic uint32_t nmanaged;
 	_Atomic uint32_t nsevered;
 	_Atomic uint32_t takeovers; /* so often a member became managed */
+	_Atomic uint32_t moves;     /* that, or the kernel's again */
 	_Atomic uint32_t sleepers; /* threads in the kernel on this epfd */
 	_Atomic bool watched;      /* the epfd itself is polled by somebody */
 	struct xvmc_list regs;    /* endpoints the kernel watches */
