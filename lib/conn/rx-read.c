@@ -64,7 +64,9 @@ static ssize_t read_ring(struct conn_t *c, struct xvmc_iov *it, bool peek)
 	switch (sender_died(c)) {
 	case 1:
 		/* What it published before shows now, if it did not then. */
-		return xvmc_recver_avail(&rx->r, 1) > 0 ? read_ring(c, it, peek) : 0;
+		if (xvmc_recver_avail(&rx->r, 1) > 0)
+			return read_ring(c, it, peek);
+		return xvmc_conn_rx_ended(c) ? rx->err : 0;
 	case 0:
 		return -EAGAIN;
 	default:
@@ -396,9 +398,29 @@ void xvmc_conn_rx_torn(struct conn_t *c, const struct iovec *vec, size_t cnt, bo
 		rx_reset(c, XVMC_R_COUNT_MISMATCH);
 }
 
+/*
+ * Who dies with bytes unread resets, says its kernel; of those in our ring it
+ * knows nothing. What consumed them last shows in our own page, for we have not
+ * moved since: that is proven with the death. The writer's lock is not held, so
+ * it is as if the write had come a little earlier or later.
+ */
+__attribute__((no_sanitize("thread")))
+static bool died_with_unread(const struct conn_t *c)
+{
+	const struct conn_tx *tx = &c->tx;
+
+	return tx->unread || (tx->path == XVMC_PATH_RING && tx->attached &&
+			      ring_see_cons(tx->s.r) < tx->sent);
+}
+
 bool xvmc_conn_rx_ended(struct conn_t *c)
 {
-	return c->rx.path == XVMC_PATH_RING && c->rx.eof && sender_died(c) != 0;
+	struct conn_rx *rx = &c->rx;
+	int died = rx->path == XVMC_PATH_RING && rx->eof ? sender_died(c) : 0;
+
+	if (died > 0 && !rx->err && !c->told && died_with_unread(c))
+		rx_error(c, -ECONNRESET);
+	return died != 0;
 }
 
 /* Lays the next byte of the ring by. False: the mapping is gone. */

@@ -252,6 +252,8 @@ void xvmc_conn_tx_abandon(struct conn_t *c, enum xvmc_reason why)
 	if (tx->path != XVMC_PATH_RING)
 		return;
 	xvmc_stat_add(c->stats, XVMC_S_REASON0 + why, 1);
+	xvmc_sender_look(&tx->s);
+	tx->unread = tx->s.known < tx->s.prod;
 	tx->head_off = tx->head_len = 0;
 	tx->path = XVMC_PATH_TCP;
 	say_left(c, UINT32_MAX);

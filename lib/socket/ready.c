@@ -49,13 +49,13 @@ static short poll_rx(struct xvmc_endpoint *ep, bool arm, uint64_t *ret_pos)
 	struct conn_rx *rx = &c->rx;
 	short ev = 0;
 	int inq = 0;
-	bool ring;
+	bool ring, ended;
 	ssize_t n;
 
 	xvmc_conn_rx_follow(c);
 	ring = rx->path == XVMC_PATH_RING;
+	ended = xvmc_conn_rx_ended(c); /* which may turn out to be a reset */
 	n = xvmc_conn_rx_ready(c);
-
 	if (n == 0 && ring && arm && rx->attached && !rx->gone &&
 	    xvmc_conn_rx_arm(c, 1))
 		n = xvmc_conn_rx_ready(c);
@@ -71,7 +71,7 @@ static short poll_rx(struct xvmc_endpoint *ep, bool arm, uint64_t *ret_pos)
 	if (ring) {
 		/* End of stream counts once the ring is empty, as it would
 		 * once the socket's queue is; RDHUP at once, as the kernel. */
-		if (xvmc_conn_rx_ended(c))
+		if (ended)
 			ev |= POLLIN | POLLRDHUP;
 		*ret_pos = rx->rcvd + (n > 0 ? (uint64_t)n - rx->front.len : 0);
 		return ev;

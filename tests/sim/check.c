@@ -183,7 +183,10 @@ void sim_check_error(struct sim_end *e, int err, bool reading)
 		sim_fail(s, "end %u: error %d", e->guest, err);
 	if (!reading || e->sock->reset)
 		return;
-	if (!mapping_good(e))
+	/* Who is killed with bytes unread resets, as TCP. */
+	if (mapping_good(e) && e->c.tx.sent > p->c.rx.rcvd)
+		sim_count(s, SIM_C_RESET_UNREAD);
+	else if (!mapping_good(e))
 		sim_count(s, p->cut ? SIM_C_RESET_REPLAY : SIM_C_RESET_GONE);
 	else
 		sim_fail(s, "end %u: reset, though all bytes were there", e->guest);

@@ -76,6 +76,29 @@ static void test_dies_in_ring(void **state)
 	assert_true(pair_events(p, B) & XVMC_EV_CLOSED);
 }
 
+/* It had not read all of ours: that is a reset, told once, behind its bytes. */
+static void test_dies_with_unread(void **state)
+{
+	struct pair *p = *state;
+
+	for (int abandoned = 0; abandoned < 2; abandoned++) {
+		pair_attach(p, A, 0);
+		pair_attach(p, B, 0);
+		pair_to_ring(p, A);
+		pair_to_ring(p, B);
+		pair_write(p, A, 3000);
+		pair_write(p, B, 100);
+		pair_read_all(p, A, 99);
+		pair_kill(p, A);
+		if (abandoned)
+			xvmc_conn_tx_abandon(&p->c[B], XVMC_R_PEER_DIED);
+		pair_drain(p, 3000);
+		assert_int_equal(pair_read(p, B, 1, false), -ECONNRESET);
+		assert_int_equal(pair_read(p, B, 1, false), 0);
+		pair_renew(p);
+	}
+}
+
 /* Its record went out only in part: at the expected position, and in the
  * ring; with every length. */
 static void test_dies_in_record(void **state)
@@ -332,6 +355,7 @@ int main(int argc, char **argv)
 		TEST(test_shutdown),
 		TEST(test_abandon_keeps_replay),
 		TEST(test_dies_in_ring),
+		TEST(test_dies_with_unread),
 		TEST(test_dies_in_record),
 		TEST(test_ends_like_record),
 		TEST(test_dies_in_replay),
