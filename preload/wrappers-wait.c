@@ -97,7 +97,22 @@ static bool select_concerns(int n, const fd_set *rd, const fd_set *wr, const fd_
 	       xvmc_select_concerns(ctx, n, rd, wr, ex);
 }
 
-EXPORT int select(int n, fd_set *rd, fd_set *wr, fd_set *ex, struct timeval *tv)
+/*
+ * The kernel looks at no bit beyond its table of descriptors, which is longer
+ * for ours. A number that it says is closed there, and that would have been
+ * beyond, was not looked at. True: again with *n.
+ */
+static bool looked_beyond(int r, int *n)
+{
+	unsigned int own = r < 0 && errno == EBADF && the_ctx() ? xvmc_os_own_table() : 0;
+
+	if (!own || *n <= 0 || (unsigned int)*n <= own)
+		return false;
+	*n = (int)own;
+	return true;
+}
+
+static int do_select(int n, fd_set *rd, fd_set *wr, fd_set *ex, struct timeval *tv)
 {
 	struct timespec ts;
 	int saved = errno, r;
@@ -120,8 +135,19 @@ EXPORT int select(int n, fd_set *rd, fd_set *wr, fd_set *ex, struct timeval *tv)
 	return (int)give(r, saved);
 }
 
-EXPORT int pselect(int n, fd_set *rd, fd_set *wr, fd_set *ex,
-		   const struct timespec *timeout, const sigset_t *mask)
+EXPORT int select(int n, fd_set *rd, fd_set *wr, fd_set *ex, struct timeval *tv)
+{
+	int saved = errno, r = do_select(n, rd, wr, ex, tv);
+
+	if (looked_beyond(r, &n)) {
+		errno = saved;
+		r = do_select(n, rd, wr, ex, tv);
+	}
+	return r;
+}
+
+static int do_pselect(int n, fd_set *rd, fd_set *wr, fd_set *ex,
+		      const struct timespec *timeout, const sigset_t *mask)
 {
 	struct timespec ts;
 	int saved = errno;
@@ -135,6 +161,18 @@ EXPORT int pselect(int n, fd_set *rd, fd_set *wr, fd_set *ex,
 		ts = *timeout; /* pselect does not tell what is left */
 	return (int)give(xvmc_select(the_ctx(), n, rd, wr, ex, timeout ? &ts : NULL,
 				     mask), saved);
+}
+
+EXPORT int pselect(int n, fd_set *rd, fd_set *wr, fd_set *ex,
+		   const struct timespec *timeout, const sigset_t *mask)
+{
+	int saved = errno, r = do_pselect(n, rd, wr, ex, timeout, mask);
+
+	if (looked_beyond(r, &n)) {
+		errno = saved;
+		r = do_pselect(n, rd, wr, ex, timeout, mask);
+	}
+	return r;
 }
 
 static int created(int epfd)

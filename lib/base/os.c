@@ -5,6 +5,7 @@
 #include "os.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -47,6 +48,7 @@ long xvmc_os_call(long nr, long a, long b, long c, long d, long e, long f)
 /* One bit per descriptor; those above stay unmarked, which only means that
  * an application that closes everything may close them. */
 #define MARKED_FDS 65536
+#define FIRST_HIGH 8192
 static _Atomic uint64_t marks[MARKED_FDS / 64];
 
 int xvmc_os_fd_internal(int fd)
@@ -63,14 +65,59 @@ int os_close(int fd)
 	return (int)OS1(SYS_close, fd);
 }
 
+/* The kernel's table before a number of ours was high; 0: none was. */
+static _Atomic unsigned int table_before;
+
+/* By a maker (numbers.h). Of several the first one to know is right: it makes
+ * its number after that. */
+static void note_table(void)
+{
+	unsigned int n = 0, none = 0;
+	char buf[2048], *at;
+	ssize_t r = -1;
+	int fd;
+
+	if (table_before)
+		return;
+	fd = (int)OS4(SYS_openat, AT_FDCWD, "/proc/self/status", O_RDONLY | O_CLOEXEC, 0);
+	if (fd >= 0) {
+		r = os_read(fd, buf, sizeof(buf) - 1);
+		OS1(SYS_close, fd);
+	}
+	buf[r > 0 ? r : 0] = '\0';
+	at = strstr(buf, "\nFDSize:");
+	for (at = at ? at + 8 : buf; *at == '\t' || *at == ' '; at++)
+		;
+	for (; at > buf && *at >= '0' && *at <= '9'; at++)
+		n = 10 * n + (unsigned int)(*at - '0');
+	atomic_compare_exchange_strong(&table_before, &none, n ? n : ~0u);
+}
+
+unsigned int xvmc_os_own_table(void)
+{
+	unsigned int before = table_before, size = 256;
+
+	if (!before || before == ~0u)
+		return before;
+	for (unsigned int fd = FIRST_HIGH - 1; fd >= before; fd--) {
+		if (xvmc_os_fd_internal((int)fd) || os_fcntl((int)fd, F_GETFD, 0) < 0)
+			continue;
+		while (size <= fd) /* as the kernel lets it grow */
+			size *= 2;
+		return size;
+	}
+	return before;
+}
+
 int xvmc_os_dup_high(int fd)
 {
 	struct rlimit lim = { .rlim_cur = 1024 };
 	long base;
 	int high;
 
+	note_table();
 	OS4(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &lim);
-	base = lim.rlim_cur > 16384 ? 8192 : (long)lim.rlim_cur / 2;
+	base = lim.rlim_cur > 2 * FIRST_HIGH ? FIRST_HIGH : (long)lim.rlim_cur / 2;
 	high = os_fcntl(fd, F_DUPFD_CLOEXEC, base);
 	if (high >= 0 && high < MARKED_FDS)
 		marks[high / 64] |= (uint64_t)1 << (high % 64);

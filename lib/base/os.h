@@ -214,6 +214,11 @@ int xvmc_os_dup_high(int fd);
  * mutable global of lib/: descriptors are one namespace for the process. */
 int xvmc_os_fd_internal(int fd);
 
+/* How long the kernel's table of descriptors would be without ours, about: what
+ * it was before, or what the program's highest number now makes of it. 0: we
+ * have none. */
+unsigned int xvmc_os_own_table(void);
+
 /* The machine's processors, at least 1. */
 int xvmc_os_ncpu(void);
 

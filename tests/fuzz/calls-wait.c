@@ -54,9 +54,7 @@ static void act_select(void)
 		/* A closed one makes the call say EBADF: not too often. */
 		fds[i] = chance(95) ? pick_kind(chance(80) && alive(K_TCP) ? K_TCP : K_NONE) :
 				      pick_any();
-		/* Beyond the kernel's table it looks at no bits; with the
-		 * library that table is larger. */
-		if (fds[i] < 0 || fds[i] >= NUMBERS || any_edge(fds[i]))
+		if (fds[i] < 0 || fds[i] >= FD_SETSIZE || any_edge(fds[i]))
 			fds[i] = 0;
 		for (int s = 0; s < 3; s++)
 			if (chance(60))
