@@ -385,13 +385,17 @@ static void drive_managed(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		drive_leave(sv, ep, (enum xvmc_reason)c->rx.reason, false);
 	drive_doubt(sv, ep, now);
 	if (ep->svc.leaving) {
-		if (c->tx.path == XVMC_PATH_TCP && !c->tx.announced &&
-		    c->rx.path == XVMC_PATH_RING && !ep->svc.leave_told) {
+		uint32_t records = c->switches;
+
+		xvmc_conn_tx_leave(c, (enum xvmc_reason)ep->svc.reason,
+				   !(ev & XVMC_EV_FOLLOW));
+		/* Where no record asks the peer for the same, a word does: an
+		 * announcement may have been given up just now. */
+		if (c->switches == records && c->rx.path == XVMC_PATH_RING &&
+		    !ep->svc.leave_told) {
 			ep->svc.leave_told = true;
 			link_say(sv, ep, XVMC_SETUP_LEAVE, ep->svc.reason);
 		}
-		xvmc_conn_tx_leave(c, (enum xvmc_reason)ep->svc.reason,
-				   !(ev & XVMC_EV_FOLLOW));
 	}
 	drive_tx(sv, ep, now);
 	drive_stuck(sv, ep, now);

@@ -155,16 +155,6 @@ static void act_other(void)
 
 /* ---- going, and going twice ---- */
 
-/* The last number of a connection with unread bytes, after a fork: a child may
- * have the socket, and could not have those that came before a ring's record
- * (docs/differences.md). */
-static bool leaves_to_child(int fd)
-{
-	struct file *f = file_of(fd);
-
-	return w.forked && f && f->kind == K_TCP && f->refs == 1 && on_the_way(fd, true);
-}
-
 static void act_close(void)
 {
 	int fd = chance(60) ? pick_mostly(K_TCP) : pick_any(), r;
@@ -173,8 +163,6 @@ static void act_close(void)
 	/* Of the library's own: none of ours. */
 	if (chance(5))
 		fd = 8192 + (int)below(60);
-	if (leaves_to_child(fd))
-		return;
 	what = name(fd);
 	r = close(fd);
 	say_res(r, "close(%s)", what);
@@ -232,7 +220,7 @@ static void act_dup2(void)
 		as = 8192 + (int)below(60);
 	if ((as < 3 || as >= NUMBERS - 20) && !(as < 0 || (as >= 8192 && !file_of(fd))))
 		return;
-	if (crowded() || comes_back(fd, as) || leaves_to_child(as))
+	if (crowded() || comes_back(fd, as))
 		return;
 	onto = name(as);
 	r = three ? dup3(fd, as, chance(50) ? O_CLOEXEC : 0) : dup2(fd, as);
@@ -397,12 +385,7 @@ static void act_fork(void)
 
 	if (!f || on_the_way(fd, false) > BUDGET - 10)
 		return;
-	/* Bytes that came back by TCP when a ring was left, and that nobody has
-	 * read, cannot be given to a child: its connection is reset. */
-	if (what == 2 && on_the_way(fd, true))
-		what = 1;
 	fflush(NULL);
-	w.forked = true;
 	pid = fork();
 	if (pid < 0)
 		conf_die("fork");

@@ -66,7 +66,6 @@ extern struct world {
 	struct conn conns[CONNS];
 	int nconns;
 	struct reg regs[CALLS]; /* by the epoll_ctl of this call */
-	bool forked;
 	bool edges;             /* somebody has asked for them */
 	bool rings, switches;   /* accelerated; and moved all the time */
 	int (*promote)(int), (*demote)(int);
