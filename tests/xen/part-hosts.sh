@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 #
-# Two hosts: vm1 goes to the other one and comes back, under one stream with
-# vm2, which stays. By ring while they are together, by TCP while they are
-# not. Sourced by lab.sh, which has wired host A for this.
+# Two hosts: vm1 goes to the other one by a plain `xl migrate` and comes back by
+# `xvmc migrate`, under one stream with vm2, which stays. By ring while they are
+# together, by TCP while they are not. Sourced by lab.sh, which has wired host A
+# for this.
 # shellcheck shell=sh disable=SC2154,SC2034,SC2016 # names of the caller; text for the guests
 
 hosts_boot() {
@@ -57,14 +58,18 @@ hosts_alone() {
 	left_on A && left_on B && echo "nothing is left on either host"
 }
 
+# Prepared: there is nobody on that host to be prepared with, but for itself.
 hosts_back() {
+	migrate_by=prepared
 	migrate vm1 B A || return 1
 	hosts_began=$(date +%s)
 	wait_rings 90 || {
 		echo "no rings again in time after the migration"
 		return 1
 	}
-	echo "$migrate_took s, rings again $(seconds "$hosts_began") s later"
+	hosts_said=$(in_dom0 B "sed -n 's/.*xvmc: //p' /tmp/migrate.log")
+	echo "$migrate_took s, rings again $(seconds "$hosts_began") s later; $hosts_said"
+	case $hosts_said in *'1 of 1 guests prepared'*) ;; *) return 1 ;; esac
 }
 
 part_hosts() {
