@@ -12,10 +12,11 @@ mclient_users=${LAB_MCLIENT_USERS:-4 8}
 mclient_mb=${LAB_MCLIENT_MB:-1 3}
 
 # The server, the users, and one who only asks and waits for the answer: what
-# he waits longest is the outage that clients see.
+# he waits longest is the outage that clients see. The server is patient: it
+# hangs up after 100 s without a word otherwise, which may be one turn here.
 mclient_load() { # ENVIRONMENT USERS MB
 	in_guest A 11 "cd /tmp; rm -f watch.serve
-		$1 smtp-sink -u root 0.0.0.0:2525 200 >sink 2>&1 &
+		$1 smtp-sink -u root -t 7200 0.0.0.0:2525 200 >sink 2>&1 &
 		$1 xvmc-stream serve --addr 0.0.0.0 --port 2526 --once >watch.serve 2>&1 &
 		until grep -q listening watch.serve && netstat -ltn | grep -q :2525; do usleep 200000; done" || return 1
 	in_guest A 12 "cd /tmp; rm -f mails watch.*
@@ -32,7 +33,7 @@ mclient_path() { # USERS RING|TCP
 }
 
 mclient_mails() {
-	in_guest A 12 "tr '\\r' '\\n' </tmp/mails | sed '/^\$/d' | tail -n 1"
+	in_guest A 12 "tr '\\r' '\\n' </tmp/mails | sed -n '/^[0-9][0-9]*\$/p' | tail -n 1"
 }
 
 mclient_unload() {
@@ -75,10 +76,11 @@ mclient_one() { # plain|accelerated USERS MB
 	}
 	mclient_before=$(mclient_mails)
 	mclient_time=$(in_dom0 -t 300 A "read -r begin rest </proc/uptime
-		export LIBXL_SAVE_HELPER=$mclient_helper XVMC_XEN_HELPER=/lab/rounds-helper LAB_ROUNDS=/tmp/rounds
+		export LIBXL_SAVE_HELPER=$mclient_helper XVMC_XEN_HELPER=/lab/rounds-helper LAB_ROUNDS=/tmp/rounds XVMC_PREPARE_MS=$((10000 * patience))
 		xl migrate -s '' vm1 'xl migrate-receive' >/tmp/migrate.log 2>&1 || exit 1
 		read -r end rest </proc/uptime; echo \$begin \$end" | awk '{ printf "%.1f\n", $2 - $1 }')
 	mclient_sent=$(($(mclient_mails) - mclient_before))
+	in_guest A 12 'grep fatal /tmp/mails' && return 1
 	mclient_unload || {
 		echo "the watcher does not end"
 		return 1

@@ -106,7 +106,7 @@ migrate() { # NAME FROM TO
 	migrate_old=$(in_dom0 "$2" "xl domid $1")
 	migrate_began=$(date +%s)
 	case $migrate_by in
-	prepared) migrate_command='xvmc migrate --command' ;;
+	prepared) migrate_command="xvmc migrate --prepare-ms $((10000 * patience)) --command" ;;
 	*) migrate_command="xl migrate -s ''" ;;
 	esac
 	in_dom0 -t 200 "$2" "$migrate_command $1 $(quote "$(receiver "$2" "$3")") >/tmp/migrate.log 2>&1 || { tail -n 5 /tmp/migrate.log; exit 1; }" || return 1

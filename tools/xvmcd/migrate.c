@@ -22,7 +22,7 @@
 
 /* By the toolstack: how long dom0 waits for us is its business, and so is
  * the end; but a dom0 that never says so must not keep us on TCP. */
-#define XEN_PREPARE_WAIT (10000ull * MS)
+#define XEN_PREPARE_WAIT (60000ull * MS)
 #define XEN_END_WAIT (120000ull * MS)
 
 /* Beside enum xvmc_migrate_how. */
