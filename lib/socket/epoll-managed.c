@@ -99,13 +99,21 @@ void epset_wake(struct xvmc_epset *set)
 
 /* ---- the hot list ---- */
 
+/* The set's lock held: a load and a store will do. */
+static void count_hot(struct xvmc_epset *set, uint32_t by)
+{
+	uint32_t n = atomic_load_explicit(&set->nhot, memory_order_relaxed);
+
+	atomic_store_explicit(&set->nhot, n + by, memory_order_relaxed);
+}
+
 void epreg_heat(struct xvmc_epreg *reg)
 {
 	reg->misses = 0;
 	if (!reg->managed || reg->fired || xvmc_list_linked(&reg->hot_link))
 		return;
 	xvmc_list_add(&reg->set->hot, &reg->hot_link);
-	reg->set->nhot++;
+	count_hot(reg->set, 1);
 }
 
 void epreg_cool(struct xvmc_epreg *reg)
@@ -113,7 +121,7 @@ void epreg_cool(struct xvmc_epreg *reg)
 	if (!xvmc_list_linked(&reg->hot_link))
 		return;
 	xvmc_list_del(&reg->hot_link);
-	reg->set->nhot--;
+	count_hot(reg->set, -1u);
 }
 
 /* A hot member may be ready. Where somebody sleeps, or another epoll watches

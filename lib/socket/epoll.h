@@ -87,7 +87,7 @@ struct xvmc_epset {
 	bool held; /* lock is, by xvmc_epoll_ep_lock; under epoll_lock */
 	int epfd;  /* an application number that led here, perhaps no more */
 	int kfd;   /* our own duplicate of it, -1 until needed */
-	int inner; /* the bells' epoll instance, -1 until needed */
+	_Atomic int inner; /* the bells' epoll instance, -1 until needed */
 	int flag;  /* an eventfd in it: rung when somebody must look */
 	struct xvmc_epreg *mark; /* the inner instance's data */
 	_Atomic uint32_t nmanaged;
@@ -99,7 +99,7 @@ struct xvmc_epset {
 	struct xvmc_list regs;    /* endpoints the kernel watches */
 	struct xvmc_list managed; /* endpoints we watch */
 	struct xvmc_list hot;
-	uint32_t nhot;
+	_Atomic uint32_t nhot; /* without the lock a hint */
 	uint32_t spin; /* adaptive budget */
 	uint32_t since_kernel; /* waits without a look at the kernel */
 	uint64_t kernel_ns;    /* when that was */
