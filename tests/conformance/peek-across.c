@@ -4,6 +4,7 @@
 #include "conf.h"
 
 #define LONG 9000u
+#define MUCH 40000u /* a ring does not wait until so many are read */
 
 static bool tx_on(int fd, uint32_t path)
 {
@@ -34,7 +35,7 @@ static uint64_t sent, got;
 
 static void put(int fd, size_t n)
 {
-	static uint8_t buf[LONG];
+	static uint8_t buf[MUCH];
 
 	conf_fill(buf, n, sent);
 	conf_put(fd, buf, n);
@@ -43,7 +44,7 @@ static void put(int fd, size_t n)
 
 static void take(int fd, size_t n, int flags, const char *what)
 {
-	static uint8_t buf[2 * LONG];
+	static uint8_t buf[MUCH + 2 * LONG];
 	ssize_t r = conf_res(what, recv(fd, buf, n, flags));
 
 	if (r > 0)
@@ -106,16 +107,17 @@ static void *rest(void *arg)
 
 static void waits(int a, int b, bool from_ring, bool to_ring, bool end)
 {
+	size_t first = !from_ring && to_ring ? MUCH : 3;
 	struct later l = { a, b, to_ring, end };
 	pthread_t t;
 
 	conf_say("%d to %d, end %d", from_ring, to_ring, end);
 	steer(a, b, from_ring ? XVMC_FD_RING : XVMC_FD_TCP);
-	put(a, 3);
+	put(a, first);
 	pthread_create(&t, NULL, rest, &l);
-	take(b, end ? 100 : 7, MSG_PEEK | MSG_WAITALL, "peek for all");
+	take(b, first + (end ? 97 : 4), MSG_PEEK | MSG_WAITALL, "peek for all");
 	pthread_join(t, NULL);
-	take(b, 100, 0, "read");
+	take(b, first + 97, 0, "read");
 }
 
 int main(void)
@@ -124,10 +126,10 @@ int main(void)
 	int a, b;
 
 	conf_pair(&a, &b);
-	pieces(a, b, 3, 4, 0);
-	pieces(a, b, 3, 4, 5);
-	pieces(a, b, 2000, LONG, 0);
-	pieces(a, b, 2000, 3000, 4000);
+	pieces(a, b, MUCH, 4, 0);
+	pieces(a, b, MUCH, 4, 5);
+	pieces(a, b, MUCH, LONG, 0);
+	pieces(a, b, MUCH, 3000, 4000);
 	for (int i = 0; i < 4; i++)
 		waits(a, b, i & 1, i & 2, false);
 	setsockopt(b, SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof(soon));
