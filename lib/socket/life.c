@@ -29,7 +29,8 @@ void xvmc_sock_dup(struct xvmc_ctx *ctx, int oldfd, int newfd)
 
 /* ---- close ---- */
 
-/* ep->fd shall be a number that is still open. */
+/* ep->fd shall be a number that is still open, and is until we are done: under
+ * tx.lock, where the service thread uses it. */
 static void pick_other_fd(struct xvmc_ctx *ctx, struct xvmc_endpoint *ep, int closed)
 {
 	if (ep->fd != closed)
@@ -205,7 +206,9 @@ static bool forget(struct xvmc_ctx *ctx, int fd, bool close)
 		xvmc_sock_escape(ep, XVMC_R_FORK);
 	xvmc_epoll_fd_closed(ctx, ep, fd);
 	if (atomic_fetch_sub(&ep->nfds, 1) > 1) {
+		section_lock(&ep->conn.tx.lock);
 		pick_other_fd(ctx, ep, fd);
+		section_unlock(&ep->conn.tx.lock);
 	} else {
 		if (!ep->inherited)
 			close_last(ep, fd);

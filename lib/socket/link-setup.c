@@ -81,9 +81,9 @@ static unsigned int order_limit(const struct xvmc_endpoint *ep, int name, int lo
 	socklen_t len = sizeof(int);
 	int locks = 0, bytes = 0;
 
-	if (os_getsockopt(ep->fd, SOL_SOCKET, SO_BUF_LOCK, &locks, &len) < 0 ||
+	if (os_getsockopt(ep->io_fd, SOL_SOCKET, SO_BUF_LOCK, &locks, &len) < 0 ||
 	    !(locks & lock) ||
-	    os_getsockopt(ep->fd, SOL_SOCKET, name, &bytes, &len) < 0)
+	    os_getsockopt(ep->io_fd, SOL_SOCKET, name, &bytes, &len) < 0)
 		return XVMC_RING_ORDER_MAX;
 	while (order < XVMC_RING_ORDER_MAX &&
 	       (unsigned int)bytes >= (uint64_t)XVMC_PAGE_SIZE << (order + 1))
@@ -135,7 +135,8 @@ void link_match(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		link_withdraw(sv, ep);
 		return;
 	}
-	/* Under the lock: who closes the last number closes ours as well. */
+	/* Under the lock: who closes the last number closes ours as well, and
+	 * who closes another tells which is left. */
 	section_lock(&ep->conn.tx.lock);
 	if (ep->nfds)
 		ep->io_fd = xvmc_numbers_dup(ep->fd);

@@ -51,10 +51,13 @@ int link_register(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 	socklen_t llen = sizeof(ep->svc.local), rlen = sizeof(ep->svc.remote);
 
 	if (!ep->svc.have_addrs) {
-		if (os_getsockname(ep->fd, (struct sockaddr *)&ep->svc.local, &llen) < 0 ||
-		    os_getpeername(ep->fd, (struct sockaddr *)&ep->svc.remote, &rlen) < 0)
+		section_lock(&ep->conn.tx.lock);
+		ep->svc.have_addrs =
+			os_getsockname(ep->fd, (struct sockaddr *)&ep->svc.local, &llen) == 0 &&
+			os_getpeername(ep->fd, (struct sockaddr *)&ep->svc.remote, &rlen) == 0;
+		section_unlock(&ep->conn.tx.lock);
+		if (!ep->svc.have_addrs)
 			return -ENOTCONN; /* closing, or gone already */
-		ep->svc.have_addrs = true;
 	}
 	if (sv->agent.fd < 0) {
 		ep->reason = XVMC_R_NO_XVMCD;

@@ -108,7 +108,7 @@ struct xvmc_epreg; /* one epoll registration; epoll.c */
 struct xvmc_endpoint {
 	struct xvmc_obj obj;
 	struct xvmc_ctx *ctx;
-	int fd;        /* one application number that leads here */
+	_Atomic int fd; /* one application number that leads here */
 	uint32_t epid; /* this process's name for it, never used again */
 	_Atomic uint32_t state;  /* enum xvmc_ep_state */
 	_Atomic uint32_t reason; /* why it is where it is, in PLAIN */
