@@ -44,7 +44,7 @@ void endpoint_restart(struct xvmc_endpoint *ep)
 	ep->inside = ep->dries = 0;
 	ep->close_later = false;
 	ep->svc_wants_quiet = false;
-	ep->rx_poke_fd = ep->tx_poke_fd = ep->io_fd = -1;
+	ep->io_fd = ep->rx_poke_fd = ep->tx_poke_fd = -1;
 	ep->held_fd = -1;
 	ep->tx_full = false;
 	ep->spin_rx = ep->spin_tx = ctx->opt.spin_us * 1000;
@@ -61,7 +61,8 @@ static void endpoint_reset(struct xvmc_endpoint *ep, struct xvmc_ctx *ctx, int f
 	ep->fd = fd;
 	ep->ops = 0;
 	ep->nfds = 1;
-	ep->active = ep->forked = ep->orphan = false;
+	ep->active = false;
+	ep->forked = ep->orphan = false;
 	ep->inherited = ep->spoilt = false;
 	ep->counted = true;
 	ep->hold = NULL;
@@ -241,7 +242,7 @@ void endpoint_unmanage(struct xvmc_endpoint *ep)
 		os_close(ep->rx_poke_fd);
 	if (ep->io_fd >= 0)
 		os_close(ep->io_fd);
-	ep->tx_poke_fd = ep->rx_poke_fd = ep->io_fd = -1;
+	ep->io_fd = ep->rx_poke_fd = ep->tx_poke_fd = -1;
 	ep->tx_full = false;
 }
 

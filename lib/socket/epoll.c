@@ -197,7 +197,7 @@ void xvmc_epoll_created(struct xvmc_ctx *ctx, int epfd)
 	}
 	set->ctx = ctx;
 	set->epfd = epfd;
-	set->kfd = set->inner = set->flag = -1;
+	set->inner = set->kfd = set->flag = -1;
 	set->mark = NULL;
 	set->nmanaged = set->nsevered = set->sleepers = 0;
 	set->watched = false;
@@ -243,7 +243,7 @@ void xvmc_epset_free(struct xvmc_ctx *ctx, struct xvmc_obj *obj)
 		os_close(set->flag);
 	if (set->kfd >= 0)
 		os_close(set->kfd);
-	set->kfd = set->inner = set->flag = -1;
+	set->inner = set->kfd = set->flag = -1;
 	xvmc_list_del(&set->all_link);
 	section_unlock(&set->lock);
 	section_unlock(&ctx->epoll_lock);
