@@ -31,6 +31,12 @@ int xen_store_open(struct xen_store **ret_store)
 	return 0;
 }
 
+void xen_store_close(struct xen_store *store)
+{
+	xs_close(store->xs);
+	free(store);
+}
+
 static int done(bool ok)
 {
 	return ok ? 0 : errno ? -errno : -EIO;

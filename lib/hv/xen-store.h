@@ -23,6 +23,7 @@
 struct xen_store;
 
 int xen_store_open(struct xen_store **ret_store);
+void xen_store_close(struct xen_store *store);
 
 /* ret_text: XEN_STORE_TEXT bytes. -ENOENT, -EACCES. */
 int xen_store_read(struct xen_store *store, const char *path, char *ret_text);

@@ -8,7 +8,7 @@
 with_xl() { # STATUS-OF-XL ARGUMENTS
 	xl_status=$1
 	shift
-	env PATH="$work/xen:$PATH" WORK="$work" XL_STATUS="$xl_status" \
+	env PATH="$work/xen:$PATH" WORK="$work" XL_STATUS="$xl_status" LD_BIND_NOW=1 \
 		XVMC_XEN_HELPER="$work/xen/libxl-save-helper" "$tools/xvmc" migrate "$@"
 }
 
