@@ -245,8 +245,9 @@ static bool all_over(struct xvmc_endpoint *ep)
 
 	if (!ep->svc.leaving && !ep->svc.closing)
 		return false;
-	/* Threads that are still inside have no number to go on with. */
-	if (ep->close_later)
+	/* Threads that are still inside have no number to go on with; and who
+	 * closes it has yet to say so to the peer. */
+	if (ep->close_later || (ep->svc.closing && !ep->closed))
 		return false;
 	if (ep->svc.closing && ep->svc.lingers && !c->rx.err && !c->rx.eof &&
 	    !xvmc_conn_rx_early(c)) {

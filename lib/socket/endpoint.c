@@ -43,6 +43,7 @@ void endpoint_restart(struct xvmc_endpoint *ep)
 	ep->rx_waiters = ep->tx_waiters = ep->bell_holds = 0;
 	ep->inside = ep->dries = 0;
 	ep->close_later = false;
+	ep->closed = false;
 	ep->svc_wants_quiet = false;
 	ep->io_fd = ep->rx_poke_fd = ep->tx_poke_fd = -1;
 	ep->held_fd = -1;

@@ -87,6 +87,7 @@ static void close_managed(struct xvmc_endpoint *ep)
 		ep->close_later = true; /* our put does it, or theirs */
 		goto out;
 	}
+	ep->closed = true;
 	/* As the kernel does: whoever closes with unread bytes resets. */
 	reset = endpoint_left_unread(ep);
 	if (wants_reset(ep)) {

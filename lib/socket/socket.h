@@ -133,6 +133,7 @@ struct xvmc_endpoint {
 	_Atomic uint32_t inside;  /* calls that may sleep, until they return */
 	_Atomic bool close_later; /* closed meanwhile: to these it stays open, as
 				   * the kernel's file would */
+	bool closed; /* while managed: the peer has been told; under both locks */
 	_Atomic int held_fd; /* the same on plain TCP: our duplicate, or -1 */
 	_Atomic int io_fd; /* our own duplicate of the socket while MANAGED, else
 			    * -1 */
