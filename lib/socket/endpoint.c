@@ -10,6 +10,7 @@
 #include <sys/eventfd.h>
 
 #include "internal.h"
+#include "spin.h"
 
 /* ---- birth and end ---- */
 
@@ -48,7 +49,8 @@ void endpoint_restart(struct xvmc_endpoint *ep)
 	ep->io_fd = ep->rx_poke_fd = ep->tx_poke_fd = -1;
 	ep->held_fd = -1;
 	ep->tx_full = false;
-	ep->spin_rx = ep->spin_tx = ctx->opt.spin_us * 1000;
+	spin_init(ctx, &ep->spin_rx);
+	spin_init(ctx, &ep->spin_tx);
 	ep->queued = false;
 	memset(&ep->svc, 0, sizeof(ep->svc));
 	xvmc_conn_init(&ep->conn, &endpoint_tcp_ops, ep, ctx->stats);

@@ -205,10 +205,13 @@ static bool glance(struct xvmc_epset *set)
 	     it = it->next) {
 		struct xvmc_epreg *reg =
 			xvmc_list_entry(it, struct xvmc_epreg, set_link);
-		/* What was so already is no news: an edge-triggered member
-		 * need not have drained it. */
-		short news = (short)(epreg_wants(reg) & ~reg->last_bits);
+		short news = epreg_wants(reg);
 
+		/* Of an edge-triggered member what was so already is no news: it
+		 * need not have been drained. Level-triggered, what is so now
+		 * was not so when the wait began. */
+		if (reg->events & EPOLLET)
+			news &= (short)~reg->last_bits;
 		if (news && !reg->fired && xvmc_ep_glance_held(reg->ep, news)) {
 			epreg_heat(reg);
 			hit = true;
@@ -253,7 +256,7 @@ static int spin(struct wait *w)
 			rang = n == 0 && set->nhot > hot;
 		}
 	}
-	spin_done(w->ctx, &set->spin, n > 0 || rang);
+	spin_done(w->ctx, &set->spin, n > 0 || rang, start + budget);
 	return n;
 }
 

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 
 #include "epoll.h"
+#include "spin.h"
 
 /* ---- the arena ---- */
 
@@ -203,7 +204,7 @@ void xvmc_epoll_created(struct xvmc_ctx *ctx, int epfd)
 	set->watched = false;
 	set->nhot = set->since_kernel = 0;
 	set->kernel_ns = 0;
-	set->spin = ctx->opt.spin_us * 1000u;
+	spin_init(ctx, &set->spin);
 	xvmc_list_init(&set->regs);
 	xvmc_list_init(&set->managed);
 	xvmc_list_init(&set->hot);

@@ -100,7 +100,7 @@ struct xvmc_epset {
 	struct xvmc_list managed; /* endpoints we watch */
 	struct xvmc_list hot;
 	_Atomic uint32_t nhot; /* without the lock a hint */
-	uint32_t spin; /* adaptive budget */
+	struct spinner spin;
 	uint32_t since_kernel; /* waits without a look at the kernel */
 	uint64_t kernel_ns;    /* when that was */
 	bool filled;           /* hot members took all the room of a wait */

@@ -166,7 +166,7 @@ static bool spin(struct poll_call *c)
 	}
 	for (size_t i = 0; i < c->nent; i++)
 		if (c->ent[i].managed && c->ent[i].ep)
-			spin_done(c->ctx, &c->ent[i].ep->spin_rx, hit);
+			spin_done(c->ctx, &c->ent[i].ep->spin_rx, hit, start + budget);
 	return hit;
 }
 

@@ -105,6 +105,14 @@ enum xvmc_ep_state {
 
 struct xvmc_epreg; /* one epoll registration; epoll.c */
 
+/* How long those who wait for one thing spin first; spin.h. */
+struct spinner {
+	uint32_t budget; /* nanoseconds; 0: not at all */
+	uint32_t skip;   /* waits until the whole budget is tried again */
+	uint32_t rest;   /* how many they were the last time */
+	uint32_t hits;   /* in a row */
+};
+
 struct xvmc_endpoint {
 	struct xvmc_obj obj;
 	struct xvmc_ctx *ctx;
@@ -142,7 +150,7 @@ struct xvmc_endpoint {
 	/* Where self_ring is false the bells cannot be rung by ourselves:
 	 * then sleepers also watch these eventfds. -1 otherwise. */
 	int rx_poke_fd, tx_poke_fd;
-	uint32_t spin_rx, spin_tx; /* adaptive budget, nanoseconds */
+	struct spinner spin_rx, spin_tx;
 
 	struct conn_t conn;
 

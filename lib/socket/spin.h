@@ -2,9 +2,11 @@
 /*
  * Bounded adaptive spinning, as all waiting calls do it. Spinning pays when
  * the peer answers within the time a sleep and a wake-up cost. A budget
- * halves with every spin that found nothing, recovers with every one that
- * did, and now and then is tried again. Budgets are hints: two threads that
- * write one at the same time do no harm.
+ * halves with every spin that found nothing and recovers with every one that
+ * did. When nothing is left of it, the whole of it is tried again now and
+ * then, more and more rarely: two who wait for each other asleep find out so
+ * that awake they need not. Budgets are hints: two threads that write one at
+ * the same time do no harm.
  */
 #ifndef XVMC_SOCKET_SPIN_H
 #define XVMC_SOCKET_SPIN_H
@@ -17,9 +19,13 @@
 /* While spinning, the kernel's descriptors are looked at this often. */
 #define SPIN_KERNEL_NS 20000u
 
-/* Below this a budget means "asleep for good reasons" and counts probes. */
+/* A budget below this is none. */
 #define SPIN_LEAST 1000u
-#define SPIN_PROBE 64u
+/* Waits without spinning until it is tried again: at first, and at most. */
+#define SPIN_REST_MIN 64u
+#define SPIN_REST_MAX 4096u
+/* Of so many hits in a row one is checked. */
+#define SPIN_CHECK 16u
 
 static inline void spin_relax(void)
 {
@@ -30,33 +36,72 @@ static inline void spin_relax(void)
 #endif
 }
 
+#define SPIN_GET(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)
+#define SPIN_SET(field, n) __atomic_store_n(&(field), (n), __ATOMIC_RELAXED)
+
+static inline void spin_init(const struct xvmc_ctx *ctx, struct spinner *s)
+{
+	SPIN_SET(s->budget, ctx->opt.spin_us * 1000u);
+	SPIN_SET(s->skip, 0);
+	SPIN_SET(s->rest, 0);
+	SPIN_SET(s->hits, 0);
+}
+
 /* How long to spin now, in nanoseconds; 0: not at all. */
-static inline uint64_t spin_for(const struct xvmc_ctx *ctx, uint32_t *adaptive)
+static inline uint64_t spin_for(const struct xvmc_ctx *ctx, struct spinner *s)
 {
 	uint32_t full = ctx->opt.spin_us * 1000u;
-	uint32_t now = __atomic_load_n(adaptive, __ATOMIC_RELAXED);
+	uint32_t budget = SPIN_GET(s->budget), skip = SPIN_GET(s->skip);
 
 	if (ctx->ncpu < 2 || !full)
 		return 0;
-	if (now >= SPIN_LEAST)
-		return now < full ? now : full;
-	__atomic_store_n(adaptive, now + 1, __ATOMIC_RELAXED);
-	return (now + 1) % SPIN_PROBE ? 0 : full / 2;
+	if (budget)
+		return budget < full ? budget : full;
+	if (skip) {
+		SPIN_SET(s->skip, skip - 1);
+		return 0;
+	}
+	return full;
 }
 
-static inline void spin_done(struct xvmc_ctx *ctx, uint32_t *adaptive, bool hit)
+static inline void spin_missed(struct spinner *s)
 {
-	uint32_t now = __atomic_load_n(adaptive, __ATOMIC_RELAXED);
+	uint32_t budget = SPIN_GET(s->budget) / 2, rest = SPIN_GET(s->rest) * 2;
 
-	if (hit) {
-		xvmc_stat_add(ctx->stats, XVMC_S_SPIN_HITS, 1);
-		now = ctx->opt.spin_us * 1000u;
-	} else if (now >= SPIN_LEAST) {
-		now /= 2;
-		if (now < SPIN_LEAST)
-			now = 0;
+	SPIN_SET(s->hits, 0);
+	if (budget < SPIN_LEAST)
+		budget = 0;
+	SPIN_SET(s->budget, budget);
+	if (budget)
+		return;
+	if (rest < SPIN_REST_MIN)
+		rest = SPIN_REST_MIN;
+	if (rest > SPIN_REST_MAX)
+		rest = SPIN_REST_MAX;
+	SPIN_SET(s->rest, rest);
+	SPIN_SET(s->skip, rest);
+}
+
+/*
+ * What came of spinning until end. Who finds something after its time was not
+ * awake meanwhile: somebody else had the CPU, perhaps the very peer it waited
+ * for. That is no hit, but looking at the clock each time would cost too much.
+ */
+static inline void spin_done(struct xvmc_ctx *ctx, struct spinner *s, bool hit,
+			     uint64_t end)
+{
+	uint32_t hits = SPIN_GET(s->hits);
+
+	if (hit && hits % SPIN_CHECK == 0 && os_now_ns() > end)
+		hit = false;
+	if (!hit) {
+		spin_missed(s);
+		return;
 	}
-	__atomic_store_n(adaptive, now, __ATOMIC_RELAXED);
+	xvmc_stat_add(ctx->stats, XVMC_S_SPIN_HITS, 1);
+	SPIN_SET(s->hits, hits + 1);
+	SPIN_SET(s->rest, 0);
+	SPIN_SET(s->budget, ctx->opt.spin_us * 1000u);
 }
 
 /* ---- deadlines on CLOCK_MONOTONIC; UINT64_MAX: for ever ---- */

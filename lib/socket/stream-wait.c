@@ -26,13 +26,13 @@ bool stream_spin_rx(struct xvmc_endpoint *ep)
 	do {
 		for (int i = 0; i < SPIN_LOOKS; i++) {
 			if (ring_see_prod(r->s) != r->prod) {
-				spin_done(ep->ctx, &ep->spin_rx, true);
+				spin_done(ep->ctx, &ep->spin_rx, true, end);
 				return true;
 			}
 			spin_relax();
 		}
 	} while (os_now_ns() < end && !ep->conn.events);
-	spin_done(ep->ctx, &ep->spin_rx, false);
+	spin_done(ep->ctx, &ep->spin_rx, false, end);
 	return false;
 }
 
@@ -51,13 +51,13 @@ bool stream_spin_tx(struct xvmc_endpoint *ep)
 	do {
 		for (int i = 0; i < SPIN_LOOKS; i++) {
 			if (ring_see_cons(s->r) != s->known) {
-				spin_done(ep->ctx, &ep->spin_tx, true);
+				spin_done(ep->ctx, &ep->spin_tx, true, end);
 				return true;
 			}
 			spin_relax();
 		}
 	} while (os_now_ns() < end && !ep->conn.events);
-	spin_done(ep->ctx, &ep->spin_tx, false);
+	spin_done(ep->ctx, &ep->spin_tx, false, end);
 	return false;
 }
 

@@ -14,6 +14,8 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -317,6 +319,61 @@ static void test_agree(void **state)
 	end(&p);
 }
 
+#define TRIPS 200
+
+/* Answers without waiting anywhere, so that no spin of its own is counted. */
+static void *answer(void *arg)
+{
+	struct guest_pair *p = arg;
+	char c;
+
+	for (int i = 0; i < TRIPS; i++) {
+		while (guest_recv(p, 0, &c, 1, MSG_DONTWAIT) == -EAGAIN)
+			sched_yield();
+		guest_send(p, 0, &c, 1);
+	}
+	return NULL;
+}
+
+/* Who waits for an answer sees it while it spins. A look that found nothing
+ * does not make the next readiness an old one. */
+static void spins_for(uint32_t events)
+{
+	struct guest_pair p;
+	int epfd = begin(&p, events);
+	uint64_t before;
+	pthread_t thread;
+
+	ctx.ncpu = 2;
+	ctx.opt.spin_us = 10000;
+	before = ctx.stats->value[XVMC_S_SPIN_HITS];
+	assert_int_equal(pthread_create(&thread, NULL, answer, &p), 0);
+	for (int i = 0; i < TRIPS; i++) {
+		uint32_t ev = 0;
+
+		guest_send(&p, 1, "?", 1);
+		while (one(epfd, true, &ev) == 0)
+			;
+		assert_int_equal(get(&p, 1, 1), 1);
+	}
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_true(ctx.stats->value[XVMC_S_SPIN_HITS] > before);
+	end_set(epfd);
+	end(&p);
+}
+
+static void test_spins_level(void **state)
+{
+	(void)state;
+	spins_for(EPOLLIN);
+}
+
+static void test_spins_edge(void **state)
+{
+	(void)state;
+	spins_for(EPOLLIN | EPOLLET);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
@@ -326,6 +383,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_reuse, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_idle_leave, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_agree, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_spins_level, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_spins_edge, setup, teardown),
 	};
 
 	return fresh_run("epoll", tests, sizeof(tests) / sizeof(tests[0]), argc, argv);
