@@ -180,8 +180,8 @@ measure() {
 	1k*) timed "$1" "$on" "$2" "$3" gbit_s stream --bytes 1K ;;
 	crr*) timed "$1" "$on" "$2" "$3" per_s crr --bytes 64 ;;
 	c1_2*) by_redis "$1" "$on" "$2" 15000 -c 1 ;;
-	c1_*) by_redis "$1" "$on" "$2" 50000 -c 1 ;;
-	c50*) by_redis "$1" "$on" "$2" 60000 -c 50 -P 1 ;;
+	c1_*) by_redis "$1" "$on" "$2" 100000 -c 1 ;;
+	c50*) by_redis "$1" "$on" "$2" 150000 -c 50 -P 1 ;;
 	idle*) by_idle "$1" "$2" ;;
 	wait10-*) by_wait "$1" "$2" 0 ;;
 	wait10k-*) by_wait "$1" "$2" 10000 ;;
