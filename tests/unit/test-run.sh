@@ -55,7 +55,7 @@ ends 2 clean everything
 ends 2 lint everything
 ends 2 lab nonsense
 ends 2 lab --nonsense
-ends 2 lab twenty # planned
+ends 2 lab hvm # planned
 ends 2 sanitize msan
 for command in demo bench test apps soak fuzz; do
 	ends 2 $command --nonsense
@@ -72,7 +72,7 @@ ends 2 test nonsense
 ends 2 apps nonsense
 
 # Not writable, or not Debian, or not root: nothing of that is looked at.
-"$root/run" lab twenty 2>&1 </dev/null | grep -q 'not written yet'
+"$root/run" lab hvm 2>&1 </dev/null | grep -q 'not written yet'
 result $? "./run lab says which parts there are not yet"
 echo "1..$tests"
 [ $failed -eq 0 ]
