@@ -120,15 +120,20 @@ out:
 	section_unlock(&c->tx.lock);
 }
 
-/* Rings are being made: our duplicate must not keep the connection open. */
-static void close_half_made(struct xvmc_endpoint *ep)
+/* Rings are being made: our duplicate must not keep the connection open. False:
+ * they have been made meanwhile. */
+static bool close_half_made(struct xvmc_endpoint *ep)
 {
+	bool made;
+
 	section_lock(&ep->conn.tx.lock);
-	if (!xvmc_ep_managed(ep) && ep->io_fd >= 0) {
+	made = xvmc_ep_managed(ep);
+	if (!made && ep->io_fd >= 0) {
 		os_close(ep->io_fd);
 		ep->io_fd = -1;
 	}
 	section_unlock(&ep->conn.tx.lock);
+	return !made;
 }
 
 void endpoint_close_late(struct xvmc_endpoint *ep)
@@ -174,10 +179,8 @@ static bool close_and_let_go(struct xvmc_ctx *ctx, struct xvmc_endpoint *ep, int
 
 static void close_last(struct xvmc_endpoint *ep, int fd)
 {
-	if (xvmc_ep_managed(ep))
+	if (xvmc_ep_managed(ep) || !close_half_made(ep))
 		close_managed(ep);
-	else
-		close_half_made(ep);
 	if (!xvmc_ep_managed(ep) && ep->inside)
 		hold(ep, fd);
 	/* Without a service thread there is nothing to tell one. */
