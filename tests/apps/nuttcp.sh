@@ -18,10 +18,10 @@ nuttcp_moved() { # FILE BYTES
 nuttcp_case() { # TEXT OPTIONS...
 	nuttcp_text=$1
 	shift
-	client 40 nuttcp -4 -P "$control" -p "$port" -l 64k -n 2000 "$@" 127.0.0.1 >"$dir/client" 2>&1
+	client 40 nuttcp -4 -P "$control" -p "$port" -l 64k -n 6000 "$@" 127.0.0.1 >"$dir/client" 2>&1
 	result $? "$nuttcp_text: the client ends well" "$dir/client"
-	check "$nuttcp_text: 125 MB have come" nuttcp_moved "$dir/client" 131072000
-	by_ring 131072000
+	check "$nuttcp_text: 390 MB have come" nuttcp_moved "$dir/client" 393216000
+	by_ring 393216000
 }
 
 app_run() {
