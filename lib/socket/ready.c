@@ -103,6 +103,12 @@ static short poll_tx(struct xvmc_endpoint *ep, bool arm, uint64_t *ret_pos)
 					    POLLERR | POLLHUP : 0));
 	if (tx->shut && !tx->fin_owed)
 		return POLLOUT; /* a write would not wait */
+	/* Of the ring, too: as long as TCP does not take the record that says so,
+	 * no write gets there. Who sleeps is poked when it has. */
+	if (xvmc_conn_tx_pending(c) && xvmc_conn_tx_flush(c) == -EAGAIN) {
+		*ret_pos = tx->path == XVMC_PATH_RING ? tx->s.known : tx->sent;
+		return 0;
+	}
 	if (tx->path == XVMC_PATH_RING) {
 		size_t want = writable_room(&tx->s);
 		ssize_t room = xvmc_sender_room(&tx->s, want);
@@ -117,8 +123,6 @@ static short poll_tx(struct xvmc_endpoint *ep, bool arm, uint64_t *ret_pos)
 	}
 	os_ioctl(ep->io_fd, SIOCOUTQ, &outq);
 	*ret_pos = tx->sent - (outq > 0 && (uint64_t)outq < tx->sent ? (uint64_t)outq : 0);
-	if (xvmc_conn_tx_pending(c) && xvmc_conn_tx_flush(c) == -EAGAIN)
-		return 0;
 	return tcp_poll(ep, POLLOUT);
 }
 

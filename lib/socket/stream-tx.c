@@ -36,7 +36,8 @@ static ssize_t send_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it,
 	r = xvmc_conn_write(c, it, flags);
 	if (r == -EAGAIN && may_sleep && stream_spin_tx(ep))
 		r = xvmc_conn_write(c, it, flags);
-	full = r == -EAGAIN && c->tx.path == XVMC_PATH_RING;
+	/* A record that TCP does not take yet is no lack of room. */
+	full = r == -EAGAIN && c->tx.path == XVMC_PATH_RING && !xvmc_conn_tx_pending(c);
 	if ((r == -EBUSY || (r == -EAGAIN && may_sleep)) &&
 	    xvmc_ep_wait_begin(ep, POLLOUT)) {
 		*ret_sleep = true;

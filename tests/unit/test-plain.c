@@ -292,12 +292,57 @@ static void test_driven_within_close(void **state)
 	assert_int_equal(r, 0);
 }
 
+static ssize_t send_some(const void *buf, size_t n)
+{
+	struct iovec vec = { .iov_base = (void *)(uintptr_t)buf, .iov_len = n };
+
+	return xvmc_sock_send(w.pair.ep[0], w.pair.fd[0], &vec, 1, MSG_DONTWAIT);
+}
+
+/* TCP is full when the ring is agreed on, so that the record has to wait: what
+ * poll says of room is what a write finds, before and after. */
+static void test_record_waits(void **state)
+{
+	uint64_t end = os_now_ns() + BOUND_NS, x = 0x0303030303030303u, rx, tx;
+	struct xvmc_endpoint *ep = w.pair.ep[0];
+	static char buf[65536];
+	size_t sent = 0, got = 0;
+	ssize_t r;
+
+	(void)state;
+	while (!both_managed() && os_now_ns() < end)
+		exchange(x++);
+	assert_true(both_managed());
+	while ((r = send_some(buf, sizeof(buf))) > 0)
+		sent += (size_t)r;
+	assert_int_equal(r, -EAGAIN);
+	w.may_announce[0] = true;
+	while (ep->conn.tx.path != XVMC_PATH_RING && os_now_ns() < end)
+		xvmc_service_kick(ep);
+	assert_true(ep->conn.tx.path == XVMC_PATH_RING);
+	while (got < sent || !got) {
+		bool room = xvmc_ep_poll(ep, POLLOUT, &rx, &tx) & POLLOUT;
+
+		r = send_some(buf, 1);
+		assert_true(r == 1 || (r == -EAGAIN && !room));
+		sent += r == 1;
+		r = guest_recv(&w.pair, 1, buf, sizeof(buf), MSG_DONTWAIT);
+		assert_true(r > 0 || r == -EAGAIN);
+		got += r > 0 ? (size_t)r : 0;
+		if (r < 0 && os_now_ns() > end)
+			fail_msg("%zu of %zu bytes", got, sent);
+		if (got > 4 * sizeof(buf) && sent - got < sizeof(buf))
+			break; /* it goes by the ring */
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_announced_on_the_way, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_driven_within_close, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_record_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sent_after_the_way, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_read_after_the_way, setup, teardown),
 	};
