@@ -23,22 +23,9 @@ static void child(int fd)
 
 int main(int argc, char **argv)
 {
-	struct sockaddr_in sa;
-	int lfd, fd;
-	pid_t client, pid;
-
 	if (argc > 1) {
 		serve_trips(atoi(argv[1]));
 		return 0;
 	}
-	lfd = conf_listen(&sa);
-	client = serve_client(&sa, "wttt");
-	fd = serve_accept(lfd);
-	pid = conf_fork();
-	if (pid == 0)
-		child(fd);
-	conf_res("close", close(fd));
-	conf_wait(client);
-	conf_wait(pid);
-	return 0;
+	return serve_by("wttt", child);
 }

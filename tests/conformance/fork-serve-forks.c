@@ -30,17 +30,5 @@ static void child(int fd)
 
 int main(void)
 {
-	struct sockaddr_in sa;
-	int lfd = conf_listen(&sa), fd;
-	pid_t client, pid;
-
-	client = serve_client(&sa, "wttwtwt");
-	fd = serve_accept(lfd);
-	pid = conf_fork();
-	if (pid == 0)
-		child(fd);
-	conf_res("close", close(fd));
-	conf_wait(client);
-	conf_wait(pid);
-	return 0;
+	return serve_by("wttwtwt", child);
 }

@@ -84,6 +84,23 @@ CONF_UNUSED static int serve_accept(int lfd)
 	return fd;
 }
 
+/* A server that accepts, forks for it, and closes: what the child does. */
+CONF_UNUSED static int serve_by(const char *script, void (*child)(int))
+{
+	struct sockaddr_in sa;
+	int lfd = conf_listen(&sa), fd;
+	pid_t client = serve_client(&sa, script), pid;
+
+	fd = serve_accept(lfd);
+	pid = conf_fork();
+	if (pid == 0)
+		child(fd);
+	conf_res("close", close(fd));
+	conf_wait(client);
+	conf_wait(pid);
+	return 0;
+}
+
 /* The end of the script, and of a process of the server's. */
 CONF_UNUSED __attribute__((noreturn)) static void serve_end(int fd)
 {
