@@ -9,6 +9,7 @@
 #include "base/unwind.h"
 #include "preload.h"
 
+/* A wrapper's body. To open may take its time, and may be cancelled. */
 #define OPEN(call)                                                   \
 	bool in = false;                                             \
 	struct unwind u;                                             \
