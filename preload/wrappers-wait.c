@@ -112,11 +112,36 @@ static bool looked_beyond(int r, int *n)
 	return true;
 }
 
+/* What the set names of n numbers is ours, thus closed for the program. */
+static bool set_names_ours(int n, const fd_set *set)
+{
+	const fd_mask *words = (const fd_mask *)set;
+
+	if (!set || bad_set(n, set))
+		return false;
+	for (int at = 0; at < n; at += NFDBITS)
+		for (fd_mask w = words[at / NFDBITS]; w; w &= w - 1) {
+			int fd = at + __builtin_ctzl((unsigned long)w);
+
+			if (fd < n && xvmc_os_fd_internal(fd))
+				return true;
+		}
+	return false;
+}
+
+static bool names_ours(int n, const fd_set *rd, const fd_set *wr, const fd_set *ex)
+{
+	return the_ctx() && (set_names_ours(n, rd) || set_names_ours(n, wr) ||
+			     set_names_ours(n, ex));
+}
+
 static int do_select(int n, fd_set *rd, fd_set *wr, fd_set *ex, struct timeval *tv)
 {
 	struct timespec ts;
 	int saved = errno, r;
 
+	if (names_ours(n, rd, wr, ex))
+		return (int)give(-EBADF, saved);
 	if (!select_concerns(n, rd, wr, ex))
 		return REAL(select)(n, rd, wr, ex, tv);
 	pthread_testcancel();
@@ -152,6 +177,8 @@ static int do_pselect(int n, fd_set *rd, fd_set *wr, fd_set *ex,
 	struct timespec ts;
 	int saved = errno;
 
+	if (names_ours(n, rd, wr, ex))
+		return (int)give(-EBADF, saved);
 	if (!select_concerns(n, rd, wr, ex))
 		return REAL(pselect)(n, rd, wr, ex, timeout, mask);
 	pthread_testcancel();

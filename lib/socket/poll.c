@@ -326,9 +326,41 @@ poll_known(struct xvmc_ctx *ctx, struct pollfd *fds, nfds_t n,
 bool xvmc_poll_concerns(struct xvmc_ctx *ctx, const struct pollfd *fds, nfds_t n)
 {
 	for (nfds_t i = 0; i < n; i++)
-		if (xvmc_fd_peek(ctx, fds[i].fd))
+		if (xvmc_fd_peek(ctx, fds[i].fd) || xvmc_os_fd_internal(fds[i].fd))
 			return true;
 	return false;
+}
+
+static bool names_internal(const struct pollfd *fds, nfds_t n)
+{
+	for (nfds_t i = 0; i < n; i++)
+		if (xvmc_os_fd_internal(fds[i].fd))
+			return true;
+	return false;
+}
+
+/* Descriptors of the library's own are closed for the program: it asks for a
+ * number in their place that no descriptor can have. */
+static int poll_hiding(struct xvmc_ctx *ctx, struct pollfd *fds, nfds_t n,
+		       const struct timespec *timeout, const sigset_t *sigmask)
+{
+	struct pollfd *copy = malloc(n * sizeof(*copy));
+	struct unwind u;
+	int r;
+
+	if (!copy)
+		return -ENOMEM;
+	for (nfds_t i = 0; i < n; i++) {
+		copy[i] = fds[i];
+		if (xvmc_os_fd_internal(fds[i].fd))
+			copy[i].fd = INT_MAX;
+	}
+	unwind_push(&u, free, copy);
+	r = xvmc_poll(ctx, copy, n, timeout, sigmask);
+	for (nfds_t i = 0; i < n && r >= 0; i++)
+		fds[i].revents = copy[i].revents;
+	unwind_pop(&u, 1);
+	return r;
 }
 
 int xvmc_poll(struct xvmc_ctx *ctx, struct pollfd *fds, nfds_t n,
@@ -336,6 +368,8 @@ int xvmc_poll(struct xvmc_ctx *ctx, struct pollfd *fds, nfds_t n,
 {
 	struct poll_call c = { .ctx = ctx, .timeout = timeout, .sigmask = sigmask };
 
+	if (names_internal(fds, n))
+		return poll_hiding(ctx, fds, n, timeout, sigmask);
 	if (!xvmc_poll_concerns(ctx, fds, n) ||
 	    (timeout && !timespec_valid(timeout)))
 		return libc_ppoll(&c, fds, n);

@@ -3,6 +3,9 @@
  * that is closed is EBADF. */
 #include "conf.h"
 
+#include <sys/resource.h>
+#include <sys/wait.h>
+
 #define BITS 4096
 
 static unsigned long rd[BITS / 64];
@@ -37,7 +40,7 @@ static void ask(const char *what, int fd, int more)
 	}
 }
 
-int main(void)
+static void all(void)
 {
 	int size = table(), p[2], a, b;
 
@@ -58,5 +61,26 @@ int main(void)
 	ask("grown", b, size);
 	ask("grown, and closed", b, 2 * size - 1);
 	ask("grown, and far", b, 2 * size);
+}
+
+/* With the usual limit, and with as many descriptors as there may be: whatever
+ * else the process holds lies elsewhere then. */
+int main(void)
+{
+	struct rlimit lim, usual;
+	pid_t child;
+
+	getrlimit(RLIMIT_NOFILE, &lim);
+	child = fork();
+	if (child == 0) {
+		usual = (struct rlimit){ 1024, lim.rlim_max };
+		setrlimit(RLIMIT_NOFILE, &usual);
+		all();
+		exit(0);
+	}
+	waitpid(child, NULL, 0);
+	lim.rlim_cur = lim.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &lim);
+	all();
 	return 0;
 }
