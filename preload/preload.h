@@ -8,6 +8,7 @@
 #define XVMC_PRELOAD_H
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <unistd.h>
 
@@ -76,6 +77,20 @@ static inline struct xvmc_endpoint *endpoint_settled(int fd)
 #define ENDPOINT(ep, fd) \
 	struct xvmc_endpoint *ep __attribute__((cleanup(endpoint_put))) = \
 		endpoint_settled(fd)
+
+/* May a call take the short way (xvmc_sock_send_now)? All that comes before it is
+ * done then. */
+static inline struct xvmc_ctx *short_way(int fd, const void *buf, size_t n)
+{
+	struct xvmc_ctx *ctx = the_ctx();
+
+	if (!ctx || __builtin_expect(!xvmc_fd_peek(ctx, fd), 1))
+		return NULL;
+	if (xvmc_section.owed || n > RW_MAX || nowhere(buf, n))
+		return NULL;
+	pthread_testcancel();
+	return ctx;
+}
 
 static inline ssize_t give(ssize_t r, int saved)
 {

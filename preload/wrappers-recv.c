@@ -85,9 +85,18 @@ static ssize_t recv1(struct xvmc_endpoint *ep, int fd, void *buf, size_t n, int 
 	return do_recv(ep, fd, &vec, 1, flags, &msg_flags);
 }
 
+/* The short way; 0: not this time. */
+static ssize_t recv_now(int fd, void *buf, size_t n)
+{
+	struct xvmc_ctx *ctx = short_way(fd, buf, n);
+	int saved = errno;
+
+	return ctx ? give((ssize_t)xvmc_sock_recv_now(ctx, fd, buf, n), saved) : 0;
+}
+
 /* ---- the calls ---- */
 
-EXPORT ssize_t read(int fd, void *buf, size_t n)
+static ssize_t __attribute__((noinline)) read_any(int fd, void *buf, size_t n)
 {
 	ENDPOINT(ep, fd);
 
@@ -97,6 +106,13 @@ EXPORT ssize_t read(int fd, void *buf, size_t n)
 	if (outside(buf, n)) /* before it is cut to length, unlike recv's */
 		return give(-EFAULT, 0);
 	return recv1(ep, fd, buf, n, 0);
+}
+
+EXPORT ssize_t read(int fd, void *buf, size_t n)
+{
+	ssize_t r = recv_now(fd, buf, n);
+
+	return r ? r : read_any(fd, buf, n);
 }
 
 EXPORT ssize_t __read_chk(int fd, void *buf, size_t n, size_t room)
@@ -146,7 +162,8 @@ EXPORT ssize_t preadv64v2(int fd, const struct iovec *vec, int cnt, off64_t pos,
 	return preadv2(fd, vec, cnt, pos, flags);
 }
 
-EXPORT ssize_t recv(int fd, void *buf, size_t n, int flags)
+static ssize_t __attribute__((noinline))
+recv_any(int fd, void *buf, size_t n, int flags)
 {
 	ENDPOINT(ep, fd);
 
@@ -158,6 +175,13 @@ EXPORT ssize_t recv(int fd, void *buf, size_t n, int flags)
 			       -1;
 	}
 	return recv1(ep, fd, buf, n, flags);
+}
+
+EXPORT ssize_t recv(int fd, void *buf, size_t n, int flags)
+{
+	ssize_t r = flags & ~(MSG_NOSIGNAL | MSG_DONTWAIT) ? 0 : recv_now(fd, buf, n);
+
+	return r ? r : recv_any(fd, buf, n, flags);
 }
 
 EXPORT ssize_t __recv_chk(int fd, void *buf, size_t n, size_t room, int flags)

@@ -55,9 +55,18 @@ static ssize_t send1(struct xvmc_endpoint *ep, int fd, const void *buf, size_t n
 	return do_send(ep, fd, &vec, 1, flags);
 }
 
+/* The short way; 0: not this time. */
+static ssize_t send_now(int fd, const void *buf, size_t n)
+{
+	struct xvmc_ctx *ctx = short_way(fd, buf, n);
+	int saved = errno;
+
+	return ctx ? give((ssize_t)xvmc_sock_send_now(ctx, fd, buf, n), saved) : 0;
+}
+
 /* ---- the calls ---- */
 
-EXPORT ssize_t write(int fd, const void *buf, size_t n)
+static ssize_t __attribute__((noinline)) write_any(int fd, const void *buf, size_t n)
 {
 	ENDPOINT(ep, fd);
 
@@ -66,6 +75,13 @@ EXPORT ssize_t write(int fd, const void *buf, size_t n)
 	if (outside(buf, n))
 		return give(-EFAULT, 0);
 	return send1(ep, fd, buf, n, 0);
+}
+
+EXPORT ssize_t write(int fd, const void *buf, size_t n)
+{
+	ssize_t r = send_now(fd, buf, n);
+
+	return r ? r : write_any(fd, buf, n);
 }
 
 EXPORT ssize_t writev(int fd, const struct iovec *vec, int cnt)
@@ -105,7 +121,8 @@ EXPORT ssize_t pwritev64v2(int fd, const struct iovec *vec, int cnt, off64_t pos
 	return pwritev2(fd, vec, cnt, pos, flags);
 }
 
-EXPORT ssize_t send(int fd, const void *buf, size_t n, int flags)
+static ssize_t __attribute__((noinline))
+send_any(int fd, const void *buf, size_t n, int flags)
 {
 	ENDPOINT(ep, fd);
 
@@ -117,6 +134,13 @@ EXPORT ssize_t send(int fd, const void *buf, size_t n, int flags)
 			       -1;
 	}
 	return send1(ep, fd, buf, n, flags);
+}
+
+EXPORT ssize_t send(int fd, const void *buf, size_t n, int flags)
+{
+	ssize_t r = flags & ~(MSG_NOSIGNAL | MSG_DONTWAIT) ? 0 : send_now(fd, buf, n);
+
+	return r ? r : send_any(fd, buf, n, flags);
 }
 
 /* An address on a connected stream: the kernel ignores it, so do we. */

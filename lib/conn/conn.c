@@ -7,7 +7,28 @@
 void xvmc_conn_init(struct conn_t *c, const struct xvmc_tcp_ops *tcp,
 		    void *tcp_arg, struct xvmc_stats_page *stats)
 {
-	memset(c, 0, sizeof(*c));
+	xvmc_conn_init_locks(c);
+	xvmc_conn_restart(c, tcp, tcp_arg, stats);
+}
+
+void xvmc_conn_init_locks(struct conn_t *c)
+{
+	pthread_mutex_init(&c->tx.lock, NULL);
+	pthread_mutex_init(&c->rx.lock, NULL);
+}
+
+/* Each direction begins with its lock. */
+static_assert(offsetof(struct conn_tx, lock) == 0, "conn_tx");
+static_assert(offsetof(struct conn_rx, lock) == 0, "conn_rx");
+
+void xvmc_conn_restart(struct conn_t *c, const struct xvmc_tcp_ops *tcp,
+		       void *tcp_arg, struct xvmc_stats_page *stats)
+{
+	const size_t lock = sizeof(pthread_mutex_t);
+
+	memset(c, 0, offsetof(struct conn_t, tx));
+	memset((char *)&c->tx + lock, 0, sizeof(c->tx) - lock);
+	memset((char *)&c->rx + lock, 0, sizeof(c->rx) - lock);
 	c->tcp = tcp;
 	c->tcp_arg = tcp_arg;
 	c->stats = stats;
@@ -16,16 +37,12 @@ void xvmc_conn_init(struct conn_t *c, const struct xvmc_tcp_ops *tcp,
 	c->few = 32768; /* which the smallest default buffer holds */
 	c->rx.expect = c->rx.held_pos = XVMC_POS_NONE;
 	c->tx.reason = c->rx.reason = XVMC_R_YOUNG;
-	pthread_mutex_init(&c->tx.lock, NULL);
-	pthread_mutex_init(&c->rx.lock, NULL);
 }
 
 void xvmc_conn_deinit(struct conn_t *c)
 {
 	xvmc_bytes_free(&c->rx.in);
 	xvmc_bytes_free(&c->rx.front);
-	pthread_mutex_destroy(&c->tx.lock);
-	pthread_mutex_destroy(&c->rx.lock);
 }
 
 bool xvmc_conn_validate(const struct conn_t *c)

@@ -144,6 +144,12 @@ struct conn_t {
 
 void xvmc_conn_init(struct conn_t *c, const struct xvmc_tcp_ops *tcp,
 		    void *tcp_arg, struct xvmc_stats_page *stats);
+/* The two halves of it, for memory that is one connection after the other: late
+ * callers may still take a lock to find that it is another's now, so the locks
+ * are made once (and again in a forked child), and stay. */
+void xvmc_conn_init_locks(struct conn_t *c);
+void xvmc_conn_restart(struct conn_t *c, const struct xvmc_tcp_ops *tcp,
+		       void *tcp_arg, struct xvmc_stats_page *stats);
 /* Both directions must be detached, or the process is in a forked child. */
 void xvmc_conn_deinit(struct conn_t *c);
 
@@ -190,6 +196,12 @@ void xvmc_conn_rx_detach(struct conn_t *c);
  * being agreed, look again within a millisecond; or another -errno.
  */
 ssize_t xvmc_conn_write(struct conn_t *c, struct xvmc_iov *it, int flags);
+
+/*
+ * The same in the usual case, into the ring: n bytes, all of them, or none (0)
+ * where anything has to be seen to first, or there is no room.
+ */
+size_t xvmc_conn_write_now(struct conn_t *c, const void *buf, size_t n);
 
 /* The connection's error, once: -errno, or 0 if there is none or the program has
  * heard of it. known: one that it has just been told by the kernel, or 0. */
@@ -250,6 +262,10 @@ static inline bool xvmc_conn_tx_pending(const struct conn_t *c)
  * 0 at end of stream, -EAGAIN, or another -errno.
  */
 ssize_t xvmc_conn_read(struct conn_t *c, struct xvmc_iov *it, bool peek);
+
+/* The same in the usual case, from the ring: at least one byte and at most n; 0
+ * where there is none, or anything has to be seen to first. */
+size_t xvmc_conn_read_now(struct conn_t *c, void *buf, size_t n);
 
 /* The program has closed: says in the R-page that nobody reads the ring any
  * more, so that the peer writes no record to a closed socket. */

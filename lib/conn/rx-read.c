@@ -347,6 +347,21 @@ ssize_t xvmc_conn_read(struct conn_t *c, struct xvmc_iov *it, bool peek)
 	return xvmc_conn_tell(c, 0);
 }
 
+size_t xvmc_conn_read_now(struct conn_t *c, void *buf, size_t n)
+{
+	struct conn_rx *rx = &c->rx;
+	struct iovec vec = { buf, n };
+	struct xvmc_iov it = { .vec = &vec, .cnt = 1, .left = n };
+	ssize_t r;
+
+	if (rx->path != XVMC_PATH_RING || !rx->attached || rx->gone || rx->end_told ||
+	    xvmc_conn_rx_early(c) || xvmc_conn_rx_left(c) ||
+	    xvmc_recver_avail(&rx->r, n) <= 0)
+		return 0;
+	r = read_ring(c, &it, false);
+	return r > 0 ? (size_t)r : 0;
+}
+
 ssize_t xvmc_conn_rx_took(struct conn_t *c, const struct iovec *vec, size_t cnt,
 			  size_t n)
 {

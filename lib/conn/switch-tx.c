@@ -367,3 +367,19 @@ ssize_t xvmc_conn_write(struct conn_t *c, struct xvmc_iov *it, int flags)
 	}
 	return write_tcp(c, it, flags);
 }
+
+size_t xvmc_conn_write_now(struct conn_t *c, const void *buf, size_t n)
+{
+	struct conn_tx *tx = &c->tx;
+	struct iovec vec = { (void *)(uintptr_t)buf, n };
+	struct xvmc_iov it = { .vec = &vec, .cnt = 1, .left = n };
+	ssize_t r;
+
+	if (tx->path != XVMC_PATH_RING || tx->err || tx->shut || c->rx.err || c->untold ||
+	    xvmc_conn_tx_pending(c) || xvmc_conn_reader_gone(c))
+		return 0;
+	if (n > tx->s.size || xvmc_sender_room(&tx->s, n) < (ssize_t)n)
+		return 0;
+	r = write_ring(c, &it);
+	return r > 0 ? (size_t)r : 0;
+}

@@ -26,8 +26,10 @@ static struct xvmc_endpoint *endpoint_alloc(struct xvmc_ctx *ctx)
 	if (ep)
 		return ep;
 	ep = aligned_alloc(64, (sizeof(*ep) + 63) / 64 * 64);
-	if (ep)
-		memset(ep, 0, sizeof(*ep));
+	if (!ep)
+		return NULL;
+	memset(ep, 0, sizeof(*ep));
+	xvmc_conn_init_locks(&ep->conn);
 	return ep;
 }
 
@@ -53,7 +55,7 @@ void endpoint_restart(struct xvmc_endpoint *ep)
 	spin_init(ctx, &ep->spin_tx);
 	ep->queued = false;
 	memset(&ep->svc, 0, sizeof(ep->svc));
-	xvmc_conn_init(&ep->conn, &endpoint_tcp_ops, ep, ctx->stats);
+	xvmc_conn_restart(&ep->conn, &endpoint_tcp_ops, ep, ctx->stats);
 	ep->conn.announce_ns = (uint64_t)ctx->opt.announce_us * 1000;
 }
 
@@ -295,6 +297,15 @@ void endpoint_poke_rx(struct xvmc_endpoint *ep)
 {
 	if (ep->conn.rx.have_chan)
 		poke(&ep->conn.rx.chan, ep->rx_poke_fd);
+}
+
+void endpoint_rx_taken(struct xvmc_endpoint *ep)
+{
+	struct conn_t *c = &ep->conn;
+
+	if (xvmc_conn_rx_ready(c) != 0 ||
+	    (c->rx.path == XVMC_PATH_RING && c->rx.attached && xvmc_conn_rx_arm(c, 1)))
+		endpoint_poke_rx(ep);
 }
 
 void endpoint_poke_tx(struct xvmc_endpoint *ep)

@@ -151,8 +151,15 @@ void xvmc_ctx_fork_child(struct xvmc_ctx *ctx)
 	pthread_mutex_unlock(&ctx->lock);
 	pthread_mutex_unlock(&ctx->service_lock);
 	pthread_mutex_unlock(&ctx->epoll_lock);
-	xvmc_list_each(it, tmp, &ctx->eps)
-		disown(xvmc_list_entry(it, struct xvmc_endpoint, all_link));
+	xvmc_list_each(it, tmp, &ctx->eps) {
+		struct xvmc_endpoint *ep =
+			xvmc_list_entry(it, struct xvmc_endpoint, all_link);
+
+		xvmc_conn_init_locks(&ep->conn);
+		disown(ep);
+	}
+	for (struct xvmc_obj *obj = ctx->free_eps; obj; obj = obj->free_next)
+		xvmc_conn_init_locks(&((struct xvmc_endpoint *)(void *)obj)->conn);
 	xvmc_numbers_used();
 	xvmc_numbers_fork_child();
 	xvmc_epoll_fork_child(ctx);

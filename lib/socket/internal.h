@@ -31,6 +31,9 @@ void endpoint_reader_left(struct xvmc_endpoint *ep);
 /* Wakes the threads that sleep for data, or for room. */
 void endpoint_poke_rx(struct xvmc_endpoint *ep);
 void endpoint_poke_tx(struct xvmc_endpoint *ep);
+/* rx.lock held, bytes taken, and others asleep: one may have armed for these, or
+ * we may have taken the ring for what is left, or the end. */
+void endpoint_rx_taken(struct xvmc_endpoint *ep);
 /* Passes what a conn_t call reported on to whom it concerns; call it after
  * the locks are released. */
 void endpoint_events(struct xvmc_endpoint *ep);

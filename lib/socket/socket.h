@@ -232,7 +232,11 @@ static inline bool xvmc_ep_managed(struct xvmc_endpoint *ep)
  */
 static inline bool xvmc_ep_gate_enter(_Atomic uint32_t *gate)
 {
-	uint32_t old = atomic_fetch_add_explicit(gate, 1, memory_order_acquire);
+	uint32_t old = atomic_load_explicit(gate, memory_order_acquire);
+
+	if (old & XVMC_GATE_MANAGED)
+		return false;
+	old = atomic_fetch_add_explicit(gate, 1, memory_order_acquire);
 
 	if (!(old & XVMC_GATE_MANAGED))
 		return true;
@@ -290,6 +294,14 @@ void xvmc_sock_connected(struct xvmc_ctx *ctx, int fd, const struct sockaddr *sa
 /* accept returned fd for a connection from sa. */
 void xvmc_sock_accepted(struct xvmc_ctx *ctx, int fd, const struct sockaddr *sa,
 			socklen_t len);
+
+/*
+ * The short way of send, write, recv and read without flags: what a ring can do at
+ * once. 0: nothing was done, take the ordinary way. Without a reference: what
+ * was found behind fd is looked at again under the direction's lock.
+ */
+size_t xvmc_sock_send_now(struct xvmc_ctx *ctx, int fd, const void *buf, size_t n);
+size_t xvmc_sock_recv_now(struct xvmc_ctx *ctx, int fd, void *buf, size_t n);
 
 /* recv, recvfrom, read, readv, recvmsg; msg_flags out as recvmsg's. */
 ssize_t xvmc_sock_recv(struct xvmc_endpoint *ep, int fd, const struct iovec *vec,

@@ -66,9 +66,10 @@ static bool arm_rx(struct conn_t *c, ssize_t seen)
  * MSG_WAITALL, fewer bytes than asked for are as good as none while more may
  * come: how many there are is in *ret_seen.
  */
-static ssize_t recv_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it, int flags,
+static ssize_t recv_managed_once(struct visit *v, struct xvmc_iov *it, int flags,
 				 bool may_sleep, ssize_t *ret_seen, bool *ret_sleep)
 {
+	struct xvmc_endpoint *ep = v->ep;
 	struct conn_t *c = &ep->conn;
 	bool peek = (flags & MSG_PEEK) != 0;
 	bool whole = peek && may_sleep && (flags & MSG_WAITALL);
@@ -96,6 +97,8 @@ static ssize_t recv_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it, 
 		*ret_seen = r;
 		r = -EAGAIN;
 	}
+	if (may_sleep && (r == -EAGAIN || (it->left && (flags & MSG_WAITALL))))
+		visit_begin(v);
 	if (r == -EAGAIN && moved_away(ep))
 		atomic_fetch_or(&c->events, XVMC_EV_GONE);
 	if (r == -EAGAIN && may_sleep && xvmc_ep_wait_begin(ep, POLLIN)) {
@@ -104,13 +107,10 @@ static ssize_t recv_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it, 
 			*ret_sleep = false;
 			xvmc_ep_wait_end(ep, POLLIN);
 		}
+	} else if (r > 0 && ep->rx_waiters) {
+		endpoint_rx_taken(ep);
 	} else if (r != -EAGAIN && ep->rx_waiters) {
-		/* Another sleeper may have armed for what we just took, or
-		 * we may have taken the ring for what is left, or the end. */
-		if (r <= 0 || xvmc_conn_rx_ready(c) != 0 ||
-		    (c->rx.path == XVMC_PATH_RING && c->rx.attached &&
-		     xvmc_conn_rx_arm(c, 1)))
-			endpoint_poke_rx(ep);
+		endpoint_poke_rx(ep);
 	}
 	section_unlock(&c->rx.lock);
 	endpoint_events(ep);
@@ -126,12 +126,10 @@ static ssize_t recv_or_sleep(struct visit *v, struct xvmc_iov *it, int flags, bo
 	bool sleep;
 	int w;
 
-	if (!nonblock)
-		visit_begin(v);
 	for (;;) {
 		struct xvmc_iov to = *it;
 
-		r = recv_managed_once(ep, &to, flags, !nonblock, &seen, &sleep);
+		r = recv_managed_once(v, &to, flags, !nonblock, &seen, &sleep);
 		if (r != -EAGAIN || nonblock) {
 			*it = to;
 			return r;

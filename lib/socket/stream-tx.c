@@ -15,9 +15,10 @@ static size_t room_wanted(const struct conn_t *c, size_t left)
 	return left < quarter ? left : quarter;
 }
 
-static ssize_t send_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it,
+static ssize_t send_managed_once(struct visit *v, struct xvmc_iov *it,
 				 int flags, bool may_sleep, bool *ret_sleep)
 {
+	struct xvmc_endpoint *ep = v->ep;
 	struct conn_t *c = &ep->conn;
 	bool full;
 	ssize_t r;
@@ -36,6 +37,8 @@ static ssize_t send_managed_once(struct xvmc_endpoint *ep, struct xvmc_iov *it,
 	r = xvmc_conn_write(c, it, flags);
 	if (r == -EAGAIN && may_sleep && stream_spin_tx(ep))
 		r = xvmc_conn_write(c, it, flags);
+	if (it->left && may_sleep)
+		visit_begin(v);
 	/* A record that TCP does not take yet is no lack of room. */
 	full = r == -EAGAIN && c->tx.path == XVMC_PATH_RING && !xvmc_conn_tx_pending(c);
 	if ((r == -EBUSY || (r == -EAGAIN && may_sleep)) &&
@@ -67,10 +70,8 @@ static ssize_t send_or_sleep(struct visit *v, struct xvmc_iov *it, int flags, bo
 	bool sleep;
 	int w;
 
-	if (!nonblock)
-		visit_begin(v);
 	for (;;) {
-		r = send_managed_once(ep, it, flags, !nonblock, &sleep);
+		r = send_managed_once(v, it, flags, !nonblock, &sleep);
 		if (r > 0) {
 			sum += r;
 			if (!it->left)

@@ -35,6 +35,9 @@ void visit_torn(struct visit *v);
  * -EAGAIN: deadline. */
 int stream_sleep(struct visit *v, short event, uint64_t deadline, bool restart);
 
+/* From here on the call keeps the connection open, whoever closes its number. A
+ * call on a MANAGED one does so once it has to wait, or to come back for the
+ * rest, under the direction's lock: so does whoever closes it. */
 void visit_begin(struct visit *v);
 /* The kernel's call is over; all of the call is. */
 void visit_leave_gate(struct visit *v);
