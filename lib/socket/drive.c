@@ -220,10 +220,12 @@ static void watches(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 	struct xvmc_ep_svc *s = &ep->svc;
 
 	/* The bells only while an announcement is to be seen or answered;
-	 * in the ring they ring for the application. */
+	 * in the ring they ring for the application, and at the end by us, for
+	 * those who are to leave. */
 	service_watch(sv, ep, c->rx.chan.wait_fd, TAG_RX_BELL, &s->watch_rx,
 		      c->rx.have_chan && c->rx.path == XVMC_PATH_TCP &&
-			      c->rx.expect == XVMC_POS_NONE);
+			      c->rx.expect == XVMC_POS_NONE && !s->leaving &&
+			      !s->closing);
 	service_watch(sv, ep, c->tx.chan.wait_fd, TAG_TX_BELL, &s->watch_tx,
 		      c->tx.have_chan && c->tx.announced);
 	service_watch(sv, ep, ep->io_fd, TAG_TCP, &s->watch_tcp, ep->io_fd >= 0);

@@ -106,6 +106,29 @@ void __wrap_xvmc_epoll_ep_lock(struct xvmc_endpoint *ep)
 	__real_xvmc_epoll_ep_lock(ep);
 }
 
+#define TRIES 20
+
+static struct {
+	_Atomic bool on;
+	_Atomic unsigned int n, soon;
+	uint64_t last_ns;
+} tries;
+
+bool __real_endpoint_quiet(struct xvmc_endpoint *ep);
+bool __wrap_endpoint_quiet(struct xvmc_endpoint *ep);
+
+bool __wrap_endpoint_quiet(struct xvmc_endpoint *ep)
+{
+	uint64_t now = os_now_ns();
+
+	if (tries.on && ep == w.pair.ep[0]) {
+		tries.soon += now - tries.last_ns < 900000;
+		tries.last_ns = now;
+		tries.n++;
+	}
+	return __real_endpoint_quiet(ep);
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -251,6 +274,33 @@ static void test_read_after_the_way(void **state)
 	assert_int_equal(got, 2 * PART);
 }
 
+/* Somebody who sleeps on a bell is called, and does not come for a while: the
+ * service thread does not call again at once, woken by the bell it rings. */
+static void test_sleeper_comes_late(void **state)
+{
+	uint64_t end = os_now_ns() + BOUND_NS, x = 0;
+	struct xvmc_endpoint *ep = w.pair.ep[0];
+
+	(void)state;
+	while (!both_managed() && os_now_ns() < end)
+		exchange(x++);
+	assert_true(both_managed());
+	assert_true(xvmc_ep_wait_begin(ep, POLLIN));
+	tries.on = true;
+	ep->steer_wanted = XVMC_PATH_TCP + 1;
+	xvmc_service_kick(ep);
+	while (tries.n < TRIES && os_now_ns() < end)
+		usleep(1000);
+	tries.on = false;
+	xvmc_ep_wait_end(ep, POLLIN);
+	assert_in_range(tries.n, TRIES, UINT32_MAX);
+	/* But for what else there was to be told. */
+	assert_in_range(tries.soon, 0, TRIES / 2);
+	while (xvmc_ep_managed(ep) && os_now_ns() < end)
+		usleep(1000);
+	assert_false(xvmc_ep_managed(ep));
+}
+
 /* The service thread has driven an endpoint since it was asked. */
 static void await_drive(struct xvmc_endpoint *ep)
 {
@@ -344,6 +394,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_driven_within_close, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_record_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sent_after_the_way, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_sleeper_comes_late, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_read_after_the_way, setup, teardown),
 	};
 
