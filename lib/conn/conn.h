@@ -255,7 +255,7 @@ static inline bool xvmc_conn_tx_pending(const struct conn_t *c)
 	       c->tx.replay_pos < c->tx.replay_end || c->tx.fin_owed;
 }
 
-/* ---- receiving (switch-rx.c), rx.lock held ---- */
+/* ---- receiving (rx-*.c, switch-rx.c), rx.lock held ---- */
 
 /*
  * Reads application bytes by whichever way is current. Returns a count >= 1,

@@ -2,7 +2,7 @@
 /*
  * What the application reads, by whichever way is current and by the ones that
  * follow: to it the stream is one, wherever it goes from one way to the other.
- * And what poll may promise it. [S 5]
+ * What it looks at without taking it: rx-peek.c. [S 5]
  */
 #include <errno.h>
 
@@ -15,9 +15,8 @@
  * guest had moved before, our mapping shows what was published until then,
  * and nobody knows what was published after: never a silent truncation. The
  * hypervisor clears the owner's byte in these very pages if it died here.
- * 1: it did; 0: the word may still come; -1: there is no proof.
  */
-static int sender_died(struct conn_t *c)
+int rx_sender_died(struct conn_t *c)
 {
 	struct conn_rx *rx = &c->rx;
 	uint8_t owner;
@@ -61,7 +60,7 @@ static ssize_t read_ring(struct conn_t *c, struct xvmc_iov *it, bool peek)
 		return rx->err;
 	if (!rx->eof)
 		return -EAGAIN;
-	switch (sender_died(c)) {
+	switch (rx_sender_died(c)) {
 	case 1:
 		/* What it published before shows now, if it did not then. */
 		if (xvmc_recver_avail(&rx->r, 1) > 0)
@@ -152,7 +151,7 @@ static ssize_t read_held(struct conn_t *c, struct xvmc_iov *it, bool peek)
 	return 1;
 }
 
-static ssize_t read_stream(struct conn_t *c, struct xvmc_iov *it, bool peek)
+ssize_t rx_read_stream(struct conn_t *c, struct xvmc_iov *it, bool peek)
 {
 	struct conn_rx *rx = &c->rx;
 	int r;
@@ -201,37 +200,21 @@ bool xvmc_conn_rx_follow(struct conn_t *c)
  * program takes a short read for the last one: then TCP is looked at, too,
  * where the sender did not say that it has left.
  */
-static bool follow(struct conn_t *c)
+bool rx_follow(struct conn_t *c)
 {
 	if (!c->rx.end_told)
 		return xvmc_conn_rx_follow(c);
 	return c->rx.path == XVMC_PATH_RING && pumped(c);
 }
 
-/*
- * Is there something behind the next n bytes, that came by TCP? The sender has
- * gone into the ring at the position we have acknowledged if its prod lies
- * behind it, which it never was before; or has left the ring again.
- */
-static bool ring_follows(const struct conn_t *c, uint64_t n)
-{
-	const struct conn_rx *rx = &c->rx;
-
-	return rx->path == XVMC_PATH_TCP && rx->attached && !rx->gone &&
-	       rx->expect != XVMC_POS_NONE && rx->expect - rx->rcvd == n &&
-	       (ring_see_prod(rx->r.s) > rx->expect ||
-		ring_see_left(rx->r.s) > rx->expect_epoch) &&
-	       ring_nonce_matches(rx->r.s, rx->nonce);
-}
-
 /* The kernel tells an error once: after some bytes it is for the next call. */
-static void keep_for_next(struct conn_t *c, ssize_t r)
+void rx_keep_for_next(struct conn_t *c, ssize_t r)
 {
 	if (r < 0 && r != -EAGAIN && r != c->rx.err)
 		rx_error(c, (int)r);
 }
 
-static ssize_t read_front(struct conn_t *c, struct xvmc_iov *it, bool peek)
+ssize_t rx_read_front(struct conn_t *c, struct xvmc_iov *it, bool peek)
 {
 	struct xvmc_bytes *front = &c->rx.front;
 	size_t n = front->len < it->left ? front->len : it->left;
@@ -247,91 +230,26 @@ static ssize_t read_front(struct conn_t *c, struct xvmc_iov *it, bool peek)
 static ssize_t read_all(struct conn_t *c, struct xvmc_iov *it)
 {
 	struct conn_rx *rx = &c->rx;
-	ssize_t sum = read_front(c, it, false), r = -EAGAIN;
+	ssize_t sum = rx_read_front(c, it, false), r = -EAGAIN;
 	bool on = it->left != 0;
 
 	while (on) {
-		r = read_stream(c, it, false);
+		r = rx_read_stream(c, it, false);
 		if (r > 0)
 			sum += r;
 		/* What lies behind is read at once: beyond the record that is
 		 * due, or where the sender has gone to. */
 		on = it->left && ((r > 0 && rx->expect == rx->rcvd) ||
-				  ((r > 0 || r == -EAGAIN) && follow(c)));
+				  ((r > 0 || r == -EAGAIN) && rx_follow(c)));
 	}
 	if (sum)
-		keep_for_next(c, r);
-	return sum ? sum : r;
-}
-
-/* A peek that is to see beyond a record: the n bytes before it, which it has
- * seen, are taken off TCP, and stay the next of the stream. */
-static bool to_front(struct conn_t *c, size_t n)
-{
-	struct xvmc_bytes *front = &c->rx.front;
-	struct iovec vec = { .iov_base = xvmc_bytes_room(front, n), .iov_len = n };
-	struct xvmc_iov it = xvmc_iov_make(&vec, 1);
-	ssize_t r = vec.iov_base ? read_stream(c, &it, false) : 0;
-
-	if (r > 0)
-		front->len += (size_t)r;
-	return r == (ssize_t)n;
-}
-
-void xvmc_conn_rx_bring(struct conn_t *c)
-{
-	struct conn_rx *rx = &c->rx;
-	ssize_t n = c->tcp->queued(c->tcp_arg);
-	uint64_t there = rx->in.len + (n > 0 ? (uint64_t)n : 0);
-
-	if (rx->path != XVMC_PATH_TCP || rx->expect == XVMC_POS_NONE || rx->skip || rx->err)
-		return;
-	if (there > rx->expect - rx->rcvd)
-		there = rx->expect - rx->rcvd;
-	if (there)
-		to_front(c, (size_t)there);
-	xvmc_conn_rx_pump(c);
-}
-
-/* The sender has left the ring: what was there is in TCP as well, and more. But
- * not less is seen than there was, though it may still be on its way. */
-static ssize_t peek_again(struct conn_t *c, struct xvmc_iov from, struct xvmc_iov *it,
-			  ssize_t seen)
-{
-	ssize_t r = read_stream(c, &from, true);
-
-	if (seen > 0 && r <= seen) {
-		keep_for_next(c, r);
-		return seen;
-	}
-	*it = from;
-	return r;
-}
-
-static ssize_t peek_all(struct conn_t *c, struct xvmc_iov *it)
-{
-	ssize_t sum = read_front(c, it, true), r = -EAGAIN;
-	bool on = it->left != 0;
-
-	while (on) {
-		struct xvmc_iov from = *it;
-
-		r = read_stream(c, it, true);
-		if ((r > 0 || r == -EAGAIN) && it->left && follow(c))
-			r = peek_again(c, from, it, r);
-		if (r > 0)
-			sum += r;
-		on = r > 0 && it->left && ring_follows(c, (uint64_t)r) &&
-		     to_front(c, (size_t)r);
-	}
-	if (sum)
-		keep_for_next(c, r);
+		rx_keep_for_next(c, r);
 	return sum ? sum : r;
 }
 
 ssize_t xvmc_conn_read(struct conn_t *c, struct xvmc_iov *it, bool peek)
 {
-	ssize_t r = peek ? peek_all(c, it) : read_all(c, it);
+	ssize_t r = peek ? rx_peek_all(c, it) : read_all(c, it);
 
 	if (r == -EAGAIN)
 		return read_held(c, it, peek);
@@ -431,103 +349,9 @@ static bool died_with_unread(const struct conn_t *c)
 bool xvmc_conn_rx_ended(struct conn_t *c)
 {
 	struct conn_rx *rx = &c->rx;
-	int died = rx->path == XVMC_PATH_RING && rx->eof ? sender_died(c) : 0;
+	int died = rx->path == XVMC_PATH_RING && rx->eof ? rx_sender_died(c) : 0;
 
 	if (died > 0 && !rx->err && !c->told && died_with_unread(c))
 		rx_error(c, -ECONNRESET);
 	return died != 0;
-}
-
-/* Lays the next byte of the ring by. False: the mapping is gone. */
-static bool hold(struct conn_rx *rx)
-{
-	if (rx->held_pos == rx->rcvd)
-		return true;
-	rx->held = rx->r.data[rx->r.cons & (rx->r.size - 1)];
-	if (!ring_nonce_matches(rx->r.s, rx->r.nonce)) /* B4 */
-		return false;
-	rx->held_pos = rx->rcvd;
-	return true;
-}
-
-static ssize_t ready(struct conn_t *c)
-{
-	struct conn_rx *rx = &c->rx;
-	ssize_t n;
-
-	if (rx->path == XVMC_PATH_RING) {
-		if (rx->attached && !rx->gone) {
-			n = xvmc_recver_avail(&rx->r, 1);
-			if (n > 0 && !hold(rx))
-				n = -ESTALE;
-			if (n == -ESTALE || n == -EPROTO)
-				rx_gone(c, n == -ESTALE ? XVMC_R_BAD_NONCE :
-							  XVMC_R_BAD_INDEX);
-			else if (n > 0)
-				return n;
-		}
-		if (rx->held_pos == rx->rcvd)
-			return 1;
-		if (!rx->err && rx->eof && sender_died(c) < 0)
-			return -ECONNRESET;
-		return rx->err;
-	}
-	if (rx_discard(c) == 0 && rx->path == XVMC_PATH_TCP && rx->in.len &&
-	    rx->expect != rx->rcvd) {
-		if (rx->in.len < rx->expect - rx->rcvd)
-			return (ssize_t)rx->in.len;
-		return (ssize_t)(rx->expect - rx->rcvd);
-	}
-	return rx->held_pos == rx->rcvd ? 1 : rx->err;
-}
-
-ssize_t xvmc_conn_rx_ready(struct conn_t *c)
-{
-	ssize_t n = ready(c);
-
-	if (!c->rx.front.len)
-		return n;
-	return (ssize_t)c->rx.front.len + (n > 0 ? n : 0);
-}
-
-ssize_t xvmc_conn_rx_in_ring(struct conn_t *c)
-{
-	struct conn_rx *rx = &c->rx;
-
-	if (rx->path == XVMC_PATH_RING && rx->attached && !rx->gone)
-		xvmc_recver_avail(&rx->r, rx->r.size); /* an error stays to be seen */
-	return ready(c);
-}
-
-/* Two records, RING and TCP, at the position where one is due. */
-#define BOTH_RECORDS (2 * sizeof(struct xvmc_record))
-
-size_t xvmc_conn_rx_count(struct conn_t *c)
-{
-	struct conn_rx *rx = &c->rx;
-	uint64_t due, there;
-	ssize_t n;
-
-	xvmc_conn_rx_follow(c);
-	n = xvmc_conn_rx_in_ring(c);
-	if (rx->path == XVMC_PATH_RING || rx->skip)
-		return rx->front.len + (n > 0 ? (size_t)n : 0);
-	due = rx->expect - rx->rcvd;
-	n = c->tcp->queued(c->tcp_arg);
-	there = rx->in.len + (n > 0 ? (uint64_t)n : 0);
-	if (there >= due && ring_follows(c, due)) {
-		/* In the ring, or again in TCP if it was left, with all that
-		 * came after it. */
-		if (ring_see_left(rx->r.s) <= rx->expect_epoch)
-			there = ring_see_prod(rx->r.s) - rx->rcvd;
-		else
-			there = there > due + BOTH_RECORDS ? there - BOTH_RECORDS : due;
-		if (there - due > rx->r.size)
-			there = due;
-	} else if (there > due) {
-		there = due;
-	}
-	if (!there && rx->held_pos == rx->rcvd)
-		there = 1;
-	return rx->front.len + (size_t)there;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the three files of the receiving side share; rx.lock held throughout.
+ * What the four files of the receiving side share; rx.lock held throughout.
  */
 #ifndef XVMC_CONN_RX_H
 #define XVMC_CONN_RX_H
@@ -33,5 +33,24 @@ int rx_discard(struct conn_t *c);
 /* The end of TCP inside a replay. 0: nothing is missing; 1: the ring has it;
  * -ECONNRESET. */
 int rx_cut_replay(struct conn_t *c);
+
+/* ---- rx-read.c ---- */
+
+/* TCP has ended without a record. 1: the sender died, and here, so that all it
+ * published shows; 0: the word may still come; -1: there is no proof. */
+int rx_sender_died(struct conn_t *c);
+/* The next bytes of the stream, by the one way that is current: as recv. */
+ssize_t rx_read_stream(struct conn_t *c, struct xvmc_iov *it, bool peek);
+/* What lies before the stream, being taken off TCP for a peek: a count or 0. */
+ssize_t rx_read_front(struct conn_t *c, struct xvmc_iov *it, bool peek);
+/* Has the sender gone on elsewhere? True: it pays to read again. */
+bool rx_follow(struct conn_t *c);
+/* An error behind bytes that were read. */
+void rx_keep_for_next(struct conn_t *c, ssize_t r);
+
+/* ---- rx-peek.c ---- */
+
+/* All that there is, across records, without taking it: as recv. */
+ssize_t rx_peek_all(struct conn_t *c, struct xvmc_iov *it);
 
 #endif

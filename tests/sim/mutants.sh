@@ -31,8 +31,8 @@ compile() {
 		-I"$root/include" -I"$tmp/lib" -I"$here" -c "$1" -o "$2"
 }
 
-lib="conn/conn conn/record conn/setup conn/rx-raw conn/rx-read conn/switch-rx conn/switch-tx
-xfer/recver xfer/sender base/reason base/stats"
+lib="conn/conn conn/record conn/setup conn/rx-peek conn/rx-raw conn/rx-read conn/switch-rx
+conn/switch-tx xfer/recver xfer/sender base/reason base/stats"
 
 fresh() {
 	rm -rf "${tmp:?}/lib"
