@@ -163,7 +163,11 @@ int epolls_get(struct xvmc_ctx *ctx, struct xvmc_epolls **ret_e);
 struct xvmc_epreg *epreg_new(struct xvmc_epolls *e, enum epreg_kind kind);
 void epreg_free(struct xvmc_epolls *e, struct xvmc_epreg *reg);
 struct xvmc_epreg *epreg_find_early(struct xvmc_epset *set, int fd);
+/* Where the early ones with this number are. */
+struct xvmc_list *epset_early(struct xvmc_epset *set, int fd);
 struct epoll_event epreg_kernel_event(const struct xvmc_epreg *reg);
+/* A new registration, on no list yet, is an endpoint's. */
+void epreg_join(struct xvmc_epreg *reg, struct xvmc_endpoint *ep);
 /* The early registration turns out to be an endpoint's. */
 void epreg_adopt(struct xvmc_epreg *reg, struct xvmc_endpoint *ep);
 
@@ -179,10 +183,18 @@ int epreg_rekey(struct xvmc_epreg *reg);
 int epreg_rekey_back(struct xvmc_epreg *reg);
 /* Takes the registration off everything; the kernel's is the caller's. */
 void epreg_drop(struct xvmc_epreg *reg);
+
+/* epoll-inner.c; epoll_lock and the set's lock held */
 /* A number that leads to the kernel's instance; -EBADF. */
 int epset_kernel_fd(struct xvmc_epset *set);
+/* The same, of our own, in set->kfd; the inner instance, in set->inner. */
+int epset_open_kernel(struct xvmc_epset *set);
+int epset_open_inner(struct xvmc_epset *set);
 /* Wakes whoever sleeps on the epfd, so that it looks at the hot list. */
 void epset_wake(struct xvmc_epset *set);
+/* All the bells of a registration, in the inner instance. */
+int epreg_add_bells(struct xvmc_epreg *reg);
+void epreg_remove_bells(struct xvmc_epreg *reg);
 
 /* epoll-life.c; no lock held */
 /* Forked: this process waits for connections that its parent has on rings. */

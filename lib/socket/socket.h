@@ -360,7 +360,7 @@ bool xvmc_sock_elsewhere(struct xvmc_endpoint *ep);
  * for those it closes, since no record may be on its way to them then. */
 void xvmc_sock_escape_all(struct xvmc_ctx *ctx, enum xvmc_reason why, bool any);
 
-/* ---- waiting: poll.c, select.c, epoll.c ---- */
+/* ---- waiting: poll.c, select.c, epoll*.c ---- */
 
 int xvmc_poll(struct xvmc_ctx *ctx, struct pollfd *fds, nfds_t n,
 	      const struct timespec *timeout, const sigset_t *sigmask);
