@@ -42,7 +42,7 @@ void *sim_malloc(size_t n)
 
 /* getrandom. The first byte is one that no application sends (check.c): else
  * a run in some thousands would take application bytes for the beginning of
- * a record until more arrive. tests/unit/test-conn.c looks at that. */
+ * a record until more arrive. tests/unit/test-conn-read.c looks at that. */
 long xvmc_os_call(long nr, long a, long b, long c, long d, long e, long f);
 long xvmc_os_call(long nr, long a, long b, long c, long d, long e, long f)
 {
