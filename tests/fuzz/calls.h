@@ -102,6 +102,21 @@ void wait_came(int conn, int end);
 /* What is sent to one who has closed is answered by a reset: so too. */
 void wait_refused(int fd);
 
+/* calls-draw.c: for the calls that move bytes */
+int pick_stream(void);
+void put(uint8_t *buf, size_t n); /* some bytes */
+unsigned int hash(const uint8_t *buf, long n);
+size_t send_length(int fd); /* not more than there is room for */
+size_t recv_length(int fd);
+int send_flags(void);
+int recv_flags(void);
+const char *flags_text(int flags);
+/* Notes what a call has moved, r as the call says. */
+void sent(int fd, long r);
+void got(int fd, long r);
+/* After a read: notes what came, and says it. */
+void say_got(int fd, long r, size_t want, int flags, const char *what);
+
 /* The calls: calls-bytes.c, calls-wait.c, calls-life.c */
 struct action {
 	int weight;
