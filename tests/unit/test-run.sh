@@ -5,23 +5,13 @@
 # nothing installed or built before it. TAP on standard output.
 set -u
 
-root=$(cd "$(dirname "$0")/../.." && pwd) || exit 1
+here=$(cd "$(dirname "$0")" && pwd) || exit 1
+root=$here/../..
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
-tests=0
-failed=0
-
-result() { # STATUS NAME
-	tests=$((tests + 1))
-	if [ "$1" -eq 0 ]; then
-		echo "ok $tests - $2"
-		return
-	fi
-	failed=$((failed + 1))
-	echo "not ok $tests - $2"
-	sed 's/^/#   /' "$work/out" "$work/err"
-}
+# shellcheck source=tests/unit/tap.sh
+. "$here/tap.sh"
 
 # It ends with that status; on 2 with one line on standard error and nothing
 # on standard output, else with something there and no complaint.
@@ -74,5 +64,4 @@ ends 2 apps nonsense
 # Not writable, or not Debian, or not root: nothing of that is looked at.
 "$root/run" lab hvm 2>&1 </dev/null | grep -q 'not written yet'
 result $? "./run lab says which parts there are not yet"
-echo "1..$tests"
-[ $failed -eq 0 ]
+all_said

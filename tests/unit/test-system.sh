@@ -14,24 +14,8 @@ system=$root/tools/system
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
-count=0
-failed=0
-
-result() { # STATUS NAME
-	count=$((count + 1))
-	if [ "$1" -eq 0 ]; then
-		echo "ok $count - $2"
-	else
-		failed=$((failed + 1))
-		echo "not ok $count - $2"
-		sed 's/^/#   /' "$work/out"
-	fi
-}
-
-skip() { # NAME WHY
-	count=$((count + 1))
-	echo "ok $count - $1 # SKIP $2"
-}
+# shellcheck source=tests/unit/tap.sh
+. "$here/tap.sh"
 
 have() { # PROGRAM NAME: or says that it is skipped
 	PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null && return 0
@@ -42,8 +26,8 @@ have() { # PROGRAM NAME: or says that it is skipped
 : >"$work/out"
 if [ ! -e "$build/tools/system/xvmcd.service" ]; then
 	skip "all of it" "this build has no xen backend"
-	echo "1..$count"
-	exit 0
+	all_said
+	exit
 fi
 
 # ---- units ----
@@ -110,5 +94,4 @@ done
 find "$work/installed" -name xvmcd.service -exec sed -n 's/^ExecStart=\([^ ]*\).*/\1/p' {} + >"$work/out"
 [ -x "$work/installed$(cat "$work/out")" ]
 result $? "... and the xvmcd that it names"
-echo "1..$count"
-[ $failed -eq 0 ]
+all_said

@@ -22,8 +22,8 @@ work=$(mktemp -d) || exit 1
 XVMC_DIR=$work/run
 export XVMC_DIR
 unset XVMC_DOMAIN XVMC_LOG XVMC_ENABLE XVMC_RULES XVMC_STATS XVMC_TRAP LD_PRELOAD
-count=0
-failed=0
+# shellcheck source=tests/unit/tap.sh
+. "$here/tap.sh"
 
 finish() {
 	"$tools/xvmc" shutdown >/dev/null 2>&1
@@ -31,22 +31,6 @@ finish() {
 }
 trap finish EXIT
 trap 'exit 1' HUP INT TERM
-
-result() { # STATUS NAME [COMMENT]
-	count=$((count + 1))
-	if [ "$1" -eq 0 ]; then
-		echo "ok $count - $2"
-	else
-		failed=$((failed + 1))
-		echo "not ok $count - $2"
-		sed 's/^/#   /' "$work/err"
-	fi
-}
-
-skip() { # NAME WHY
-	count=$((count + 1))
-	echo "ok $count - $1 # SKIP $2"
-}
 
 lines() { wc -l <"$1" | tr -d ' '; }
 
@@ -344,5 +328,4 @@ fail_open
 doctor
 toolstack
 ending
-echo "1..$count"
-[ $failed -eq 0 ]
+all_said
