@@ -100,6 +100,17 @@ int xvmc_rundir_check(const char *dir)
 	return 0;
 }
 
+int xvmc_rundir_check_server(int sock)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+	int rc = os_getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &cred, &len);
+
+	if (rc < 0)
+		return rc;
+	return cred.uid == 0 || cred.uid == (uid_t)OS0(SYS_geteuid) ? 0 : -EACCES;
+}
+
 int xvmc_rundir_make(const char *dir)
 {
 	int rc = (int)OS3(SYS_mkdirat, AT_FDCWD, dir, 0700);

@@ -34,6 +34,10 @@ int xvmc_rundir(char *ret_dir);
  */
 int xvmc_rundir_check(const char *dir);
 
+/* Who listens at the other end of sock, which is connected to a name in there:
+ * 0: our own user, or root; -EACCES: somebody else; another -errno. */
+int xvmc_rundir_check_server(int sock);
+
 /* Makes the directory, mode 0700, where it is missing. 0 or -errno. */
 int xvmc_rundir_make(const char *dir);
 

@@ -13,6 +13,7 @@
 
 #include "base/numbers.h"
 #include "base/os.h"
+#include "base/rundir.h"
 #include "vms/vms.h"
 
 #define HELLO_TIMEOUT_S 2
@@ -115,6 +116,8 @@ int xvmc_agent_open(struct xvmc_agent *agent, const char *dir, const char *domai
 	os_setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 	os_setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	r = os_connect(fd, (struct sockaddr *)&sa, sizeof(sa));
+	if (r == 0)
+		r = xvmc_rundir_check_server(fd);
 	if (r == 0)
 		r = send_hello(fd, domain, stats_fd);
 	if (r == 0) {

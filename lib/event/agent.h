@@ -39,7 +39,8 @@ union xvmc_agent_msg {
 
 /* Connects to dir/agent.sock, says HELLO as domain, waits (bounded) for
  * WELCOME. stats_fd is passed along, or -1. -ENOENT, -ECONNREFUSED: nobody
- * there; -EPROTO: it speaks otherwise. */
+ * there; -EACCES: who is there is another user, not root; -EPROTO: it speaks
+ * otherwise. */
 int xvmc_agent_open(struct xvmc_agent *agent, const char *dir, const char *domain,
 		    int stats_fd);
 void xvmc_agent_close(struct xvmc_agent *agent);

@@ -14,6 +14,7 @@
 #include <sys/un.h>
 
 #include "base/numbers.h"
+#include "base/rundir.h"
 
 static int await(struct local_hv *lh, int fd)
 {
@@ -150,21 +151,6 @@ static int hello(struct local_hv *lh)
 	return take_welcome(lh, &p.welcome, fds, nfds);
 }
 
-/* Whoever answers could hand us any memory: only our own user or root. */
-static int check_server(int sock)
-{
-	struct ucred cred;
-	socklen_t len = sizeof(cred);
-	int rc;
-
-	rc = os_getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &cred, &len);
-	if (rc < 0)
-		return rc;
-	if (cred.uid != 0 && cred.uid != (uid_t)OS0(SYS_geteuid))
-		return -EACCES;
-	return 0;
-}
-
 static int open_socket(const char *dir)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
@@ -177,8 +163,8 @@ static int open_socket(const char *dir)
 	if (sock < 0)
 		return sock;
 	rc = os_connect(sock, (struct sockaddr *)&sa, sizeof(sa));
-	if (rc == 0)
-		rc = check_server(sock);
+	if (rc == 0) /* whoever answers could hand us any memory */
+		rc = xvmc_rundir_check_server(sock);
 	if (rc < 0) {
 		os_close(sock);
 		return rc == -ECONNREFUSED ? -ENOENT : rc;

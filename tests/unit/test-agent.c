@@ -41,25 +41,36 @@ static void *welcome(void *arg)
 	return fake;
 }
 
-static void fake_open(struct fake *fake, struct xvmc_agent *agent)
+/* Returns what xvmc_agent_open says of one that listens as this user. */
+static int fake_listen(struct fake *fake, struct xvmc_agent *agent, uid_t uid)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	uid_t self = geteuid();
 	void *ok;
+	int r;
 
 	strcpy(fake->dir, "/tmp/xvmc-test-agent.XXXXXX");
 	assert_non_null(mkdtemp(fake->dir));
 	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/agent.sock", fake->dir);
 	fake->lfd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
 	assert_int_equal(bind(fake->lfd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(seteuid(uid), 0);
 	assert_int_equal(listen(fake->lfd, 1), 0);
+	assert_int_equal(seteuid(self), 0);
 	assert_int_equal(pthread_create(&fake->thread, NULL, welcome, fake), 0);
 	*agent = (struct xvmc_agent){ .fd = -1 };
-	assert_int_equal(xvmc_agent_open(agent, fake->dir, "vm1", -1), 0);
+	r = xvmc_agent_open(agent, fake->dir, "vm1", -1);
 	assert_int_equal(pthread_join(fake->thread, &ok), 0);
-	assert_ptr_equal(ok, fake);
-	assert_int_equal(agent->self.domid, 7);
+	assert_ptr_equal(ok, r == 0 ? fake : NULL);
 	unlink(sa.sun_path);
 	rmdir(fake->dir);
+	return r;
+}
+
+static void fake_open(struct fake *fake, struct xvmc_agent *agent)
+{
+	assert_int_equal(fake_listen(fake, agent, geteuid()), 0);
+	assert_int_equal(agent->self.domid, 7);
 }
 
 static void fake_close(struct fake *fake, struct xvmc_agent *agent)
@@ -157,12 +168,27 @@ static void test_gone(void **state)
 	assert_int_equal(xvmc_agent_recv(&agent, &msg), -EIO);
 }
 
+/* Another user's: it learns nothing of us, and we believe it nothing. */
+static void test_foreign(void **state)
+{
+	struct xvmc_agent agent;
+	struct fake fake;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip(); /* nobody else can be had */
+	assert_int_equal(fake_listen(&fake, &agent, 65534), -EACCES);
+	assert_int_equal(agent.fd, -1);
+	fake_close(&fake, &agent);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_queue),
 		cmocka_unit_test(test_patience),
 		cmocka_unit_test(test_gone),
+		cmocka_unit_test(test_foreign),
 	};
 
 	return fresh_run("agent", tests, sizeof(tests) / sizeof(tests[0]), argc, argv);
