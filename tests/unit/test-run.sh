@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # ./run as somebody meets it who mistypes: one clear line, exit status 2, and
-# nothing installed or built before it. TAP on standard output.
+# nothing installed or built before it; and what a build says. TAP on standard
+# output.
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd) || exit 1
@@ -60,6 +61,17 @@ ends 2 soak --minutes 0
 ends 2 soak --mode fast
 ends 2 test nonsense
 ends 2 apps nonsense
+
+# What the compiler warns of is seen, though it is no error.
+mkdir "$work/small"
+cp "$root/run" "$work/small/"
+echo "project('small', 'c', default_options: ['warning_level=2'])
+executable('small', 'small.c')" >"$work/small/meson.build"
+echo 'int main(void) { int idle; return 0; }' >"$work/small/small.c"
+"$work/small/run" build >"$work/out" 2>"$work/err" </dev/null
+status=$?
+grep -q 'warning: .*idle' "$work/err" || status=1
+result $status "./run build shows warnings"
 
 # Not writable, or not Debian, or not root: nothing of that is looked at.
 "$root/run" lab hvm 2>&1 </dev/null | grep -q 'not written yet'
