@@ -2,7 +2,7 @@
 /*
  * Set-up and tear-down of a connection's rings: what each side makes, checks
  * and releases [S 3] [S 4]. Who sends which message when is the service
- * thread's business (lib/socket/service*.c).
+ * thread's business (lib/socket/link-setup.c).
  */
 #include <errno.h>
 #include <string.h>
@@ -84,7 +84,6 @@ int xvmc_conn_accept_offer(struct conn_t *c, struct xvmc_hv *hv,
 			   const struct xvmc_setup_offer *offer, size_t len)
 {
 	struct conn_rx *rx = &c->rx;
-	struct xvmc_rpage *rpage;
 	uint8_t *sd;
 	int r;
 
@@ -115,8 +114,7 @@ int xvmc_conn_accept_offer(struct conn_t *c, struct xvmc_hv *hv,
 			     offer->nonce);
 	if (r < 0)
 		goto fail;
-	rpage = rx->map_r.addr;
-	rpage->alive = 1;
+	ring_start_reading(rx->r.r);
 	memcpy(rx->nonce, offer->nonce, XVMC_NONCE_LEN);
 	rx->epoch = rx->odd_epoch = 0;
 	rx->gone = false;

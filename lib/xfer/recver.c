@@ -22,10 +22,7 @@ int xvmc_recver_init(struct recver_t *rx, const struct xvmc_spage *s,
 	memcpy(rx->nonce, nonce, XVMC_NONCE_LEN);
 	if (!ring_nonce_matches(s, nonce))
 		return -ESTALE;
-	if (s->magic != XVMC_SPAGE_MAGIC || s->version != XVMC_ABI_VERSION ||
-	    s->order != order)
-		return -EPROTO;
-	return 0;
+	return ring_is_as_offered(s, order) ? 0 : -EPROTO;
 }
 
 void xvmc_recver_start(struct recver_t *rx, uint64_t pos)

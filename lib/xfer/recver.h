@@ -42,7 +42,7 @@ void xvmc_recver_start(struct recver_t *rx, uint64_t pos);
 ssize_t xvmc_recver_avail(struct recver_t *rx, size_t want);
 
 /*
- * Copies at most max bytes out. With peek they stay, starting at peek_off.
+ * Copies at most max bytes out. With peek they stay.
  * Returns how many (0: none), with *ret_ring set where the peer must be
  * notified. Errors as above; then nothing was consumed and whatever lies in
  * the caller's buffer is garbage.

@@ -195,6 +195,14 @@ static inline uint32_t ring_see_left(const struct xvmc_spage *s)
 				    memory_order_acquire);
 }
 
+/* Set-up, receiver: are these pages as the offer said? What they must say is in
+ * them since before they were offered. */
+static inline bool ring_is_as_offered(const struct xvmc_spage *s, unsigned int order)
+{
+	return s->magic == XVMC_SPAGE_MAGIC && s->version == XVMC_ABI_VERSION &&
+	       s->order == order;
+}
+
 /* Set-up, sender: before the pages are offered. */
 static inline void ring_set_owner(struct xvmc_rpage *r, enum xvmc_owner owner)
 {
@@ -210,15 +218,22 @@ static inline uint8_t ring_owner(const struct xvmc_rpage *r)
 				    memory_order_acquire);
 }
 
-/* Receiver: it will read no more, for its program has closed. */
+/* Set-up, receiver: before it says that it has mapped the pages. */
+static inline void ring_start_reading(struct xvmc_rpage *r)
+{
+	atomic_store_explicit((_Atomic uint8_t *)&r->alive, 1, memory_order_relaxed);
+}
+
+/* Receiver: it will read no more, for its program has closed. Pairs with
+ * ring_reader_lives. */
 static inline void ring_stop_reading(struct xvmc_rpage *r)
 {
 	atomic_store_explicit((_Atomic uint8_t *)&r->alive, 0, memory_order_release);
 }
 
 /* Sender: does the receiver still read? After our guest has migrated this may
- * be old, and then means nothing. Acquire: what the receiver consumed before
- * is seen by the next look. */
+ * be old, and then means nothing. Acquire, pairs with ring_stop_reading: what
+ * the receiver consumed before is seen by the next look. */
 static inline bool ring_reader_lives(const struct xvmc_rpage *r)
 {
 	return atomic_load_explicit((const _Atomic uint8_t *)&r->alive,

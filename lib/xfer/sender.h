@@ -57,7 +57,7 @@ ssize_t xvmc_sender_write(struct sender_t *tx, struct xvmc_iov *it, size_t max,
  * there is no need to sleep. [protocol B3] */
 bool xvmc_sender_arm(struct sender_t *tx, size_t want);
 
-/* The invariants; asserted by tests and at entry in debug builds. */
+/* The invariants, for tests. */
 bool xvmc_sender_validate(const struct sender_t *tx);
 
 #endif
