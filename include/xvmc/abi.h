@@ -64,9 +64,13 @@ struct xvmc_spage {
 };
 static_assert(sizeof(struct xvmc_spage) == XVMC_PAGE_SIZE, "S-page");
 static_assert(offsetof(struct xvmc_spage, magic) == 16, "S-page");
+static_assert(offsetof(struct xvmc_spage, version) == 20, "S-page");
+static_assert(offsetof(struct xvmc_spage, order) == 24, "S-page");
 static_assert(offsetof(struct xvmc_spage, prod) == 64, "S-page");
 static_assert(offsetof(struct xvmc_spage, room_at) == 128, "S-page");
 static_assert(offsetof(struct xvmc_spage, ann_pos) == 192, "S-page");
+static_assert(offsetof(struct xvmc_spage, ann_rcvd) == 200, "S-page");
+static_assert(offsetof(struct xvmc_spage, ann_epoch) == 208, "S-page");
 static_assert(offsetof(struct xvmc_spage, left) == 212, "S-page");
 
 /*
@@ -84,8 +88,9 @@ struct xvmc_rpage {
 	uint64_t data_at;
 	uint8_t line1[56];
 	/* line 2 */
-	uint8_t alive; /* 1 while the receiver maps the page; the hypervisor
-			* clears it when the mapping goes, however it goes */
+	uint8_t alive; /* 1 while the receiver maps the page and has not closed:
+			* it clears it, or the hypervisor when the mapping
+			* goes, however it goes */
 	uint8_t half0[XVMC_PAGE_SIZE / 2 - 129];
 	/* second half: enum xvmc_ann_state in the low byte, the epoch in the
 	 * high 32 bits */
@@ -97,10 +102,10 @@ struct xvmc_rpage {
 	uint8_t half1[XVMC_PAGE_SIZE / 2 - 65];
 };
 static_assert(sizeof(struct xvmc_rpage) == XVMC_PAGE_SIZE, "R-page");
+static_assert(offsetof(struct xvmc_rpage, cons) == 0, "R-page");
 static_assert(offsetof(struct xvmc_rpage, data_at) == 64, "R-page");
 static_assert(offsetof(struct xvmc_rpage, alive) == 128, "R-page");
 static_assert(offsetof(struct xvmc_rpage, announce) == 2048, "R-page");
-
 static_assert(offsetof(struct xvmc_rpage, owner) == 2112, "R-page");
 
 enum xvmc_owner {
@@ -131,7 +136,8 @@ enum xvmc_path {
  */
 struct xvmc_record {
 	uint8_t nonce[XVMC_NONCE_LEN]; /* of this direction's set-up */
-	uint32_t epoch;                /* +1 with each record of a set-up */
+	uint32_t epoch;                /* +1 with each announcement and each
+					* record that says TCP */
 	uint8_t target;                /* enum xvmc_path */
 	uint8_t cause;                 /* enum xvmc_reason, for `xvmc ss` */
 	uint8_t flags;                 /* XVMC_REC_* */
@@ -142,7 +148,12 @@ struct xvmc_record {
 };
 static_assert(sizeof(struct xvmc_record) == 48, "record");
 static_assert(offsetof(struct xvmc_record, epoch) == 16, "record");
+static_assert(offsetof(struct xvmc_record, target) == 20, "record");
+static_assert(offsetof(struct xvmc_record, cause) == 21, "record");
+static_assert(offsetof(struct xvmc_record, flags) == 22, "record");
 static_assert(offsetof(struct xvmc_record, pos) == 24, "record");
+static_assert(offsetof(struct xvmc_record, len) == 32, "record");
+static_assert(offsetof(struct xvmc_record, sum) == 40, "record");
 
 /* The receiver of this record shall move its own direction to TCP too. */
 #define XVMC_REC_BOTH 0x01u
@@ -187,7 +198,9 @@ struct xvmc_setup_offer {
 	uint32_t ngrefs;                     /* 2 + (1 << order) */
 	uint32_t gref[XVMC_SETUP_GREFS_MAX]; /* R-page, S-page, data pages */
 };
+static_assert(offsetof(struct xvmc_setup_offer, domid) == 24, "setup offer");
 static_assert(offsetof(struct xvmc_setup_offer, gref) == 40, "setup offer");
+static_assert(sizeof(struct xvmc_setup_offer) == 1072, "setup offer");
 
 struct xvmc_setup_word {
 	struct xvmc_setup_hdr hdr; /* READY, REFUSE, LEAVE */

@@ -93,7 +93,7 @@ enum xvmc_agent_type {
 	XVMC_AG_VMS = 20,     /* membership changed: look at the board */
 	XVMC_AG_KEEP = 21,    /* keep_con_with_migration: a migration began */
 	XVMC_AG_PREPARE = 22, /* about to suspend: switch, unmap, answer */
-	XVMC_AG_FINISH = 23,  /* finish_mig: DOMAIN is gone or has come */
+	XVMC_AG_FINISH = 23,  /* finish_mig: a domain has left, or has died */
 	XVMC_AG_QUERY = 24,   /* send your connections as ROWs */
 	XVMC_AG_STEER = 25,   /* promote or demote */
 	XVMC_AG_YIELD = 26,   /* a child uses link's socket: to TCP for good */
@@ -167,8 +167,8 @@ struct xvmc_ag_register {
 
 /* XVMC_AG_ADOPT, from one of several processes that have a connection open since
  * a fork: the endpoint epid of its owner, whose end of link is to go to TCP (the
- * owner gets YIELD and answers UNLINK with XVMC_R_FORK when it is there). Answered by END: 0 the owner is
- * on TCP, -ESRCH it is gone, -ETIMEDOUT. */
+ * owner gets YIELD and answers UNLINK with XVMC_R_FORK when it is there).
+ * Answered by END: 0: the owner is on TCP; -ESRCH: it is gone; -ETIMEDOUT. */
 struct xvmc_ag_adopt {
 	struct xvmc_agent_hdr hdr;
 	uint32_t pid; /* the owner's */
@@ -185,15 +185,14 @@ struct xvmc_ag_word {
 	uint64_t link;
 };
 
-/* XVMC_AG_MATCH. The end with first set asks first. strict: the ends are in
- * different network namespaces, so that equal addresses prove less: byte
- * counts must agree exactly before a switch. */
+/* XVMC_AG_MATCH. strict: the ends are in different network namespaces, so that
+ * equal addresses prove less: byte counts must agree exactly before a switch. */
 struct xvmc_ag_match {
 	struct xvmc_agent_hdr hdr;
 	uint32_t epid;
 	uint32_t peer_domid;
 	uint64_t link;
-	uint32_t first;
+	uint32_t pad;
 	uint32_t strict;
 };
 
@@ -207,7 +206,7 @@ struct xvmc_ag_relay {
 };
 
 /* XVMC_AG_KEEP, _PREPARE, _FINISH: domain slot is concerned; self says
- * whether it is the receiver's own. FINISH: it has left (or died). */
+ * whether it is the receiver's own. */
 struct xvmc_ag_migrate {
 	struct xvmc_agent_hdr hdr;
 	uint32_t slot;

@@ -184,7 +184,7 @@ static void start_migration(int tool, const char *domain, const char *host, uint
 
 static void prepared(int sock, const union agent_msg *prepare)
 {
-	struct xvmc_ag_word msg = { .hdr = { .serial = prepare->hdr.serial }, .epid = prepare->migrate.serial };
+	struct xvmc_ag_word msg = { .epid = prepare->migrate.serial };
 
 	agent_send(sock, XVMC_AG_PREPARED, &msg, sizeof(msg));
 }

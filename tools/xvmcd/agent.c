@@ -408,8 +408,7 @@ static int handle(struct agent *agent, const union msg *m, int *fds,
 	case XVMC_AG_DROP:
 		return hold(agent, &m->word, nfds > 0 ? fds[0] : -1);
 	case XVMC_AG_PREPARED:
-		/* Also by the number in epid: the form older than serials. */
-		migrate_prepared(agent, m->hdr.serial ? m->hdr.serial : m->word.epid, m->hdr.status);
+		migrate_prepared(agent, m->word.epid, m->hdr.status);
 		break;
 	case XVMC_AG_ROW:
 		tools_row(agent, &m->row);

@@ -209,7 +209,6 @@ static void say_match(const struct link *link, unsigned int i, bool strict)
 		.epid = reg->epid,
 		.peer_domid = other->agent->dom->domid,
 		.link = link->id,
-		.first = i == 0,
 		.strict = strict,
 	};
 

@@ -8,7 +8,8 @@
  *   xvmc/peers/DOMID    "name address...": who else is here; by dom0, and
  *                       only dom0 can write it
  *   xvmc/migrate/DOMID  "number keep" or "number prepare": the toolstack migrates
- *                       that guest, which may be this one; by dom0 (tools/xen)
+ *                       that guest, which may be this one; by dom0
+ *                       (tools/toolstack)
  *   data/xvmc/prepared-DOMID  that number: all that can be taken down before
  *                       the suspend is; by the guest
  *   data/xvmc/ask-L     a number: the follower wants a channel from guest L
