@@ -212,10 +212,6 @@ void xvmc_conn_keep_error(struct conn_t *c, int err);
 /* A write of no bytes, which hears of a broken connection all the same. */
 int xvmc_conn_write_nothing(struct conn_t *c);
 
-/* What is wrong with the connection, as a write says it: 0, the socket's error
- * (once, to reader or writer), or -EPIPE. */
-int xvmc_conn_tx_error(struct conn_t *c);
-
 /* TCP -> RING, first half: announces our position. 0; -EAGAIN: not now;
  * -EPIPE: never, TCP is shut down for writing; -EBADMSG: count mismatch. */
 int xvmc_conn_tx_announce(struct conn_t *c, uint64_t now_ns);

@@ -301,7 +301,9 @@ static int ask_tcp(struct conn_t *c)
 	return r == -EPIPE ? -EPIPE : xvmc_conn_tell(c, (int)r);
 }
 
-int xvmc_conn_tx_error(struct conn_t *c)
+/* What is wrong with the connection, as a write says it: 0, the socket's error
+ * (once, to reader or writer), or -EPIPE. */
+static int tx_error(struct conn_t *c)
 {
 	int err;
 
@@ -316,7 +318,7 @@ int xvmc_conn_tx_error(struct conn_t *c)
 
 int xvmc_conn_write_nothing(struct conn_t *c)
 {
-	int r = xvmc_conn_tx_error(c);
+	int r = tx_error(c);
 
 	if (r < 0)
 		return r;
@@ -324,13 +326,13 @@ int xvmc_conn_write_nothing(struct conn_t *c)
 		xvmc_conn_tx_leave(c, XVMC_R_CLOSE, false);
 	if (c->tx.path == XVMC_PATH_RING || xvmc_conn_tx_pending(c))
 		return 0;
-	return c->tx.err ? xvmc_conn_tx_error(c) : ask_tcp(c);
+	return c->tx.err ? tx_error(c) : ask_tcp(c);
 }
 
 ssize_t xvmc_conn_write(struct conn_t *c, struct xvmc_iov *it, int flags)
 {
 	struct conn_tx *tx = &c->tx;
-	ssize_t r = xvmc_conn_tx_error(c);
+	ssize_t r = tx_error(c);
 
 	if (r < 0)
 		return r;
@@ -349,7 +351,7 @@ ssize_t xvmc_conn_write(struct conn_t *c, struct xvmc_iov *it, int flags)
 		if (r < 0)
 			return r;
 		if (tx->err)
-			return xvmc_conn_tx_error(c);
+			return tx_error(c);
 	}
 	if (tx->path == XVMC_PATH_RING) {
 		bool gone = xvmc_conn_reader_gone(c);
@@ -363,7 +365,7 @@ ssize_t xvmc_conn_write(struct conn_t *c, struct xvmc_iov *it, int flags)
 		if (xvmc_conn_tx_pending(c))
 			return -EAGAIN;
 		if (tx->err)
-			return xvmc_conn_tx_error(c);
+			return tx_error(c);
 	}
 	return write_tcp(c, it, flags);
 }

@@ -132,7 +132,8 @@ int epreg_manage(struct xvmc_epreg *reg)
 	return 0;
 }
 
-void epreg_unmanage(struct xvmc_epreg *reg, bool kernel_too)
+/* kernel_too: it has the registration still, and shall report by it again. */
+static void unmanage(struct xvmc_epreg *reg, bool kernel_too)
 {
 	struct xvmc_epset *set = reg->set;
 
@@ -160,7 +161,7 @@ void epreg_drop(struct xvmc_epreg *reg)
 {
 	struct xvmc_epset *set = reg->set;
 
-	epreg_unmanage(reg, false);
+	unmanage(reg, false);
 	if (reg->severed)
 		atomic_fetch_sub(&set->nsevered, 1);
 	if (reg->own_fd)
@@ -258,7 +259,7 @@ static int take_over(struct xvmc_epreg *reg)
 
 static int give_back(struct xvmc_epreg *reg)
 {
-	epreg_unmanage(reg, true);
+	unmanage(reg, true);
 	return 0;
 }
 
@@ -322,7 +323,7 @@ void xvmc_epoll_ep_plain(struct xvmc_endpoint *ep)
 	struct xvmc_list *it, *tmp;
 
 	xvmc_list_each(it, tmp, &ep->epregs)
-		epreg_unmanage(xvmc_list_entry(it, struct xvmc_epreg, ep_link), true);
+		unmanage(xvmc_list_entry(it, struct xvmc_epreg, ep_link), true);
 }
 
 /* Not by the registrations, which may have gone. */

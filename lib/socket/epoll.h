@@ -173,7 +173,6 @@ void epreg_adopt(struct xvmc_epreg *reg, struct xvmc_endpoint *ep);
 
 /* epoll-managed.c; epoll_lock and the set's lock held */
 int epreg_manage(struct xvmc_epreg *reg);
-void epreg_unmanage(struct xvmc_epreg *reg, bool kernel_too);
 void epreg_heat(struct xvmc_epreg *reg);
 void epreg_cool(struct xvmc_epreg *reg);
 void epreg_news(struct xvmc_epreg *reg);

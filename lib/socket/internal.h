@@ -113,7 +113,6 @@ void stats_share(struct xvmc_ctx *ctx);
 void stats_fork_child(struct xvmc_ctx *ctx);
 
 /* service.c */
-int service_start(struct xvmc_ctx *ctx);
 void service_stop(struct xvmc_ctx *ctx);
 void service_forget(struct xvmc_ctx *ctx); /* in a forked child */
 

@@ -28,7 +28,8 @@ static struct xvmc_endpoint *by_epid(struct xvmc_service *sv, uint32_t epid)
 	return NULL;
 }
 
-void link_word(struct xvmc_service *sv, uint16_t type, uint32_t epid,
+/* A message of little more than its type, to xvmcd. */
+static void send_word(struct xvmc_service *sv, uint16_t type, uint32_t epid,
 		      uint64_t link, uint32_t reason)
 {
 	struct xvmc_ag_word word = {
@@ -77,14 +78,14 @@ int link_register(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 void link_unregister(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 {
 	if (ep->svc.told_xvmcd)
-		link_word(sv, XVMC_AG_UNREGISTER, ep->epid, ep->conn.link,
+		send_word(sv, XVMC_AG_UNREGISTER, ep->epid, ep->conn.link,
 			  ep->reason);
 	ep->svc.told_xvmcd = false;
 	ep->conn.link = 0;
 }
 
 void link_relay(struct xvmc_service *sv, struct xvmc_endpoint *ep,
-		  const struct xvmc_setup_hdr *body)
+		const struct xvmc_setup_hdr *body)
 {
 	struct xvmc_ag_relay msg = {
 		.hdr = { .type = XVMC_AG_RELAY },
@@ -115,7 +116,7 @@ void link_ended(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		enum xvmc_reason why)
 {
 	if (ep->conn.link)
-		link_word(sv, XVMC_AG_UNLINK, ep->epid, ep->conn.link, why);
+		send_word(sv, XVMC_AG_UNLINK, ep->epid, ep->conn.link, why);
 	ep->conn.link = 0;
 	ep->conn.peer_domid = XVMC_DOMID_NONE;
 }

@@ -287,7 +287,7 @@ static void *service_main(void *arg)
 
 /* ---- start and stop ---- */
 
-int service_start(struct xvmc_ctx *ctx)
+static int service_start(struct xvmc_ctx *ctx)
 {
 	struct xvmc_service *sv = calloc(1, sizeof(*sv));
 	pthread_attr_t attr;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The service thread's own state, shared by service.c (the thread, its queue
- * and its connection to xvmcd), link.c (set-up, tear-down, migration) and
+ * and its connection to xvmcd), link*.c (registration, set-up, migration) and
  * drive.c (what one endpoint needs next).
  *
  * There is one service thread per process, made with the first endpoint that
@@ -58,9 +58,6 @@ int link_register(struct xvmc_service *sv, struct xvmc_endpoint *ep);
 void link_unregister(struct xvmc_service *sv, struct xvmc_endpoint *ep);
 void link_message(struct xvmc_service *sv, const union xvmc_agent_msg *msg);
 void link_addr(const struct sockaddr_storage *ss, struct xvmc_ag_addr *ret);
-/* A message of little more than its type, to xvmcd. */
-void link_word(struct xvmc_service *sv, uint16_t type, uint32_t epid,
-	       uint64_t link, uint32_t reason);
 /* A set-up message to the other end; and one without more to it. */
 void link_relay(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		const struct xvmc_setup_hdr *body);

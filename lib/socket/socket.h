@@ -16,8 +16,8 @@
  * Threads:   any, unless said otherwise.
  * fork:      xvmc_ctx_fork_* around it; a child may use everything, and what
  *            it uses alone can have rings again (hold.h).
- * Signals:   a handler may call the wrappers unless it interrupted one that
- *            holds the same endpoint's lock (see xvmc_ep_lock_*).
+ * Signals:   a handler may call the wrappers: it runs when its thread holds no
+ *            lock of ours (base/section.h).
  */
 #ifndef XVMC_SOCKET_H
 #define XVMC_SOCKET_H
@@ -374,10 +374,9 @@ int xvmc_epoll_pwait(struct xvmc_ctx *ctx, int epfd, struct epoll_event *evs,
 		     int max, const struct timespec *timeout,
 		     const sigset_t *sigmask);
 /* The endpoint became MANAGED, or its readiness may have changed: every set
- * that holds it. Service thread and others; takes ctx->epoll_lock and no
- * endpoint lock. */
-/* managed: -EMFILE, -ENOMEM: an epoll set that holds it has no way to wait for
- * a ring; all its sets are as before, and it must go back to PLAIN. */
+ * that holds it hears so. Service thread and others; takes ctx->epoll_lock and
+ * no endpoint lock. managed: -EMFILE, -ENOMEM: a set has no way to wait for a
+ * ring; all are as before, and the endpoint must go back to PLAIN. */
 int xvmc_epoll_ep_managed(struct xvmc_endpoint *ep);
 void xvmc_epoll_ep_changed(struct xvmc_endpoint *ep);
 /* A non-blocking send found no room (-EAGAIN): who waits for EPOLLOUT

@@ -19,11 +19,6 @@ static const char *const pattern_names[PATTERN_COUNT] = {
 	[PATTERN_CPU] = "cpu",
 };
 
-const char *pattern_name(enum pattern pattern)
-{
-	return pattern_names[pattern];
-}
-
 void header_format(const struct header *header, char text[HEADER_LEN])
 {
 	int len = snprintf(text, HEADER_LEN, "xvmc-bench %s %zu %zu %s %zu",

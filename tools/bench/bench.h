@@ -56,7 +56,6 @@ struct bench_options {
 void header_format(const struct header *header, char text[HEADER_LEN]);
 /* 0 or -EPROTO. */
 int header_parse(const char text[HEADER_LEN], struct header *ret_header);
-const char *pattern_name(enum pattern pattern);
 
 /* Connects and sends the header. Descriptor or -errno. */
 int bench_open(const struct bench_options *options, const struct header *header);

@@ -23,7 +23,8 @@ static uint64_t inverse(uint64_t odd)
 	return x;
 }
 
-uint64_t random_next(uint64_t *state)
+/* A small random generator (splitmix64). */
+static uint64_t random_next(uint64_t *state)
 {
 	uint64_t z = *state += STEP;
 

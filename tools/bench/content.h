@@ -12,9 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A small random generator (splitmix64); state is any number. */
-uint64_t random_next(uint64_t *state);
-/* From 0 to n - 1. */
+/* Random numbers; state is any number at first. From 0 to n - 1. */
 uint64_t random_below(uint64_t *state, uint64_t n);
 /* From 1 to max, every order of magnitude equally often. */
 size_t random_size(uint64_t *state, size_t max);

@@ -140,7 +140,7 @@ int parse_u64(const char *text, uint64_t low, uint64_t high, uint64_t *ret_value
 	return 0;
 }
 
-int parse_seconds(const char *text, double *ret_value)
+static int parse_seconds(const char *text, double *ret_value)
 {
 	char *end;
 	double value = strtod(text, &end);

@@ -40,7 +40,6 @@ int set_nonblocking(int fd);
 
 /* "64", "64K", "1M", "2G". 0 or -EINVAL, -ERANGE. */
 int parse_u64(const char *text, uint64_t low, uint64_t high, uint64_t *ret_value);
-int parse_seconds(const char *text, double *ret_value);
 
 /* One line on standard error, "program: ...". */
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -51,7 +51,8 @@ void cli_exit(const char *prog, int status)
 	exit(status);
 }
 
-bool cli_number(const char *text, uint32_t min, uint32_t max, uint32_t *ret_n)
+/* A decimal number between min and max, and nothing else in the text. */
+static bool cli_number(const char *text, uint32_t min, uint32_t max, uint32_t *ret_n)
 {
 	unsigned long long n;
 	char *end;

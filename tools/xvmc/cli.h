@@ -68,9 +68,6 @@ void cli_warn(const char *prog, const char *fmt, ...)
 /* Ends the program: status, or 1 if the output could not be written. */
 _Noreturn void cli_exit(const char *prog, int status);
 
-/* A decimal number between min and max, and nothing else in the text. */
-bool cli_number(const char *text, uint32_t min, uint32_t max, uint32_t *ret_n);
-
 /* A name that xvmcd takes: 1 to 31 of letters, digits, '.', '_', '-'. */
 bool cli_name_ok(const char *name);
 
