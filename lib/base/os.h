@@ -20,7 +20,7 @@
 #include <sys/uio.h>
 #include <time.h>
 
-/* A system call by number; defined per architecture in os-ARCH.c. */
+/* A system call by number. */
 long xvmc_os_call(long nr, long a, long b, long c, long d, long e, long f);
 
 #define OS6(nr, a, b, c, d, e, f)                                       \

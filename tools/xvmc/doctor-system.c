@@ -33,9 +33,9 @@ void doctor_kernel(struct doctor *d)
 
 	uname(&u);
 	sscanf(u.release, "%u.%u", &major, &minor);
-	if (major < 5 || (major == 5 && minor < 10))
+	if (major < 5 || (major == 5 && minor < 14))
 		doctor_say(d, DOCTOR_WARN, "kernel", NULL,
-			   "Linux %s is older than any xvmc was tested on (5.10)",
+			   "Linux %s is older than what xvmc is for (5.14)",
 			   u.release);
 	else
 		doctor_say(d, DOCTOR_OK, "kernel", NULL, "Linux %s %s", u.release,
