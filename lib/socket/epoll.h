@@ -183,14 +183,16 @@ int epreg_rekey_back(struct xvmc_epreg *reg);
 /* Takes the registration off everything; the kernel's is the caller's. */
 void epreg_drop(struct xvmc_epreg *reg);
 
-/* epoll-inner.c; epoll_lock and the set's lock held */
+/* epoll-inner.c */
 /* A number that leads to the kernel's instance; -EBADF. */
 int epset_kernel_fd(struct xvmc_epset *set);
-/* The same, of our own, in set->kfd; the inner instance, in set->inner. */
+/* Wakes whoever sleeps on the epfd, so that it looks at the hot list. The set's
+ * lock held; for the following epoll_lock, too. */
+void epset_wake(struct xvmc_epset *set);
+/* A number of our own for the kernel's instance, in set->kfd; the inner one, in
+ * set->inner. */
 int epset_open_kernel(struct xvmc_epset *set);
 int epset_open_inner(struct xvmc_epset *set);
-/* Wakes whoever sleeps on the epfd, so that it looks at the hot list. */
-void epset_wake(struct xvmc_epset *set);
 /* All the bells of a registration, in the inner instance. */
 int epreg_add_bells(struct xvmc_epreg *reg);
 void epreg_remove_bells(struct xvmc_epreg *reg);
