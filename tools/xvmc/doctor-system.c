@@ -110,7 +110,7 @@ void doctor_files(struct doctor *d)
 	else
 		snprintf(mend, sizeof(mend), "sudo prlimit --pid $$ --nofile=65536");
 	doctor_say(d, DOCTOR_WARN, "files", mend,
-		   "only %llu descriptors a process; a connection on rings takes up to six",
+		   "only %llu descriptors a process; a connection on rings takes seven",
 		   (unsigned long long)lim.rlim_cur);
 }
 
