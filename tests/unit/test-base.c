@@ -353,13 +353,18 @@ static void test_numbers(void **state)
 /* A thread in such a call, in a handler of a signal, does not wait for itself. */
 static void test_numbers_mine(void **state)
 {
-	uint64_t start = os_now_ns();
+	uint64_t start, took = UINT64_MAX;
 	int fd;
 
 	xvmc_numbers_use();
-	fd = OS_MAKE(os_eventfd(0, EFD_CLOEXEC)); /* this very thread's use */
-	assert_true(os_now_ns() - start < 10000000u);
-	os_close(fd);
+	/* Now and then it has to wait for a CPU. */
+	for (int i = 0; i < 100 && took > 10000000u; i++) {
+		start = os_now_ns();
+		fd = OS_MAKE(os_eventfd(0, EFD_CLOEXEC)); /* this very thread's use */
+		took = os_now_ns() - start;
+		os_close(fd);
+	}
+	assert_true(took < 10000000u);
 	xvmc_numbers_used();
 }
 
