@@ -16,7 +16,7 @@ suite_limit_s=900
 
 suites() {
 	cat <<'END'
-lint         shellcheck; what uses what; builds by gcc and clang without a warning
+lint         shellcheck; what uses what; pages; builds by gcc and clang without a warning
 unit         unit tests, simulation, fuzzing: all that meson knows of
 asan         the same under AddressSanitizer and UBSan
 model        the models, by spin, and the mutants that must fail
@@ -122,6 +122,7 @@ test_is() { # NAME COMMAND...
 suite_lint() {
 	test_is "shellcheck" "$root/run" lint shell
 	test_is "rooms use only what stands above them" "$root/run" lint rooms
+	test_is "the pages say what the lists say" "$root/run" lint docs
 	test_is "gcc: no warnings" "$root/run" lint gcc
 	test_is "clang: no warnings" "$root/run" lint clang
 	echo "1..$tests"
