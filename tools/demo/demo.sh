@@ -363,7 +363,7 @@ done
 run_stream
 judge || die "no figures"
 next_step "picture"
-picture "$connections checked connections between vm1 and vm2 at full load, while vm1 migrates"
+picture "$connections checked connections between vm1 and vm2 at full load: vm1 migrates, vm2 stays on host A"
 progress ''
 if [ $json = yes ]; then
 	print_json
