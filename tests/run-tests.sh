@@ -21,6 +21,7 @@ unit         unit tests, simulation, fuzzing: all that meson knows of
 asan         the same under AddressSanitizer and UBSan
 model        the models, by spin, and the mutants that must fail
 run          ./run, its options
+nightly      .ci/nightly, its options and its table
 tools        xvmc, xvmc-run: options, messages, what they do without xvmcd
 system       units, udev rule, modules for a Xen host: installed, and understood?
 stream       does the checked stream notice what it should?
@@ -188,6 +189,10 @@ suite_model() {
 
 suite_run() {
 	"$root/tests/unit/test-run.sh"
+}
+
+suite_nightly() {
+	"$root/tests/unit/test-nightly.sh"
 }
 
 suite_tools() {
