@@ -53,7 +53,10 @@ int link_register(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 
 	if (!ep->svc.have_addrs) {
 		section_lock(&ep->conn.tx.lock);
+		/* As long as there is a number: the last may be another
+		 * socket's by now. */
 		ep->svc.have_addrs =
+			ep->nfds &&
 			os_getsockname(ep->fd, (struct sockaddr *)&ep->svc.local, &llen) == 0 &&
 			os_getpeername(ep->fd, (struct sockaddr *)&ep->svc.remote, &rlen) == 0;
 		section_unlock(&ep->conn.tx.lock);
