@@ -94,16 +94,16 @@ run() { # NAME MODE
 	out=$work/$1.$2
 	case $2 in
 	plain)
-		timeout "$limit" "$prog" >"$out" 2>"$out.err" </dev/null
+		timeout -k 2 "$limit" "$prog" >"$out" 2>"$out.err" </dev/null
 		;;
 	ring)
-		CONF_RING=1 timeout "$limit" "$tools/xvmc-run" -- "$prog" \
+		CONF_RING=1 timeout -k 2 "$limit" "$tools/xvmc-run" -- "$prog" \
 			>"$out" 2>"$out.err" </dev/null
 		;;
 	switch)
 		move &
 		mover=$!
-		CONF_SWITCH=1 timeout "$limit" "$tools/xvmc-run" -- "$prog" \
+		CONF_SWITCH=1 timeout -k 2 "$limit" "$tools/xvmc-run" -- "$prog" \
 			>"$out" 2>"$out.err" </dev/null
 		rc=$?
 		: >"$work/stop"
@@ -114,7 +114,7 @@ run() { # NAME MODE
 		return $rc
 		;;
 	alone)
-		XVMC_DIR=$work/none LD_PRELOAD=$lib timeout "$limit" "$prog" \
+		XVMC_DIR=$work/none LD_PRELOAD=$lib timeout -k 2 "$limit" "$prog" \
 			>"$out" 2>"$out.err" </dev/null
 		;;
 	esac
