@@ -50,6 +50,7 @@ long xvmc_os_call(long nr, long a, long b, long c, long d, long e, long f)
  * an application that closes everything may close them. */
 #define MARKED_FDS 65536
 #define FIRST_HIGH 8192
+#define NEAR 16 /* to the limit, where that is too low for these */
 static _Atomic uint64_t marks[MARKED_FDS / 64];
 
 int xvmc_os_fd_internal(int fd)
@@ -110,16 +111,33 @@ unsigned int xvmc_os_own_table(void)
 	return before;
 }
 
+/*
+ * A number near the end of those there are: what a program counts on, puts
+ * something at by dup2, or gets from the kernel, is low. The kernel gives the
+ * lowest one from some number on, so the room is doubled until there is one, up
+ * to half of all.
+ */
+static int dup_near(int fd, long end)
+{
+	for (long room = NEAR;; room *= 2) {
+		int high;
+
+		room = room < end / 2 ? room : end / 2;
+		high = os_fcntl(fd, F_DUPFD_CLOEXEC, end - room);
+		if (high != -EMFILE || room == end / 2)
+			return high;
+	}
+}
+
 int xvmc_os_dup_high(int fd)
 {
 	struct rlimit lim = { .rlim_cur = 1024 };
-	long base;
 	int high;
 
 	note_table();
 	OS4(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &lim);
-	base = lim.rlim_cur > 2 * FIRST_HIGH ? FIRST_HIGH : (long)lim.rlim_cur / 2;
-	high = os_fcntl(fd, F_DUPFD_CLOEXEC, base);
+	high = lim.rlim_cur > 2 * FIRST_HIGH ? os_fcntl(fd, F_DUPFD_CLOEXEC, FIRST_HIGH) :
+					       dup_near(fd, (long)lim.rlim_cur);
 	if (high >= 0 && high < MARKED_FDS)
 		marks[high / 64] |= (uint64_t)1 << (high % 64);
 	return high;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/list.h"
@@ -301,6 +302,35 @@ static void test_os(void **state)
 	fresh_check(marks);
 }
 
+/* Where the limit is low: near it, never in the lower half, and all of the
+ * upper half if need be. */
+static void test_high_numbers(void **state)
+{
+	struct rlimit old, lim;
+	int fd[64], n = 0;
+
+	(void)state;
+	if (fresh_watched())
+		skip();
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	lim = old;
+	lim.rlim_cur = 80;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &lim), 0);
+	while ((fd[n] = xvmc_os_dup_high(0)) >= 0)
+		n++;
+	assert_int_equal(fd[n], -EMFILE);
+	assert_int_equal(n, 40);
+	for (int i = 0; i < n; i++) {
+		assert_in_range(fd[i], i < 16 ? 64 : i < 32 ? 48 : 40, 79);
+		assert_true(xvmc_os_fd_internal(fd[i]));
+	}
+	os_close(fd[3]);
+	assert_int_equal(xvmc_os_dup_high(0), fd[3]);
+	while (n--)
+		os_close(fd[n]);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+}
+
 /* ---- numbers ---- */
 
 static _Atomic bool enough;
@@ -382,6 +412,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_bytes_room),
 		cmocka_unit_test(test_list),
 		cmocka_unit_test(test_os),
+		cmocka_unit_test(test_high_numbers),
 		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_numbers_mine),
 	};
