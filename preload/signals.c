@@ -222,9 +222,34 @@ EXPORT old_handler sysv_signal(int sig, old_handler fn)
 	return adopt(sig, REAL(sysv_signal), fn);
 }
 
+/* What the kernel has, as the program set it. */
+static old_handler handler_now(int sig)
+{
+	struct sigaction now;
+
+	return sigaction(sig, NULL, &now) == 0 ? now.sa_handler : SIG_ERR;
+}
+
+/*
+ * This one looks at the thread's mask and takes the signal out of it, so the
+ * table's lock, which blocks all, must not be around it.
+ */
 EXPORT old_handler sigset(int sig, old_handler fn)
 {
-	return adopt(sig, REAL(sigset), fn);
+	struct sigaction act = { .sa_handler = fn }, old;
+	uint64_t one, mask;
+
+	if (!ours_to_bind(sig) || fn == SIG_ERR)
+		return REAL(sigset)(sig, fn);
+	if (fn == SIG_HOLD) {
+		old.sa_handler = handler_now(sig);
+		return REAL(sigset)(sig, fn) == SIG_HOLD ? SIG_HOLD : old.sa_handler;
+	}
+	if (sigaction(sig, &act, &old) != 0)
+		return SIG_ERR;
+	one = 1ull << (sig - 1);
+	OS4(SYS_rt_sigprocmask, SIG_UNBLOCK, &one, &mask, sizeof(mask));
+	return mask & one ? SIG_HOLD : old.sa_handler;
 }
 
 EXPORT int siginterrupt(int sig, int yes)
