@@ -4,7 +4,6 @@
  * sigaction(), by name, as a sanitizer's do: where another library stands before
  * it, the call comes back to that one. For signal-behind.c.
  */
-#define _GNU_SOURCE
 #include <signal.h>
 
 typedef void (*handler)(int);
