@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
+#include "base/unwind.h"
 #include "preload.h"
 
 /* ---- stdio: FILEs read and write without coming by the wrappers ---- */
@@ -81,6 +82,21 @@ static void before_exec(bool here)
 	errno = saved;
 }
 
+/* A wrapper's body. RLIMIT_NOFILE goes with it, so none of ours is made
+ * meanwhile (xvmc_os_dup_high). system() may be cancelled. */
+#define EXEC(type, here, call)                    \
+	bool in = false;                          \
+	struct unwind u;                          \
+	type r;                                   \
+						  \
+	before_exec(here);                        \
+	unwind_push(&u, preload_used, &in);       \
+	if (tables_are_ours(the_ctx()))           \
+		preload_use(&in);                 \
+	r = (call);                               \
+	unwind_pop(&u, 1);                        \
+	return r
+
 /*
  * A wrapper cannot call vfork: the child would return through its frame and
  * destroy it for the parent. And the child runs in the parent's memory, where
@@ -124,8 +140,7 @@ EXPORT int posix_spawn(pid_t *pid, const char *path,
 		       const posix_spawnattr_t *attr, char *const argv[],
 		       char *const envp[])
 {
-	before_exec(false);
-	return REAL(posix_spawn)(pid, path, actions, attr, argv, envp);
+	EXEC(int, false, REAL(posix_spawn)(pid, path, actions, attr, argv, envp));
 }
 
 EXPORT int posix_spawnp(pid_t *pid, const char *file,
@@ -133,8 +148,7 @@ EXPORT int posix_spawnp(pid_t *pid, const char *file,
 			const posix_spawnattr_t *attr, char *const argv[],
 			char *const envp[])
 {
-	before_exec(false);
-	return REAL(posix_spawnp)(pid, file, actions, attr, argv, envp);
+	EXEC(int, false, REAL(posix_spawnp)(pid, file, actions, attr, argv, envp));
 }
 
 /* The duplicate made in the new process has no FD_CLOEXEC, whatever ours has. */
@@ -148,39 +162,33 @@ EXPORT int posix_spawn_file_actions_adddup2(posix_spawn_file_actions_t *actions,
 
 EXPORT int execve(const char *path, char *const argv[], char *const envp[])
 {
-	before_exec(true);
-	return REAL(execve)(path, argv, envp);
+	EXEC(int, true, REAL(execve)(path, argv, envp));
 }
 
 EXPORT int execveat(int dir, const char *path, char *const argv[], char *const envp[],
 		    int flags)
 {
-	before_exec(true);
-	return REAL(execveat)(dir, path, argv, envp, flags);
+	EXEC(int, true, REAL(execveat)(dir, path, argv, envp, flags));
 }
 
 EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 {
-	before_exec(true);
-	return REAL(fexecve)(fd, argv, envp);
+	EXEC(int, true, REAL(fexecve)(fd, argv, envp));
 }
 
 EXPORT int execv(const char *path, char *const argv[])
 {
-	before_exec(true);
-	return REAL(execv)(path, argv);
+	EXEC(int, true, REAL(execv)(path, argv));
 }
 
 EXPORT int execvp(const char *file, char *const argv[])
 {
-	before_exec(true);
-	return REAL(execvp)(file, argv);
+	EXEC(int, true, REAL(execvp)(file, argv));
 }
 
 EXPORT int execvpe(const char *file, char *const argv[], char *const envp[])
 {
-	before_exec(true);
-	return REAL(execvpe)(file, argv, envp);
+	EXEC(int, true, REAL(execvpe)(file, argv, envp));
 }
 
 /* The arguments of execl and its kin as an array; *ap stands at what follows
@@ -269,15 +277,58 @@ EXPORT int execle(const char *path, const char *arg, ...)
 /* These spawn inside libc, without coming by posix_spawn's symbol. */
 EXPORT int system(const char *command)
 {
-	if (command)
-		before_exec(false);
-	return REAL(system)(command);
+	if (!command)
+		return REAL(system)(command);
+	EXEC(int, false, REAL(system)(command));
 }
 
 EXPORT FILE *popen(const char *command, const char *type)
 {
-	before_exec(false);
-	return REAL(popen)(command, type);
+	EXEC(FILE *, false, REAL(popen)(command, type));
+}
+
+/* ---- limits ---- */
+
+/* How many descriptors there may be is another matter while one of ours is made
+ * (xvmc_os_dup_high). */
+#define LIMITS(call)              \
+	int r;                    \
+				  \
+	xvmc_numbers_use();       \
+	r = (call);               \
+	xvmc_numbers_used();      \
+	return r
+
+EXPORT int getrlimit(__rlimit_resource_t what, struct rlimit *lim)
+{
+	LIMITS(REAL(getrlimit)(what, lim));
+}
+
+EXPORT int getrlimit64(__rlimit_resource_t what, struct rlimit64 *lim)
+{
+	LIMITS(REAL(getrlimit64)(what, lim));
+}
+
+EXPORT int setrlimit(__rlimit_resource_t what, const struct rlimit *lim)
+{
+	LIMITS(REAL(setrlimit)(what, lim));
+}
+
+EXPORT int setrlimit64(__rlimit_resource_t what, const struct rlimit64 *lim)
+{
+	LIMITS(REAL(setrlimit64)(what, lim));
+}
+
+EXPORT int prlimit(pid_t pid, enum __rlimit_resource what, const struct rlimit *lim,
+		   struct rlimit *old)
+{
+	LIMITS(REAL(prlimit)(pid, what, lim, old));
+}
+
+EXPORT int prlimit64(pid_t pid, enum __rlimit_resource what, const struct rlimit64 *lim,
+		     struct rlimit64 *old)
+{
+	LIMITS(REAL(prlimit64)(pid, what, lim, old));
 }
 
 /* ---- a descriptor table of one's own ---- */

@@ -122,4 +122,5 @@ void xvmc_numbers_fork_child(void)
 {
 	makers = slow = 0;
 	users = mine;
+	xvmc_os_fork_child();
 }

@@ -7,7 +7,9 @@
  * A **maker** gets a descriptor of ours and moves it up: OS_MAKE(call).
  * A **user** is a thread of the program in a call that names numbers or is
  * given the lowest one: between xvmc_numbers_use and xvmc_numbers_used.
- * Many of each may be at work, but not both.
+ * Many of each may be at work, but not both. Who asks for the limit of numbers,
+ * or hands it to another program, is a user as well: a maker may have raised it
+ * for a moment (xvmc_os_dup_high).
  * accept, which may wait for hours, is no user: where a maker was at work
  * meanwhile it takes a lower number afterwards, if there is one. (Not so open:
  * to close a second number of a file gives up the locks that the process has on

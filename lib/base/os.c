@@ -5,10 +5,13 @@
 #include "os.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+#include "section.h"
 
 #if defined(__x86_64__)
 long xvmc_os_call(long nr, long a, long b, long c, long d, long e, long f)
@@ -129,18 +132,76 @@ static int dup_near(int fd, long end)
 	}
 }
 
+static int limit(const struct rlimit *new, struct rlimit *ret_old)
+{
+	return (int)OS4(SYS_prlimit64, 0, RLIMIT_NOFILE, new, ret_old);
+}
+
+/* One maker at a time has it raised. */
+static pthread_mutex_t raising = PTHREAD_MUTEX_INITIALIZER;
+
+/* What somebody else has set meanwhile, from outside, stays. */
+static void put_back(const struct rlimit *was, const struct rlimit *more)
+{
+	struct rlimit now;
+
+	if (limit(NULL, &now) < 0 || now.rlim_cur != more->rlim_cur)
+		return;
+	now.rlim_cur = was->rlim_cur;
+	limit(&now, NULL);
+}
+
+/*
+ * A number beyond the program's limit, which is raised while it is made: as many
+ * are left to the program as there would be without us, and it can put nothing
+ * at ours. Whoever asks for the limit, or leaves it to another process, excludes
+ * makers (numbers.h). -errno: where it may not be raised, and the like.
+ */
+static int dup_beyond(int fd, const struct rlimit *lim)
+{
+	struct rlimit more = *lim, was;
+	long from = (long)lim->rlim_cur;
+	int high, r;
+
+	if (more.rlim_cur >= more.rlim_max)
+		return -EPERM;
+	more.rlim_cur = more.rlim_max < MARKED_FDS ? more.rlim_max : MARKED_FDS;
+	/* A program may raise its limit later, a little. */
+	if (from < FIRST_HIGH && more.rlim_cur >= 2 * FIRST_HIGH)
+		from = FIRST_HIGH;
+	r = limit(&more, &was);
+	if (r < 0)
+		return r;
+	high = os_fcntl(fd, F_DUPFD_CLOEXEC, from);
+	put_back(&was, &more);
+	return high;
+}
+
 int xvmc_os_dup_high(int fd)
 {
 	struct rlimit lim = { .rlim_cur = 1024 };
 	int high;
 
 	note_table();
-	OS4(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &lim);
-	high = lim.rlim_cur > 2 * FIRST_HIGH ? os_fcntl(fd, F_DUPFD_CLOEXEC, FIRST_HIGH) :
-					       dup_near(fd, (long)lim.rlim_cur);
+	section_lock(&raising);
+	limit(NULL, &lim);
+	if (lim.rlim_cur > 2 * FIRST_HIGH) {
+		high = os_fcntl(fd, F_DUPFD_CLOEXEC, FIRST_HIGH);
+	} else {
+		high = dup_beyond(fd, &lim);
+		if (high < 0)
+			high = dup_near(fd, (long)lim.rlim_cur);
+	}
+	section_unlock(&raising);
 	if (high >= 0 && high < MARKED_FDS)
 		marks[high / 64] |= (uint64_t)1 << (high % 64);
 	return high;
+}
+
+void xvmc_os_fork_child(void)
+{
+	/* A maker that the fork did not wait for may have had it. */
+	pthread_mutex_init(&raising, NULL);
 }
 
 int xvmc_os_high_fd(int fd)

@@ -202,12 +202,14 @@ static inline void os_eventfd_ring(int fd)
 
 /*
  * Moves an internal descriptor out of the application's way: to a high
- * number, CLOEXEC. Consumes fd whatever happens. Returns the new number, or
+ * number, beyond its limit if that may be raised, CLOEXEC. Consumes fd whatever happens. Returns the new number, or
  * -errno (-EMFILE) with fd closed.
  */
 int xvmc_os_high_fd(int fd);
 /* The same for a duplicate; fd stays. */
 int xvmc_os_dup_high(int fd);
+/* In a forked child. */
+void xvmc_os_fork_child(void);
 
 /* True for a descriptor that xvmc_os_high_fd gave out and os_close has not
  * closed: the application cannot mean it. The table behind it is the one
