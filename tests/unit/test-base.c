@@ -302,19 +302,40 @@ static void test_os(void **state)
 	fresh_check(marks);
 }
 
-/* Where the limit is low: near it, never in the lower half, and all of the
- * upper half if need be. */
-static void test_high_numbers(void **state)
+/* Where the limit may be raised: beyond it, and it is what it was. */
+static void test_numbers_beyond(void **state)
 {
-	struct rlimit old, lim;
+	struct rlimit lim, now;
+	int fd[3];
+
+	(void)state;
+	if (fresh_watched())
+		skip();
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &lim), 0);
+	lim.rlim_cur = 80;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &lim), 0);
+	for (int i = 0; i < 3; i++) {
+		fd[i] = xvmc_os_dup_high(0);
+		assert_true(fd[i] >= 80);
+		assert_true(xvmc_os_fd_internal(fd[i]));
+		assert_int_equal(getrlimit(RLIMIT_NOFILE, &now), 0);
+		assert_int_equal(now.rlim_cur, lim.rlim_cur);
+		assert_int_equal(now.rlim_max, lim.rlim_max);
+	}
+	for (int i = 0; i < 3; i++)
+		os_close(fd[i]);
+}
+
+/* Where it is low and may not: near it, never in the lower half, and all of the
+ * upper half if need be. */
+static void test_numbers_near(void **state)
+{
+	struct rlimit lim = { 80, 80 };
 	int fd[64], n = 0;
 
 	(void)state;
 	if (fresh_watched())
 		skip();
-	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
-	lim = old;
-	lim.rlim_cur = 80;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &lim), 0);
 	while ((fd[n] = xvmc_os_dup_high(0)) >= 0)
 		n++;
@@ -328,7 +349,6 @@ static void test_high_numbers(void **state)
 	assert_int_equal(xvmc_os_dup_high(0), fd[3]);
 	while (n--)
 		os_close(fd[n]);
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
 }
 
 /* ---- numbers ---- */
@@ -412,7 +432,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_bytes_room),
 		cmocka_unit_test(test_list),
 		cmocka_unit_test(test_os),
-		cmocka_unit_test(test_high_numbers),
+		cmocka_unit_test(test_numbers_beyond),
+		cmocka_unit_test(test_numbers_near),
 		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_numbers_mine),
 	};
