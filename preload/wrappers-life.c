@@ -48,7 +48,7 @@ static int disconnect(int fd, const struct sockaddr *sa, socklen_t len)
 	preload_escape_fd(fd, XVMC_R_UNFOLLOWED);
 	r = REAL(connect)(fd, sa, len);
 	if (r == 0)
-		xvmc_sock_forget(the_ctx(), fd);
+		xvmc_sock_dissolved(the_ctx(), fd);
 	return r;
 }
 

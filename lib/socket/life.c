@@ -237,6 +237,22 @@ void xvmc_sock_forget(struct xvmc_ctx *ctx, int fd)
 	forget(ctx, fd, false);
 }
 
+void xvmc_sock_dissolved(struct xvmc_ctx *ctx, int fd)
+{
+	struct xvmc_endpoint *ep = xvmc_ep_get(ctx, fd);
+	bool held;
+
+	if (!ep)
+		return;
+	section_lock(&ctx->epoll_lock);
+	held = !xvmc_list_empty(&ep->epregs);
+	section_unlock(&ctx->epoll_lock);
+	xvmc_ep_put(ep);
+	/* What is forgotten is out of the sets, as if it were closed. */
+	if (!held)
+		xvmc_sock_forget(ctx, fd);
+}
+
 /* ---- shutdown ---- */
 
 int xvmc_sock_shutdown(struct xvmc_endpoint *ep, int fd, int how)

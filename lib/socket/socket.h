@@ -334,6 +334,9 @@ void xvmc_sock_sockopt_changed(struct xvmc_endpoint *ep, int fd, int level, int 
 bool xvmc_sock_close(struct xvmc_ctx *ctx, int fd);
 /* The same where the number is closed by other means, or was already. */
 void xvmc_sock_forget(struct xvmc_ctx *ctx, int fd);
+/* Its connection was dissolved, by connect to AF_UNSPEC, and is on TCP for good:
+ * it is a socket like any other, unless an epoll set holds it. */
+void xvmc_sock_dissolved(struct xvmc_ctx *ctx, int fd);
 /* newfd now is a dup of oldfd (after the kernel's success). */
 void xvmc_sock_dup(struct xvmc_ctx *ctx, int oldfd, int newfd);
 /* True for a descriptor of our own: the application cannot mean it. */
