@@ -11,20 +11,36 @@
 
 /* ---- from lib/socket ---- */
 
-/* MSG_TRUNC of a stream: the bytes are thrown away, the buffer may be NULL. */
-static ssize_t recv_discard(struct xvmc_endpoint *ep, int fd, size_t left, int flags,
-			    int *ret_msg_flags)
+#define SINKS 64
+
+/* A vector for n bytes, or as many as it can take, one over the other. Returns
+ * how long it is. */
+static size_t into_sink(struct iovec to[SINKS], char *sink, size_t size, size_t n)
 {
+	size_t cnt = 0;
+
+	do {
+		to[cnt] = (struct iovec){ sink, n < size ? n : size };
+		n -= to[cnt++].iov_len;
+	} while (n && cnt < SINKS);
+	return cnt;
+}
+
+/* MSG_TRUNC of a stream: the bytes are thrown away, the buffer may be NULL. Who
+ * only peeks is told of them all at once. */
+static __attribute__((noinline)) ssize_t
+recv_discard(struct xvmc_endpoint *ep, int fd, size_t left, int flags, int *ret_msg_flags)
+{
+	struct iovec to[SINKS];
 	char sink[16384];
 	ssize_t sum = 0, r;
-	size_t n;
+	size_t n, cnt;
 
 	flags &= ~MSG_TRUNC;
 	do {
-		struct iovec to = { sink, left < sizeof(sink) ? left : sizeof(sink) };
-
-		n = to.iov_len;
-		r = xvmc_sock_recv(ep, fd, &to, 1, flags, ret_msg_flags);
+		cnt = into_sink(to, sink, sizeof(sink), left);
+		n = xvmc_iov_make(to, cnt).left;
+		r = xvmc_sock_recv(ep, fd, to, cnt, flags, ret_msg_flags);
 		if (r <= 0)
 			break;
 		sum += r;

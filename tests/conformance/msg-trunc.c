@@ -7,6 +7,7 @@ int main(void)
 	char buf[16] = "untouched";
 	struct iovec vec[2] = { { buf, 2 }, { buf + 4, 3 } };
 	struct msghdr msg = { .msg_iov = vec, .msg_iovlen = 2 };
+	static const char many[1000];
 	int a, b;
 
 	conf_pair(&a, &b);
@@ -24,6 +25,17 @@ int main(void)
 	conf_res("TRUNC|DONTWAIT", recv(b, buf, 100, MSG_TRUNC | MSG_DONTWAIT));
 	shutdown(a, SHUT_WR);
 	conf_res("TRUNC", recv(b, buf, 100, MSG_TRUNC));
+
+	/* Much of them. */
+	conf_pair(&a, &b);
+	for (int i = 0; i < 40; i++)
+		conf_put(a, many, sizeof(many));
+	while (recv(b, NULL, 100000, MSG_TRUNC | MSG_PEEK) < 40000)
+		conf_ms(1);
+	conf_res("TRUNC|PEEK", recv(b, NULL, 100000, MSG_TRUNC | MSG_PEEK));
+	conf_res("TRUNC|PEEK", recv(b, NULL, 30000, MSG_TRUNC | MSG_PEEK));
+	conf_res("TRUNC", recv(b, NULL, 39000, MSG_TRUNC | MSG_WAITALL));
+	conf_res("TRUNC", recv(b, NULL, 100000, MSG_TRUNC));
 
 	/* An error that comes after the bytes is the next call's. */
 	conf_pair(&a, &b);
