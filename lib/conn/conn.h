@@ -75,7 +75,7 @@ struct conn_tx {
 			* when tx_leave has put the last record there */
 	bool shut;     /* shutdown(SHUT_WR) by the program */
 	_Atomic bool unread; /* abandoned, and the peer had not read all of it */
-	int err;       /* -errno for every later write */
+	_Atomic int err; /* -errno for every later write */
 	uint64_t ring_bytes; /* application bytes that went by the ring */
 	uint64_t extra;      /* records and replays written to TCP */
 };

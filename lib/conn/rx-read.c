@@ -11,6 +11,18 @@
 #define RECV_VECS 64
 
 /*
+ * A write has met the end of TCP, of both its halves: what the ring has comes,
+ * and then nothing. The error is the writer's to be told, or has been. Read
+ * without the writer's lock, as if the write had come a little later.
+ */
+static bool tcp_failed(const struct conn_t *c)
+{
+	int err = c->tx.err;
+
+	return err && err != -EPIPE;
+}
+
+/*
  * End of stream without a record: the sender has died. But where? If its
  * guest had moved before, our mapping shows what was published until then,
  * and nobody knows what was published after: never a silent truncation. The
@@ -27,7 +39,7 @@ int rx_sender_died(struct conn_t *c)
 	if (!ring_nonce_matches(rx->r.s, rx->r.nonce))
 		return -1;
 	if (owner == XVMC_OWNER_ALIVE)
-		return rx->no_proof ? -1 : 0;
+		return tcp_failed(c) ? 1 : rx->no_proof ? -1 : 0;
 	return 1; /* or UNTOLD: there is no better proof than the nonce */
 }
 
@@ -192,7 +204,10 @@ static bool pumped(struct conn_t *c)
 
 bool xvmc_conn_rx_follow(struct conn_t *c)
 {
-	return xvmc_conn_rx_left(c) && pumped(c);
+	const struct conn_rx *rx = &c->rx;
+	bool ends = rx->path == XVMC_PATH_RING && !rx->eof && tcp_failed(c);
+
+	return (ends || xvmc_conn_rx_left(c)) && pumped(c);
 }
 
 /*
@@ -351,7 +366,7 @@ bool xvmc_conn_rx_ended(struct conn_t *c)
 	struct conn_rx *rx = &c->rx;
 	int died = rx->path == XVMC_PATH_RING && rx->eof ? rx_sender_died(c) : 0;
 
-	if (died > 0 && !rx->err && !c->told && died_with_unread(c))
+	if (died > 0 && !rx->err && !c->told && !tcp_failed(c) && died_with_unread(c))
 		rx_error(c, -ECONNRESET);
 	return died != 0;
 }

@@ -98,9 +98,10 @@ static short poll_tx(struct xvmc_endpoint *ep, bool arm, uint64_t *ret_pos)
 	short ev = 0;
 	int outq = 0;
 
+	/* All but EPIPE were the end of both halves, told or not. */
 	if (tx->err)
-		return (short)(POLLOUT | (c->untold || c->untold_pipe ?
-					    POLLERR | POLLHUP : 0));
+		return (short)(POLLOUT | (tx->err != -EPIPE ? POLLHUP : 0) |
+			       (c->untold || c->untold_pipe ? POLLERR | POLLHUP : 0));
 	if (tx->shut && !tx->fin_owed)
 		return POLLOUT; /* a write would not wait */
 	/* Of the ring, too: as long as TCP does not take the record that says so,
