@@ -152,6 +152,22 @@ static int really_close(int fd)
 	return r;
 }
 
+static int close_known(struct xvmc_endpoint *ep, int fd)
+{
+	int saved = errno, r = 0;
+	bool done;
+
+	/* What libc's would do then, before anything is forgotten. */
+	pthread_testcancel();
+	done = xvmc_sock_close(the_ctx(), fd);
+	errno = saved;
+	if (!done)
+		r = really_close(fd);
+	if (ep)
+		xvmc_sock_linger(ep);
+	return r;
+}
+
 EXPORT int close(int fd)
 {
 	int saved = errno;
@@ -160,14 +176,9 @@ EXPORT int close(int fd)
 	if (internal(fd))
 		return (int)give(-EBADF, saved);
 	if (known(fd) && tables_are_ours(the_ctx())) {
-		bool done;
+		ENDPOINT(ep, fd);
 
-		/* What libc's would do then, before anything is forgotten. */
-		pthread_testcancel();
-		done = xvmc_sock_close(the_ctx(), fd);
-		errno = saved;
-		if (done)
-			return 0;
+		return close_known(ep, fd);
 	}
 	return the_ctx() ? really_close(fd) : REAL(close)(fd);
 }
@@ -205,8 +216,13 @@ EXPORT int close_range(unsigned int first, unsigned int last, int flags)
 	if (flags & CLOSE_RANGE_CLOEXEC) /* ours have it anyway */
 		return REAL(close_range)(first, last, flags);
 	for (unsigned int i = first; i <= last && i < ctx->nfds && i < 65536; i++)
-		if (known((int)i))
+		if (known((int)i)) {
+			ENDPOINT(ep, (int)i);
+
 			xvmc_sock_close(ctx, (int)i); /* if not, we do below */
+			if (ep)
+				xvmc_sock_linger(ep);
+		}
 	errno = saved;
 	xvmc_numbers_use();
 	r = close_between(first, last, flags);
@@ -266,8 +282,16 @@ static int before_dup(int from, int to)
 	return 0;
 }
 
+static int replaced(struct xvmc_endpoint *old, int to)
+{
+	if (old)
+		xvmc_sock_linger(old);
+	return to;
+}
+
 EXPORT int dup2(int from, int to)
 {
+	ENDPOINT(old, to);
 	int saved = errno, r = before_dup(from, to);
 
 	if (r < 0)
@@ -276,11 +300,12 @@ EXPORT int dup2(int from, int to)
 	xvmc_numbers_use();
 	r = internal(to) ? (int)give(-EBADF, 0) : REAL(dup2)(from, to);
 	xvmc_numbers_used();
-	return from == to ? r : duped(from, r);
+	return from == to ? r : replaced(old, duped(from, r));
 }
 
 EXPORT int dup3(int from, int to, int flags)
 {
+	ENDPOINT(old, to);
 	int saved = errno, r;
 
 	if (from == to || (flags & ~O_CLOEXEC))
@@ -292,7 +317,7 @@ EXPORT int dup3(int from, int to, int flags)
 	xvmc_numbers_use();
 	r = internal(to) ? (int)give(-EBADF, 0) : REAL(dup3)(from, to, flags);
 	xvmc_numbers_used();
-	return duped(from, r);
+	return replaced(old, duped(from, r));
 }
 
 /* ---- fcntl, ioctl, options ---- */

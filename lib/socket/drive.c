@@ -251,8 +251,8 @@ static bool all_over(struct xvmc_endpoint *ep)
 	 * closes it has yet to say so to the peer. */
 	if (ep->close_later || (ep->svc.closing && !ep->closed))
 		return false;
-	if (ep->svc.closing && ep->svc.lingers && !c->rx.err && !c->rx.eof &&
-	    !xvmc_conn_rx_early(c)) {
+	if (ep->svc.closing && ep->svc.lingers && !c->rx.err &&
+	    (!c->rx.eof || (ep->linger_ns && unsent(ep))) && !xvmc_conn_rx_early(c)) {
 		if (!ep->svc.close_ns)
 			ep->svc.close_ns = now;
 		if (now - ep->svc.close_ns < (unsent(ep) ? CLOSE_MAX : CLOSE_NS)) {

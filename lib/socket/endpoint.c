@@ -47,6 +47,7 @@ void endpoint_restart(struct xvmc_endpoint *ep)
 	ep->inside = ep->dries = 0;
 	ep->close_later = false;
 	ep->closed = false;
+	ep->linger_ns = 0;
 	ep->svc_wants_quiet = false;
 	ep->io_fd = ep->rx_poke_fd = ep->tx_poke_fd = -1;
 	ep->held_fd = -1;

@@ -58,6 +58,9 @@ bool endpoint_left_unread(struct xvmc_endpoint *ep);
 void endpoint_reset_on_close(struct xvmc_endpoint *ep);
 
 /* tcp.c */
+/* The end of our half is out, and the peer's kernel has not said that it has it:
+ * then it may not have the bytes before it either. */
+bool endpoint_end_unacked(const struct xvmc_endpoint *ep);
 /* What lib/conn does with the socket of an endpoint, its argument. */
 extern const struct xvmc_tcp_ops endpoint_tcp_ops;
 
@@ -80,6 +83,13 @@ uint32_t escape_begin(struct xvmc_endpoint *ep, enum xvmc_reason why);
 void escape_wait(struct xvmc_endpoint *ep, uint32_t state, uint64_t ns);
 /* After so long the connection is reset. */
 uint64_t escape_ns(const struct xvmc_endpoint *ep);
+
+/* linger.c: SO_LINGER, of a MANAGED endpoint. Both locks held. */
+#define LINGER_NONE UINT64_MAX
+/* LINGER_NONE: it is off; 0: the program wants a reset. */
+uint64_t linger_ns(const struct xvmc_endpoint *ep);
+/* The program closes it, and the service thread keeps our duplicate. */
+void linger_begin(struct xvmc_endpoint *ep, uint64_t ns);
 
 /* fork.c */
 /* Of a freed endpoint: the hold goes back, and the memory where its word is. */

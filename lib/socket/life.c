@@ -59,16 +59,6 @@ bool endpoint_left_unread(struct xvmc_endpoint *ep)
 		(rx->expect != XVMC_POS_NONE && rx->expect > rx->rcvd));
 }
 
-/* SO_LINGER with no time: the program wants a reset. */
-static bool wants_reset(struct xvmc_endpoint *ep)
-{
-	struct linger how = { 0 };
-	socklen_t len = sizeof(how);
-
-	os_getsockopt(ep->io_fd, SOL_SOCKET, SO_LINGER, &how, &len);
-	return how.l_onoff && how.l_linger == 0;
-}
-
 static bool threads_inside(const struct xvmc_endpoint *ep)
 {
 	return ep->inside || ((ep->rx_gate | ep->tx_gate) & ~XVMC_GATE_MANAGED);
@@ -77,7 +67,8 @@ static bool threads_inside(const struct xvmc_endpoint *ep)
 static void close_managed(struct xvmc_endpoint *ep)
 {
 	struct conn_t *c = &ep->conn;
-	bool reset, ours;
+	bool reset, keep;
+	uint64_t linger;
 
 	section_lock(&c->tx.lock);
 	section_lock(&c->rx.lock);
@@ -90,7 +81,8 @@ static void close_managed(struct xvmc_endpoint *ep)
 	ep->closed = true;
 	/* As the kernel does: whoever closes with unread bytes resets. */
 	reset = endpoint_left_unread(ep);
-	if (wants_reset(ep)) {
+	linger = linger_ns(ep);
+	if (linger == 0) {
 		reset = true;
 		xvmc_conn_tx_abandon(c, XVMC_R_CLOSE);
 		c->tx.fin_owed = false;
@@ -102,18 +94,24 @@ static void close_managed(struct xvmc_endpoint *ep)
 	xvmc_conn_rx_stop(c);
 	/* A record of the peer's, or a replay, that meets a closed socket would
 	 * reset what shall end in peace: then the service thread keeps the
-	 * socket for a moment, to take them off. */
-	ours = c->rx.path == XVMC_PATH_RING || c->rx.skip ||
-	       c->rx.expect != XVMC_POS_NONE;
-	if (!reset && ours && !c->tx.err && !c->rx.err && !c->rx.eof) {
+	 * socket for a moment, to take them off. So it does where close has to
+	 * wait for what it sends. */
+	keep = !c->rx.eof && (c->rx.path == XVMC_PATH_RING || c->rx.skip ||
+			      c->rx.expect != XVMC_POS_NONE);
+	if (linger != LINGER_NONE && xvmc_conn_tx_pending(c))
+		keep = true;
+	if (!reset && keep && !c->tx.err && !c->rx.err) {
 		c->tx.shut = c->tx.fin_owed = true;
 		xvmc_conn_tx_flush(c);
 		ep->svc.lingers = true;
+		linger_begin(ep, linger);
 	} else if (!xvmc_conn_tx_pending(c)) {
 		/* Ours must not keep the connection open. */
 		os_close(ep->io_fd);
 		ep->io_fd = -1;
 		ep->svc.watch_tcp = false; /* went with it */
+	} else if (!reset) {
+		linger_begin(ep, linger);
 	}
 out:
 	section_unlock(&c->rx.lock);

@@ -142,6 +142,7 @@ struct xvmc_endpoint {
 	_Atomic bool close_later; /* closed meanwhile: to these it stays open, as
 				   * the kernel's file would */
 	bool closed; /* while managed: the peer has been told; under both locks */
+	_Atomic uint64_t linger_ns; /* whoever has closed it waits so long at most */
 	_Atomic int held_fd; /* the same on plain TCP: our duplicate, or -1 */
 	_Atomic int io_fd; /* our own duplicate of the socket while MANAGED, else
 			    * -1 */
@@ -332,7 +333,9 @@ void xvmc_sock_sockopt_changed(struct xvmc_endpoint *ep, int fd, int level, int 
  * to TCP, if anything is undelivered). False: the caller closes it now; true:
  * it is closed. */
 bool xvmc_sock_close(struct xvmc_ctx *ctx, int fd);
-/* The same where the number is closed by other means, or was already. */
+/* After that, and when the number is closed: what SO_LINGER has close wait for. */
+void xvmc_sock_linger(struct xvmc_endpoint *ep);
+/* As close where the number is closed by other means, or was already. */
 void xvmc_sock_forget(struct xvmc_ctx *ctx, int fd);
 /* Its connection was dissolved, by connect to AF_UNSPEC, and is on TCP for good:
  * it is a socket like any other, unless an epoll set holds it. */

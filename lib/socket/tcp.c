@@ -34,7 +34,13 @@ static ssize_t ep_tcp_recv(void *tcp, const struct iovec *vec, size_t cnt, bool 
 #define COUNTS_TRIES 16
 
 /* Of tcpi_state; <netinet/tcp.h> has the names, and not all the fields. */
-enum { KERNEL_ESTABLISHED = 1, KERNEL_CLOSE_WAIT = 8 };
+enum {
+	KERNEL_ESTABLISHED = 1,
+	KERNEL_FIN_WAIT1 = 4,
+	KERNEL_CLOSE_WAIT = 8,
+	KERNEL_LAST_ACK = 9,
+	KERNEL_CLOSING = 11,
+};
 
 static int tcp_info_now(int fd, struct tcp_info *info)
 {
@@ -54,6 +60,16 @@ static int tcp_info_now(int fd, struct tcp_info *info)
 	    len < offsetof(struct tcp_info, tcpi_bytes_received) + 8)
 		return -EOPNOTSUPP;
 	return 0;
+}
+
+bool endpoint_end_unacked(const struct xvmc_endpoint *ep)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+
+	return os_getsockopt(ep->io_fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
+	       (info.tcpi_state == KERNEL_FIN_WAIT1 ||
+		info.tcpi_state == KERNEL_CLOSING || info.tcpi_state == KERNEL_LAST_ACK);
 }
 
 static int ep_tcp_counts(void *tcp, uint64_t *ret_sent, uint64_t *ret_taken,
