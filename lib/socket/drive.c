@@ -68,8 +68,10 @@ static void drive_tx(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t
 	if (c->tx.announced) {
 		xvmc_hv_chan_ack(c->hv, &c->tx.chan);
 		r = xvmc_conn_tx_settle(c, now, false);
-		if (r == -ECANCELED)
+		if (r == -ECANCELED) {
 			back_off(ep, now);
+			service_log(sv, ep, "tx stays on TCP", XVMC_R_ANN_TIMEOUT);
+		}
 		if (r == 0) {
 			ep->svc.backoff_ns = 0;
 			service_log(sv, ep, "tx on the ring", XVMC_R_PROMOTED);

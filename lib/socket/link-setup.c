@@ -153,6 +153,7 @@ void link_match(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 	ep->reason = XVMC_R_SETUP;
 	ep->svc.asked = true;
 	sv->nrings++;
+	service_log(sv, ep, "is matched", XVMC_R_SETUP);
 	link_relay(sv, ep, &ask.hdr); /* step 2 */
 }
 

@@ -75,6 +75,7 @@ int link_register(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 	ep->reason = XVMC_R_NO_PEER;
 	ep->svc.told_xvmcd = true;
 	xvmc_stat_add(sv->ctx->stats, XVMC_S_REGISTERED, 1);
+	service_log(sv, ep, "is registered", XVMC_R_NO_PEER);
 	return xvmc_agent_send(&sv->agent, &reg.hdr);
 }
 

@@ -25,14 +25,23 @@ enum { ON_KICK = 1, ON_AGENT = 2, ON_HV = 3 };
 void service_log(struct xvmc_service *sv, const struct xvmc_endpoint *ep,
 		 const char *what, unsigned int reason)
 {
-	char line[160];
+	unsigned long long now = os_now_ns() / 1000;
+	char line[256];
 	int n, fd;
 
 	if (!sv->ctx->opt.log[0])
 		return;
-	n = snprintf(line, sizeof(line), "%llu pid %d conn %u: %s (%s)\n",
-		     (unsigned long long)(os_now_ns() / 1000), (int)sv->pid,
-		     ep ? ep->epid : 0, what, xvmc_reason_word(reason));
+	if (ep)
+		n = snprintf(line, sizeof(line),
+			     "%llu pid %d conn %u: %s (%s), sent %llu (ring %llu), received %llu (ring %llu)\n",
+			     now, (int)sv->pid, ep->epid, what, xvmc_reason_word(reason),
+			     (unsigned long long)ep->conn.tx.sent,
+			     (unsigned long long)ep->conn.tx.ring_bytes,
+			     (unsigned long long)ep->conn.rx.rcvd,
+			     (unsigned long long)ep->conn.rx.ring_bytes);
+	else
+		n = snprintf(line, sizeof(line), "%llu pid %d: %s (%s)\n", now,
+			     (int)sv->pid, what, xvmc_reason_word(reason));
 	fd = OS_MAKE(OS4(SYS_openat, AT_FDCWD, sv->ctx->opt.log,
 			 O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600));
 	if (fd < 0)
