@@ -8,6 +8,10 @@
 
 #include "stream.h"
 
+/* The kernel's own blocking call goes on until its last byte is out, and no ring
+ * can be entered meanwhile: it is asked for no more than this at a time. */
+#define PIECE (512u * 1024u)
+
 static size_t room_wanted(const struct conn_t *c, size_t left)
 {
 	size_t quarter = c->tx.s.size / 4;
@@ -159,6 +163,29 @@ static ssize_t send_nothing(struct xvmc_endpoint *ep)
 	return r;
 }
 
+/* Worth it to come back for the rest? With SO_SNDTIMEO no: that is the time the
+ * kernel's one call has. */
+static bool in_pieces(struct xvmc_endpoint *ep, int fd, const struct xvmc_iov *it, int how)
+{
+	if (it->left <= PIECE || (how & MSG_DONTWAIT) || ep->state == XVMC_EP_PINNED)
+		return false;
+	settings_note(ep, fd);
+	return !ep->snd_timeo_ns;
+}
+
+/* The next piece, as msg; how many bytes that is. */
+static size_t take_piece(const struct xvmc_iov *it, size_t max, struct iovec rest[64],
+			 struct msghdr *msg)
+{
+	size_t sum = 0;
+
+	msg->msg_iov = rest;
+	msg->msg_iovlen = xvmc_iov_slice(it, max, rest, 64);
+	for (size_t i = 0; i < msg->msg_iovlen; i++)
+		sum += rest[i].iov_len;
+	return sum;
+}
+
 ssize_t xvmc_sock_send(struct xvmc_endpoint *ep, int fd, const struct iovec *vec,
 		       size_t cnt, int flags)
 {
@@ -179,18 +206,21 @@ ssize_t xvmc_sock_send(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 				.msg_iov = (struct iovec *)(uintptr_t)vec,
 				.msg_iovlen = cnt,
 			};
+			size_t piece = 0;
 
-			if (some) { /* it became PLAIN in the middle of the call */
-				msg.msg_iovlen = xvmc_iov_slice(&it, it.left, rest, 64);
-				msg.msg_iov = rest;
-			}
-			/* Else the kernel's own call has waited for all of it. */
 			go_on = stream_goes_on(&v.in, some, how);
+			if (some) { /* it became PLAIN in the middle of the call */
+				take_piece(&it, it.left, rest, &msg);
+			} else if (!go_on && in_pieces(ep, fd, &it, how)) {
+				visit_begin(&v);
+				piece = take_piece(&it, PIECE, rest, &msg);
+			}
 			r = send_plain(&v, fd, &msg, flags, go_on, some);
 			v.in.slept = true;
 			if (r > 0)
 				xvmc_iov_advance(&it, (size_t)r);
-			if (r <= 0 || !go_on || !it.left)
+			/* The kernel's own call has waited for all it was given. */
+			if (r <= 0 || !it.left || !(go_on || (size_t)r == piece))
 				break;
 		} else if (!it.left) {
 			r = send_nothing(ep);

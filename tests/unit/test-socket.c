@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "fresh.h"
@@ -160,6 +161,54 @@ static void test_promoted_within(void **state)
 		guest_pair_end(&quiet, i);
 }
 
+/* ---- one write that takes longer than it takes to make rings ---- */
+
+#define LONG_WRITE (64u << 20)
+
+static uint8_t byte_at(size_t pos)
+{
+	return (uint8_t)(pos * 31 + (pos >> 12));
+}
+
+static void *write_long(void *arg)
+{
+	uint8_t *all = malloc(LONG_WRITE);
+	struct iovec vec = { all, LONG_WRITE };
+
+	(void)arg;
+	for (size_t i = 0; all && i < LONG_WRITE; i++)
+		all[i] = byte_at(i);
+	if (!all || xvmc_sock_send(w.pair.ep[0], w.pair.fd[0], &vec, 1, 0) != LONG_WRITE)
+		abort();
+	free(all);
+	return NULL;
+}
+
+static void test_long_write_moves(void **state)
+{
+	static const struct timespec ms = { .tv_nsec = 1000000 };
+	static uint8_t buf[65536];
+	pthread_t thread;
+
+	(void)state;
+	w.busy = true;
+	assert_int_equal(pthread_create(&thread, NULL, write_long, NULL), 0);
+	for (size_t pos = 0; pos < LONG_WRITE;) {
+		ssize_t r = guest_recv(&w.pair, 1, buf, sizeof(buf), 0);
+
+		assert_true(r > 0);
+		for (ssize_t i = 0; i < r; i++)
+			assert_true(buf[i] == byte_at(pos + (size_t)i));
+		pos += (size_t)r;
+		/* Half a second for the rings to be made. */
+		if (pos < LONG_WRITE / 2 && !stat_of(1, XVMC_S_RING_RX_BYTES))
+			nanosleep(&ms, NULL);
+	}
+	pthread_join(thread, NULL);
+	w.busy = false;
+	assert_true(stat_of(0, XVMC_S_RING_TX_BYTES) >= LONG_WRITE / 4);
+}
+
 static void test_close_delivers_all(void **state)
 {
 	static char big[100000];
@@ -260,6 +309,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_demote_and_promote, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_max_rings, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_promoted_within, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_long_write_moves, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_close_delivers_all, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_half_close, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reset_seen_by_half, setup, teardown),
