@@ -59,6 +59,13 @@ void drive_leave(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 	service_log(sv, ep, "leaves", why);
 }
 
+/* Away from a ring whose reader did not read: once TCP is full, too, nothing is
+ * lost by going back, and it shall be agreed on when the reader goes on. */
+static bool may_announce(const struct xvmc_endpoint *ep, uint64_t now)
+{
+	return now >= ep->svc.try_ns || (ep->svc.away && endpoint_tcp_full(ep));
+}
+
 /* tx.lock held. */
 static void drive_tx(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now)
 {
@@ -69,18 +76,20 @@ static void drive_tx(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t
 		xvmc_hv_chan_ack(c->hv, &c->tx.chan);
 		r = xvmc_conn_tx_settle(c, now, false);
 		if (r == -ECANCELED) {
-			back_off(ep, now);
+			if (!ep->svc.away)
+				back_off(ep, now);
 			service_log(sv, ep, "tx stays on TCP", XVMC_R_ANN_TIMEOUT);
 		}
 		if (r == 0) {
 			ep->svc.backoff_ns = 0;
+			ep->svc.away = false;
 			service_log(sv, ep, "tx on the ring", XVMC_R_PROMOTED);
 		}
 	}
 	if (xvmc_conn_tx_pending(c))
 		xvmc_conn_tx_flush(c);
 	if (ep->svc.want_ring && c->tx.attached && c->tx.path == XVMC_PATH_TCP &&
-	    !c->tx.announced && !c->tx.err && now >= ep->svc.try_ns) {
+	    !c->tx.announced && !c->tx.err && may_announce(ep, now)) {
 		if (atomic_load(&ep->tx_gate) & ~XVMC_GATE_MANAGED) {
 			back_off(ep, now); /* a writer is inside the kernel */
 		} else {
@@ -97,7 +106,8 @@ static void drive_tx(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t
 		due(ep, xvmc_conn_tx_deadline(c));
 	else if (ep->svc.want_ring && c->tx.attached && !c->tx.err &&
 		 c->tx.path == XVMC_PATH_TCP)
-		due(ep, ep->svc.try_ns > now ? ep->svc.try_ns : now + BACKOFF_MIN);
+		due(ep, ep->svc.try_ns > now && !ep->svc.away ? ep->svc.try_ns :
+								  now + BACKOFF_MIN);
 }
 
 /*
@@ -121,7 +131,7 @@ static void drive_stuck(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint6
 	if (tx->path == XVMC_PATH_RING)
 		reader = ring_see_cons(tx->s.r);
 	if (tx->path == XVMC_PATH_RING && xvmc_sender_look(&tx->s) == 0 &&
-	    reader != s->full_known && since >= base && s->full_ns) {
+	    reader != s->full_known && since >= base / 2 && s->full_ns) {
 		s->stuck_ns = 4 * since < STUCK_MAX ? 4 * since : STUCK_MAX;
 		limit = s->stuck_ns;
 	}
@@ -142,6 +152,8 @@ static void drive_stuck(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint6
 		if (s->backoff_ns < STUCK_AWAY)
 			s->backoff_ns = STUCK_AWAY;
 		back_off(ep, now);
+		s->away = true;
+		due(ep, now + BACKOFF_MIN);
 		return;
 	}
 	due(ep, now + limit / 4);

@@ -58,6 +58,8 @@ bool endpoint_left_unread(struct xvmc_endpoint *ep);
 void endpoint_reset_on_close(struct xvmc_endpoint *ep);
 
 /* tcp.c */
+/* Not a byte more goes into TCP just now. */
+bool endpoint_tcp_full(const struct xvmc_endpoint *ep);
 /* The end of our half is out, and the peer's kernel has not said that it has it:
  * then it may not have the bytes before it either. */
 bool endpoint_end_unacked(const struct xvmc_endpoint *ep);

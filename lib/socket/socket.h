@@ -178,6 +178,7 @@ struct xvmc_endpoint {
 		uint64_t backoff_ns;
 		uint64_t full_ns, full_known; /* since when the ring is full, where */
 		uint64_t stuck_ns;   /* so long is no surprise with this reader */
+		bool away;           /* from a ring that was not read */
 		uint64_t use_bytes, use_ns;   /* for the least recently used */
 		bool watch_tcp, watch_rx, watch_tx; /* in the service's epoll */
 		bool asked;          /* we have sent ASK */

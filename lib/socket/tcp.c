@@ -4,6 +4,7 @@
  * counts them, and says what is queued.
  */
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <string.h>
@@ -70,6 +71,17 @@ bool endpoint_end_unacked(const struct xvmc_endpoint *ep)
 	return os_getsockopt(ep->io_fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
 	       (info.tcpi_state == KERNEL_FIN_WAIT1 ||
 		info.tcpi_state == KERNEL_CLOSING || info.tcpi_state == KERNEL_LAST_ACK);
+}
+
+bool endpoint_tcp_full(const struct xvmc_endpoint *ep)
+{
+	uint32_t mem[SK_MEMINFO_VARS] = { 0 };
+	socklen_t len = sizeof(mem);
+
+	/* Not as poll sees it: that wants a third to be free. */
+	return os_getsockopt(ep->io_fd, SOL_SOCKET, SO_MEMINFO, mem, &len) == 0 &&
+	       len > SK_MEMINFO_WMEM_QUEUED * sizeof(mem[0]) &&
+	       mem[SK_MEMINFO_WMEM_QUEUED] >= mem[SK_MEMINFO_SNDBUF];
 }
 
 static int ep_tcp_counts(void *tcp, uint64_t *ret_sent, uint64_t *ret_taken,

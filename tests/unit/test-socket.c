@@ -209,6 +209,68 @@ static void test_long_write_moves(void **state)
 	assert_true(stat_of(0, XVMC_S_RING_TX_BYTES) >= LONG_WRITE / 4);
 }
 
+/* ---- a reader that does not read ---- */
+
+/* Sends what goes without waiting, until nothing has gone for so many looks or
+ * the direction is on TCP. */
+static size_t stuff(size_t pos, int looks, bool until_tcp)
+{
+	static const struct timespec ms = { .tv_nsec = 1000000 };
+	struct xvmc_endpoint *ep = w.pair.ep[0];
+	static uint8_t buf[16384];
+
+	for (int i = 0; i < looks && !(until_tcp && ep->conn.tx.path == XVMC_PATH_TCP); i++) {
+		struct iovec vec = { buf, sizeof(buf) };
+		ssize_t r;
+
+		for (size_t k = 0; k < sizeof(buf); k++)
+			buf[k] = byte_at(pos + k);
+		r = xvmc_sock_send(ep, w.pair.fd[0], &vec, 1, MSG_DONTWAIT);
+		assert_true(r > 0 || r == -EAGAIN);
+		if (r > 0)
+			i = 0;
+		else
+			nanosleep(&ms, NULL);
+		pos += r > 0 ? (size_t)r : 0;
+	}
+	return pos;
+}
+
+/* Who has left a full ring, and filled TCP as well, comes back as soon as the
+ * reader goes on: not by the clock alone, for what is written until then goes
+ * by TCP. */
+static void test_back_when_read_again(void **state)
+{
+	struct xvmc_endpoint *ep = w.pair.ep[0];
+	static uint8_t got[65536];
+	bool back = false;
+	size_t sent;
+
+	(void)state;
+	ping_until(on_ring, "on the ring");
+	sent = stuff(0, 10000, true);
+	assert_int_equal(ep->conn.tx.path, XVMC_PATH_TCP);
+	section_lock(&ep->conn.tx.lock);
+	ep->svc.try_ns = os_now_ns() + 3600000000000u;
+	section_unlock(&ep->conn.tx.lock);
+	sent = stuff(sent, 100, false);
+	for (size_t pos = 0; pos < sent;) {
+		ssize_t r = guest_recv(&w.pair, 1, got, sizeof(got), 0);
+
+		assert_true(r > 0);
+		for (ssize_t i = 0; i < r; i++)
+			assert_true(got[i] == byte_at(pos + (size_t)i));
+		pos += (size_t)r;
+		/* All that was in the ring is read: half a second to agree. */
+		for (int i = 0; i < 500 && !back && pos > 400000 && pos < 1000000; i++) {
+			back = ep->conn.tx.path == XVMC_PATH_RING;
+			if (!back)
+				nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+		}
+	}
+	assert_true(back);
+}
+
 static void test_close_delivers_all(void **state)
 {
 	static char big[100000];
@@ -310,6 +372,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_max_rings, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_promoted_within, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_long_write_moves, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_back_when_read_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_close_delivers_all, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_half_close, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reset_seen_by_half, setup, teardown),
