@@ -225,7 +225,8 @@ static void test_all_answer(void **state)
 
 	(void)state;
 	begin();
-	announce_begin(&a, &store, 2);
+	announce_new(&a, 2);
+	announce_begin(&a, &store);
 	assert_int_equal(a.n, 2);
 	snprintf(keep, sizeof(keep), "%s keep", a.number);
 	assert_string_equal(get("/local/domain/1/xvmc/migrate/2"), keep);
@@ -238,7 +239,7 @@ static void test_all_answer(void **state)
 	snprintf(prepare, sizeof(prepare), "%s prepare", a.number);
 	assert_string_equal(get("/local/domain/1/xvmc/migrate/2"), prepare);
 	assert_string_equal(get("/local/domain/2/xvmc/migrate/2"), prepare);
-	announce_end(&a);
+	announce_end(&a, &store);
 	assert_string_equal(get("/local/domain/1/xvmc/migrate/2"), "");
 	assert_string_equal(get("/local/domain/2/xvmc/migrate/2"), "");
 	close(store.fd);
@@ -252,11 +253,12 @@ static void test_one_is_silent(void **state)
 	(void)state;
 	begin();
 	store.how[1] = SILENT;
-	announce_begin(&a, &store, 2);
+	announce_new(&a, 2);
+	announce_begin(&a, &store);
 	t0 = os_now_ns();
 	assert_int_equal(announce_prepare(&a, 200), 1);
 	assert_in_range(took_ms(t0), 200, 5000);
-	announce_end(&a);
+	announce_end(&a, &store);
 	close(store.fd);
 }
 
@@ -267,15 +269,17 @@ static void test_lies(void **state)
 
 	(void)state;
 	begin();
-	announce_begin(&old, &store, 2);
+	announce_new(&old, 2);
+	announce_begin(&old, &store);
 	assert_int_equal(announce_prepare(&old, 20000), 0);
-	announce_end(&old);
+	announce_end(&old, &store);
 	store.how[1] = LIES;
 	store.how[2] = SILENT;
-	announce_begin(&a, &store, 2);
+	announce_new(&a, 2);
+	announce_begin(&a, &store);
 	assert_string_not_equal(a.number, old.number);
 	assert_int_equal(announce_prepare(&a, 100), 2);
-	announce_end(&a);
+	announce_end(&a, &store);
 	close(store.fd);
 }
 
@@ -287,11 +291,12 @@ static void test_late(void **state)
 	(void)state;
 	begin();
 	store.how[1] = LATE;
-	announce_begin(&a, &store, 2);
+	announce_new(&a, 2);
+	announce_begin(&a, &store);
 	t0 = os_now_ns();
 	assert_int_equal(announce_prepare(&a, 20000), 0);
 	assert_in_range(took_ms(t0), 50, 15000);
-	announce_end(&a);
+	announce_end(&a, &store);
 	close(store.fd);
 }
 
@@ -302,7 +307,8 @@ static void test_come_and_go(void **state)
 
 	(void)state;
 	begin();
-	announce_begin(&a, &store, 2);
+	announce_new(&a, 2);
+	announce_begin(&a, &store);
 	guest_end(1);
 	guest_new(4, true);
 	guest_new(5, true);
@@ -311,8 +317,34 @@ static void test_come_and_go(void **state)
 	assert_string_not_equal(get("/local/domain/4/xvmc/migrate/2"), "");
 	/* what has gone is not made again */
 	assert_string_equal(get("/local/domain/1/xvmc/migrate/2"), "");
-	announce_end(&a);
+	announce_end(&a, &store);
 	assert_string_equal(get("/local/domain/4/xvmc/migrate/2"), "");
+	close(store.fd);
+}
+
+/* Who takes a word back that is not his own has not been told whom it was
+ * given; what others say he leaves. */
+static void test_another_ends_it(void **state)
+{
+	struct announce a, other, guard;
+
+	(void)state;
+	begin();
+	announce_new(&a, 2);
+	guard = a;
+	announce_begin(&a, &store);
+	assert_int_equal(announce_prepare(&a, 20000), 0);
+	announce_new(&other, 1);
+	announce_begin(&other, &store);
+	announce_end(&guard, &store);
+	assert_string_equal(get("/local/domain/1/xvmc/migrate/2"), "");
+	assert_string_equal(get("/local/domain/2/xvmc/migrate/2"), "");
+	assert_string_not_equal(get("/local/domain/2/xvmc/migrate/1"), "");
+	/* a later one of the same guest */
+	announce_new(&other, 2);
+	announce_begin(&other, &store);
+	announce_end(&guard, &store);
+	assert_string_not_equal(get("/local/domain/1/xvmc/migrate/2"), "");
 	close(store.fd);
 }
 
@@ -321,7 +353,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_all_answer), cmocka_unit_test(test_one_is_silent),
 		cmocka_unit_test(test_lies), cmocka_unit_test(test_late),
-		cmocka_unit_test(test_come_and_go),
+		cmocka_unit_test(test_come_and_go), cmocka_unit_test(test_another_ends_it),
 	};
 
 	return fresh_run("announce", tests, sizeof(tests) / sizeof(tests[0]), argc, argv) != 0;

@@ -80,10 +80,15 @@ static void say(struct announce *a, const char *phase)
 	}
 }
 
-void announce_begin(struct announce *a, struct xen_store *store, uint32_t mover)
+void announce_new(struct announce *a, uint32_t mover)
 {
-	*a = (struct announce){ .store = store, .mover = mover };
+	*a = (struct announce){ .mover = mover };
 	number_new(a);
+}
+
+void announce_begin(struct announce *a, struct xen_store *store)
+{
+	a->store = store;
 	say(a, "keep");
 }
 
@@ -133,13 +138,26 @@ uint32_t announce_prepare(struct announce *a, uint32_t wait_ms)
 	return left;
 }
 
-void announce_end(struct announce *a)
+/* Ours: it has our number. */
+static bool take_back(void *arg, const char *name)
 {
-	char path[64];
+	struct announce *a = arg;
+	char path[64], text[XEN_STORE_TEXT], *end;
+	unsigned long domid = strtoul(name, &end, 10);
+	size_t len = strlen(a->number);
 
-	for (uint32_t i = 0; i < a->n; i++) {
-		word_path(a, a->guest[i], path);
+	if (end == name || *end)
+		return true;
+	word_path(a, (uint32_t)domid, path);
+	if (xen_store_read(a->store, path, text) == 0 && strncmp(text, a->number, len) == 0 &&
+	    text[len] == ' ')
 		xen_store_remove(a->store, path);
-	}
+	return true;
+}
+
+void announce_end(struct announce *a, struct xen_store *store)
+{
+	a->store = store;
+	xen_store_list(a->store, "/local/domain", take_back, a);
 	a->n = 0;
 }

@@ -25,16 +25,20 @@ struct announce {
 	uint32_t guest[ANNOUNCE_GUESTS_MAX];
 };
 
-/* Tells all guests that run xvmcd, the mover among them. The store is the
- * caller's until after announce_end. */
-void announce_begin(struct announce *a, struct xen_store *store, uint32_t mover);
+/* Nobody hears of it yet. */
+void announce_new(struct announce *a, uint32_t mover);
+
+/* Tells all guests that run xvmcd, the mover among them. The store is needed
+ * until after announce_prepare. */
+void announce_begin(struct announce *a, struct xen_store *store);
 
 /* Asks them to leave what a suspended mover would be in, and waits until all
  * have answered, at most so long. Returns how many have not: they migrate
  * unprepared. */
 uint32_t announce_prepare(struct announce *a, uint32_t wait_ms);
 
-/* It is over, however. */
-void announce_end(struct announce *a);
+/* It is over, however: what was said is taken back. By another process, too,
+ * which knows only what announce_new has made, and has a store of its own. */
+void announce_end(struct announce *a, struct xen_store *store);
 
 #endif

@@ -18,6 +18,7 @@
 
 #include "announce.h"
 #include "base/os.h"
+#include "guard.h"
 
 /* Guests answer in milliseconds; one that hangs may cost this much. */
 #define WAIT_MS 5000u
@@ -28,6 +29,7 @@ typedef int save_fn(xc_interface *xch, int io_fd, uint32_t dom, uint32_t flags,
 
 static struct hook {
 	struct announce announce;
+	struct guard guard;
 	int (*suspend)(void *data);
 	uint32_t wait_ms;
 } hook;
@@ -70,25 +72,45 @@ static bool fits(void)
 	return lib != NULL;
 }
 
+/* The helper was killed. Without this its word would stand, and the guests wait
+ * for the suspend, off their rings, as long as they have patience. */
+static void take_back(void *arg)
+{
+	struct xen_store *store;
+
+	if (xen_store_open(&store) == 0)
+		announce_end(arg, store);
+}
+
 static int save_prepared(save_fn *save, xc_interface *xch, int io_fd, uint32_t dom,
 			 uint32_t flags, const struct save_callbacks *callbacks, int recv_fd)
 {
 	struct save_callbacks ours = *callbacks;
 	struct xen_store *store;
-	int rc = xen_store_open(&store), err;
+	int rc, err;
 
+	announce_new(&hook.announce, dom);
+	/* Before xenstore, which may make a thread. */
+	rc = guard_start(&hook.guard, take_back, &hook.announce);
+	if (rc < 0) {
+		say("no guard: the guests are not told");
+		return save(xch, io_fd, dom, flags, &ours, XC_STREAM_PLAIN, recv_fd);
+	}
+	rc = xen_store_open(&store);
 	if (rc < 0) {
 		say("no xenstore: the guests are not told");
+		guard_stop(&hook.guard);
 		return save(xch, io_fd, dom, flags, &ours, XC_STREAM_PLAIN, recv_fd);
 	}
 	hook.wait_ms = wait_ms();
 	hook.suspend = callbacks->suspend;
 	ours.suspend = suspend;
-	announce_begin(&hook.announce, store, dom);
+	announce_begin(&hook.announce, store);
 	rc = save(xch, io_fd, dom, flags, &ours, XC_STREAM_PLAIN, recv_fd);
 	err = errno;
-	announce_end(&hook.announce);
+	announce_end(&hook.announce, store);
 	xen_store_close(store);
+	guard_stop(&hook.guard);
 	errno = err;
 	return rc;
 }
