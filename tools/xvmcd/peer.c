@@ -14,6 +14,11 @@
 #include "base/reason.h"
 #include "match.h"
 
+/* What another guest can have us keep, and how long it can keep us: there are
+ * others, and processes of our own. */
+#define PROXIES_MAX 1024u
+#define FRAMES_AT_ONCE 64u
+
 /* ---- proxies ---- */
 
 static void proxy_send(struct conn *conn, const void *msg)
@@ -37,6 +42,7 @@ static void proxy_send(struct conn *conn, const void *msg)
 static void proxy_free(struct agent *proxy, uint32_t reason)
 {
 	match_forget(proxy, reason);
+	proxy->peer->nproxies--;
 	xvmc_list_del(&proxy->conn.node);
 	xvmc_list_del(&proxy->conn.dead);
 	free(proxy);
@@ -66,10 +72,14 @@ static struct agent *proxy_find(struct peer *peer, uint32_t number)
  * of ours. */
 static void proxy_new(struct peer *peer, uint32_t number, const struct xvmc_ag_hello *msg)
 {
-	struct agent *proxy = calloc(1, sizeof(*proxy));
+	struct agent *proxy = NULL;
 
+	/* Who is not known stays on TCP. */
+	if (peer->nproxies < PROXIES_MAX)
+		proxy = calloc(1, sizeof(*proxy));
 	if (!proxy)
 		return;
+	peer->nproxies++;
 	proxy->conn.d = peer->xen->d;
 	proxy->conn.ops = &proxy_ops;
 	proxy->conn.watch.fd = -1;
@@ -148,29 +158,50 @@ void peer_send(struct peer *peer, uint32_t agent, const void *msg, size_t len)
 	}
 }
 
-static void rung(struct watch *watch, uint32_t events)
+static int take_frame(struct peer *peer)
 {
-	struct peer *peer = xvmc_list_entry(watch, struct peer, bell);
 	_Alignas(8) uint8_t body[CTL_BODY_MAX];
 	uint32_t number;
 	size_t len;
+	int rc = ctl_recv(peer->ctl, &number, body, &len);
+
+	if (rc <= 0)
+		return rc;
+	if (!peer->leader)
+		routes_back(peer, number, body, len);
+	else if (proxy_message(peer, number, body, len) < 0)
+		return -EPROTO;
+	return 1;
+}
+
+/* Who never stops talking must let others have a word, too. */
+static void listen_to(struct peer *peer)
+{
+	unsigned int n = 0;
 	int rc;
 
-	(void)events;
 	ctl_ack(peer->ctl);
-	while ((rc = ctl_recv(peer->ctl, &number, body, &len)) > 0) {
-		if (peer->leader)
-			rc = proxy_message(peer, number, body, len);
-		else
-			routes_back(peer, number, body, len);
-		if (rc < 0)
-			break;
-	}
-	if (rc < 0 && !peer->broken) {
+	do
+		rc = take_frame(peer);
+	while (rc > 0 && ++n < FRAMES_AT_ONCE);
+	if (rc > 0) {
+		loop_arm(peer->xen->d->loop, &peer->more, 0);
+	} else if (rc < 0 && !peer->broken) {
 		log_line("domain %s: nonsense on the control channel", peer->dom->name);
 		peer->broken = true;
 		loop_arm(peer->xen->d->loop, &peer->xen->look, 0);
 	}
+}
+
+static void more(struct timer *timer)
+{
+	listen_to(xvmc_list_entry(timer, struct peer, more));
+}
+
+static void rung(struct watch *watch, uint32_t events)
+{
+	(void)events;
+	listen_to(xvmc_list_entry(watch, struct peer, bell));
 }
 
 void peer_up(struct peer *peer, struct ctl *ctl)
@@ -192,6 +223,7 @@ void peer_hang_up(struct peer *peer)
 	if (!peer->ctl)
 		return;
 	loop_del(peer->xen->d->loop, &peer->bell);
+	loop_disarm(peer->xen->d->loop, &peer->more);
 	ctl_free(peer->ctl);
 	peer->ctl = NULL;
 }
@@ -247,6 +279,7 @@ int peer_new(struct xen_mode *xen, uint32_t domid, const char *said)
 	peer->xen = xen;
 	peer->domid = peer->dom->domid = domid;
 	peer->leader = xen->domid < domid;
+	peer->more.fire = more;
 	strcpy(peer->said, said);
 	xvmc_list_init(&peer->proxies);
 	take_addrs(peer->dom, rest);

@@ -42,9 +42,11 @@ struct peer {
 	uint64_t ask;  /* the follower's number for the channel it wants */
 	uint64_t offered; /* the leader's, for the one there is */
 	struct watch bell; /* of ctl */
+	struct timer more; /* there is more to read than was read at once */
 	struct ctl *ctl;   /* NULL: none */
 	bool broken;       /* it talked nonsense: no more of it */
 	struct xvmc_list proxies; /* struct agent, by conn.node */
+	uint32_t nproxies;
 };
 
 /* One registration of a process of ours. */
