@@ -317,9 +317,10 @@ static void fired(struct watch *watch, uint32_t events)
 	(void)events;
 	if (!xen_store_fired(xen->store))
 		return;
-	/* A migration is not to be waited for. */
+	/* A migration is not to be waited for. But not from in here: the look
+	 * frees peers, whose bells may be in this batch of events, too. */
 	if (xvmc_hv_incarnation(xen->hv) != xen->incarnation)
-		look(&xen->look);
+		loop_arm(xen->d->loop, &xen->look, 0);
 	else if (xen->look.pos == 0)
 		loop_arm(xen->d->loop, &xen->look, LOOK_DELAY);
 }
