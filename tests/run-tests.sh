@@ -31,6 +31,7 @@ apps         real programs, plain, accelerated, switched all the time
 bench        does every kind of measurement work? (not: how fast)
 demo         a short demo: its result, its JSON, its pictures
 soak         the checked stream for 20 s with something happening every 20 ms
+lab          two guests of real Xen, in QEMU: a stream by ring, a migration under it
 END
 }
 
@@ -272,6 +273,11 @@ suite_soak() {
 		"$root/tools/demo/soak.sh" --build "$build" --seconds $soak_seconds
 	sed 's/^/# /' "$work/out"
 	echo "1..$tests"
+}
+
+# Steps depend on each other: the first that fails is the one to look at.
+suite_lab() {
+	LAB_PATIENCE=${LAB_PATIENCE:-4} "$root/tests/xen/lab.sh" --build "$build" --tap short
 }
 
 # ---- counting ----

@@ -14,6 +14,7 @@ cpu=max,-smap,-xsave,-xsaveopt,-xsavec,-xsaves,-avx,-avx2,-f16c,-fma,-vaes,-vpcl
 patience=${LAB_PATIENCE:-6}
 boot_limit_s=$((100 * patience))
 command_limit_s=30
+end_limit_s=10
 
 host_alive() { # HOST
 	kill -0 "$(cat "$run/$1.pid" 2>/dev/null)" 2>/dev/null
@@ -63,40 +64,52 @@ launch() { # HOST MEMORY DOM0-MEMORY [QEMU-OPTIONS]
 	die "QEMU does not start"
 }
 
-# 0: ready; 1: it will not be.
+# 0: ready; 1: it will not be, and hang.sh knows why.
 wait_ready() { # HOST
 	began=$(date +%s)
 	while [ "$(seconds "$began")" -lt $boot_limit_s ]; do
 		grep -aq 'LAB: ready' "$run/$1.serial.log" 2>/dev/null && return 0
 		if grep -aq 'LAB: failed' "$run/$1.serial.log" 2>/dev/null; then
-			grep -a 'LAB: failed' "$run/$1.serial.log" >&2
+			grep -a 'LAB: failed' "$run/$1.serial.log" | tail -n 1 >"$hung"
 			return 1
 		fi
-		host_alive "$1" || return 1
+		host_alive "$1" || break
 		sleep 0.3
 	done
+	has_hung || echo "host $1 does not boot" >"$hung"
 	return 1
 }
 
+# One that hangs does not always end when it is asked to.
+kill_host() { # PID
+	kill_began=$(date +%s)
+	kill "$1" 2>/dev/null
+	while kill -0 "$1" 2>/dev/null; do
+		[ "$(seconds "$kill_began")" -lt $end_limit_s ] || kill -9 "$1" 2>/dev/null
+		sleep 0.1
+	done
+}
+
+# Returns when nothing of it runs any more.
 stop_host() { # HOST
 	pid=$(cat "$run/$1.pid" 2>/dev/null) || return 0
-	kill "$pid" 2>/dev/null
-	wait "$pid" 2>/dev/null
-	rm -f "$run/$1.pid" "$run/$1.port"
+	rm -f "$run/$1.pid" "$run/$1.port" # it ends because we want it to
+	kill_host "$pid"
+	while kill -0 "$(cat "$run/$1.watch" 2>/dev/null)" 2>/dev/null; do
+		sleep 0.1
+	done
 }
 
-# An emulated boot hangs once in a while; then it is tried once more.
 start_host() { # HOST MEMORY DOM0-MEMORY [QEMU-OPTIONS]
-	name=$1
-	for attempt in first second; do
-		launch "$@"
-		wait_ready "$name" && return 0
-		say "host $name: the $attempt attempt to boot has failed; the last lines:"
-		tail -n 8 "$run/$name.serial.log" "$run/$name.qemu.log" >&2
-		cp "$run/$name.serial.log" "$run/$name.serial.failed.log"
-		stop_host "$name"
-	done
-	return 1
+	launch "$@" || return 1
+	# By exec: a redirected function keeps what it redirects, under other numbers,
+	# and who reads our output waits for the last who has it.
+	{
+		exec >/dev/null 2>&1
+		watch_host "$1"
+	} &
+	echo $! >"$run/$1.watch"
+	wait_ready "$1"
 }
 
 # Commands take an optional -t SECONDS first. Their output is kept, too.
@@ -135,8 +148,9 @@ in_guest() { # [-t SECONDS] HOST NUMBER COMMAND
 		"labsh run -t $((wait_s * patience)) $dom0_net.$2 $guest_port $(quote "$3")"
 }
 
+guest_kind=pvh
 start_guest() { # HOST NAME NUMBER
-	in_dom0 -t 60 "$1" "guest $2 $3" >"$run/$2.create.log" && return 0
+	in_dom0 -t 60 "$1" "guest $2 $3 $guest_kind" >"$run/$2.create.log" && return 0
 	tail -n 5 "$run/$2.create.log" >&2
 	return 1
 }

@@ -6,31 +6,58 @@
 # guests. Debian's packages are downloaded and unpacked there, not installed;
 # libraries come from this machine, which must be the same Debian. Needs
 # neither root nor devices. Fast when nothing has changed but our programs.
+# Usage: images.sh BUILD [hvm]: with a device model for HVM guests.
 set -u
 
 root=$(cd "$(dirname "$0")/../.." && pwd) || exit 1
 build=${1:-$root/build}
+device_model=
+[ "${2:-}" != hvm ] || device_model=qemu-system-xen
 # shellcheck source=tests/xen/common.sh
 . "$root/tests/xen/common.sh"
 
 # ---- packages ----
 
+# This machine's lists may be old, or not there; then there are lists of our own.
+apt_own=
+own_lists() {
+	[ -z "$apt_own" ] || return 1
+	say "fetching lists of packages"
+	mkdir -p "$lab/apt/lists/partial" "$lab/apt/archives/partial" || exit 1
+	apt_own="-o Dir::State::Lists=$lab/apt/lists -o Dir::Cache=$lab/apt"
+	# shellcheck disable=SC2086 # options
+	apt-get $apt_own -q update >"$lab/apt/log" 2>&1 || {
+		tail -n 5 "$lab/apt/log" >&2
+		die "apt-get update fails"
+	}
+}
+
 kernel_of() { # META-PACKAGE: the image it stands for
-	apt-cache depends "$1" | awk '/Depends: linux-image/ { print $2; exit }'
+	# shellcheck disable=SC2086 # options
+	apt-cache $apt_own depends "$1" 2>/dev/null | awk '/Depends: linux-image/ { print $2; exit }'
+}
+
+kernels() {
+	dom0_image=$(kernel_of linux-image-amd64)
+	guest_image=$(kernel_of linux-image-cloud-amd64)
+	[ -n "$dom0_image" ] && [ -n "$guest_image" ]
+}
+
+download() { # PACKAGE, into its directory
+	# shellcheck disable=SC2086 # options
+	(cd "$packages/$1" && apt-get $apt_own -q -o Acquire::Retries=3 download "$1" >apt.log 2>&1)
 }
 
 fetch() {
-	dom0_image=$(kernel_of linux-image-amd64)
-	guest_image=$(kernel_of linux-image-cloud-amd64)
-	[ -n "$dom0_image$guest_image" ] || die "apt knows no linux-image-amd64 (apt-get update?)"
+	kernels || { own_lists && kernels; } || die "apt knows no linux-image-amd64"
 	mkdir -p "$packages" || exit 1
 	for package in "$dom0_image" "$guest_image" "xen-hypervisor-$xen_version-amd64" \
-		"xen-utils-$xen_version" xenstore-utils busybox-static libyajl2 postfix libicu72; do
+		"xen-utils-$xen_version" xenstore-utils busybox-static libyajl2 postfix libicu72 $device_model; do
 		[ -e "$packages/$package/.done" ] && continue
 		say "fetching $package"
 		rm -rf "${packages:?}/$package"
 		mkdir "$packages/$package" || exit 1
-		(cd "$packages/$package" && apt-get -q download "$package" >apt.log 2>&1) || {
+		download "$package" || { own_lists && download "$package"; } || {
 			tail -n 5 "$packages/$package/apt.log" >&2
 			die "apt could not download $package"
 		}
@@ -140,6 +167,17 @@ guest_root() {
 	pack "$tree" "$images/guest.cpio"
 }
 
+# Its own, and what the guest's memory is filled with before the kernel runs.
+hvm_root() { # ROOT
+	program "$1" "$packages/qemu-system-xen/usr/libexec/xen-qemu-system-i386" /usr/libexec
+	mkdir -p "$1/usr/share/qemu" "$1/usr/share/seabios" "$1/usr/lib/xen-$xen_version/boot"
+	cp "$packages/xen-utils-$xen_version/usr/lib/xen-$xen_version/boot/hvmloader" \
+		"$1/usr/lib/xen-$xen_version/boot/" || exit 1
+	cp /usr/share/seabios/bios-256k.bin "$1/usr/share/seabios/" || exit 1
+	cp /usr/share/qemu/linuxboot.bin /usr/share/qemu/linuxboot_dma.bin \
+		/usr/share/qemu/kvmvapic.bin "$1/usr/share/qemu/" || exit 1
+}
+
 dom0_root() {
 	tree=$images/dom0
 	skeleton "$tree" "$here/dom0/init"
@@ -160,6 +198,7 @@ dom0_root() {
 		program "$tree" "$build/tools/$file" /xvmc
 	done
 	program "$tree" "$build/tests/xen/librounds.so" /xvmc
+	[ -z "$device_model" ] || hvm_root "$tree"
 	cp "$packages/$guest_image/boot/vmlinuz-${guest_image#linux-image-}" "$tree/guest/vmlinuz" || exit 1
 	cp "$images/guest.cpio" "$tree/guest/" || exit 1
 	pack "$tree" "$images/dom0.cpio"

@@ -56,10 +56,12 @@ xvmcd_stop() {
 }
 
 # A server in vm1; the client comes from vm2.
-stream_begin() { # PORT NAME
-	in_guest A 11 "cd /tmp; $preloaded xvmc-stream serve --addr 0.0.0.0 --port $1 --once >$2.serve 2>&1 &
-		until grep -q listening $2.serve; do usleep 200000; done" || return 1
-	in_guest A 12 "cd /tmp; rm -f $2.*; { $preloaded xvmc-stream run --connect $dom0_net.11:$1 --connections 2 --seconds $stream_limit_s --stall $stream_stall_s --json >$2.json 2>$2.err; echo \$? >$2.status; } & sleep 1"
+stream_begin() { # PORT NAME [OPTIONS]
+	stream_port=$1 stream_name=$2
+	shift 2
+	in_guest A 11 "cd /tmp; $preloaded xvmc-stream serve --addr 0.0.0.0 --port $stream_port --once >$stream_name.serve 2>&1 &
+		until grep -q listening $stream_name.serve; do usleep 200000; done" || return 1
+	in_guest A 12 "cd /tmp; rm -f $stream_name.*; { $preloaded xvmc-stream run --connect $dom0_net.11:$stream_port --connections 2 $* --seconds $stream_limit_s --stall $stream_stall_s --json >$stream_name.json 2>$stream_name.err; echo \$? >$stream_name.status; } & sleep 1"
 }
 
 # No more bytes; what is under way must arrive, and all must have been right.
@@ -87,6 +89,33 @@ wait_path() { # RING|TCP SECONDS
 
 wait_rings() { # SECONDS
 	wait_path RING "$1"
+}
+
+# More than what is on its way when a stream goes back to TCP.
+enough_bytes=4000000
+
+# By ring from now on, of what vm2 sends.
+more_by_ring() {
+	ring_from=$(ring_bytes 12) || return 1
+	ring_began=$(date +%s)
+	while ring_now=$(ring_bytes 12) && [ $((ring_now - ring_from)) -lt $enough_bytes ]; do
+		[ "$(seconds "$ring_began")" -lt $((60 * patience)) ] || {
+			echo "only $((ring_now - ring_from)) bytes went by ring"
+			return 1
+		}
+	done
+	echo "$ring_now bytes of vm2's by ring"
+}
+
+# A stream, all of it by ring; slow enough to leave the emulated processor to
+# a migration.
+stream_rings() { # PORT NAME
+	stream_begin "$1" "$2" --rate 4M || return 1
+	wait_rings 60 || {
+		echo "no rings in time"
+		return 1
+	}
+	more_by_ring
 }
 
 # What a receiver of `xl migrate` is called with: on the same host, or by the
@@ -130,6 +159,25 @@ migrate_again() { # NAME
 	echo "$migrate_seen"
 }
 
+# By `xvmc migrate`, for which all guests must have answered.
+migrate_prepared() { # NAME
+	migrate_by=prepared
+	migrate_again "$1"
+	migrate_status=$?
+	migrate_by=plain
+	[ $migrate_status -eq 0 ] || return 1
+	migrate_said=$(in_dom0 A "sed -n 's/.*xvmc: //p' /tmp/migrate.log")
+	case $migrate_said in
+	*'2 of 2 guests prepared'*) ;;
+	*)
+		echo "not all were prepared: $migrate_said"
+		return 1
+		;;
+	esac
+	migrate_seen="$migrate_seen; $migrate_said"
+	echo "$migrate_seen"
+}
+
 # What the hypervisor of a host has of one guest with another: grants, event
 # channels, dead domains. It goes a moment after its users.
 left_on() { # HOST
@@ -164,4 +212,10 @@ kernels_fine() { # NUMBER...
 		fi
 	done
 	echo "no BUG; $warnings warnings by gntdev, for pages that were unmapped after the migration"
+}
+
+# Where nothing was mapped at a suspend there is nothing to warn of.
+kernels_silent() { # NUMBER...
+	kernels_fine "$@" || return 1
+	[ "$warnings" -eq 0 ]
 }
