@@ -22,7 +22,7 @@ cancel_migrate() {
 		(until xenstore-read /local/domain/$cancel_old/xvmc/migrate/$cancel_old 2>/dev/null | grep -q prepare; do usleep 20000; done
 		kill -9 \$(cat /tmp/receive.pid)) &
 		watcher=\$!
-		xvmc migrate --prepare-ms $((10000 * patience)) --command vm1 'echo \$\$ >/tmp/receive.pid; exec xl migrate-receive' >/tmp/migrate.log 2>&1 && { cat /tmp/migrate.log; exit 1; }
+		xvmc migrate --prepare-ms $prepare_ms --command vm1 'echo \$\$ >/tmp/receive.pid; exec xl migrate-receive' >/tmp/migrate.log 2>&1 && { cat /tmp/migrate.log; exit 1; }
 		kill \$watcher 2>/dev/null
 		xl destroy vm1--incoming 2>/dev/null
 		grep 'guests prepared' /tmp/migrate.log | tail -n 1" || {

@@ -76,7 +76,7 @@ mclient_one() { # plain|accelerated USERS MB
 	}
 	mclient_before=$(mclient_mails)
 	mclient_time=$(in_dom0 -t 300 A "read -r begin rest </proc/uptime
-		export LIBXL_SAVE_HELPER=$mclient_helper XVMC_XEN_HELPER=/lab/rounds-helper LAB_ROUNDS=/tmp/rounds XVMC_PREPARE_MS=$((10000 * patience))
+		export LIBXL_SAVE_HELPER=$mclient_helper XVMC_XEN_HELPER=/lab/rounds-helper LAB_ROUNDS=/tmp/rounds XVMC_PREPARE_MS=$prepare_ms
 		xl migrate -s '' vm1 'xl migrate-receive' >/tmp/migrate.log 2>&1 || exit 1
 		read -r end rest </proc/uptime; echo \$begin \$end" | awk '{ printf "%.1f\n", $2 - $1 }')
 	mclient_sent=$(($(mclient_mails) - mclient_before))

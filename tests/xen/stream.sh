@@ -131,11 +131,14 @@ receiver() { # FROM TO
 # The guest becomes another domain. By a plain `xl migrate`, or prepared by
 # `xvmc migrate`.
 migrate_by=plain
+# How long guests may take to leave their rings: it is no downtime, and they
+# answer as soon as they have.
+prepare_ms=300000
 migrate() { # NAME FROM TO
 	migrate_old=$(in_dom0 "$2" "xl domid $1")
 	migrate_began=$(date +%s)
 	case $migrate_by in
-	prepared) migrate_command="xvmc migrate --prepare-ms $((10000 * patience)) --command" ;;
+	prepared) migrate_command="xvmc migrate --prepare-ms $prepare_ms --command" ;;
 	*) migrate_command="xl migrate -s ''" ;;
 	esac
 	in_dom0 -t 200 "$2" "$migrate_command $1 $(quote "$(receiver "$2" "$3")") >/tmp/migrate.log 2>&1 || { tail -n 5 /tmp/migrate.log; exit 1; }" || return 1
