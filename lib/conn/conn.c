@@ -34,6 +34,7 @@ void xvmc_conn_restart(struct conn_t *c, const struct xvmc_tcp_ops *tcp,
 	c->stats = stats;
 	c->peer_domid = XVMC_DOMID_NONE;
 	c->announce_ns = 1000000;
+	c->patience = XVMC_PATIENCE;
 	c->few = 32768; /* which the smallest default buffer holds */
 	c->rx.expect = c->rx.held_pos = XVMC_POS_NONE;
 	c->tx.reason = c->rx.reason = XVMC_R_YOUNG;

@@ -52,6 +52,8 @@ struct xvmc_tcp_ops {
 #define XVMC_EV_PENDING 0x10u    /* bytes wait for room in the TCP socket */
 #define XVMC_EV_CLOSED 0x20u     /* the peer will never read again */
 
+#define XVMC_PATIENCE 16u
+
 struct conn_tx {
 	pthread_mutex_t lock;
 	enum xvmc_path path;
@@ -133,6 +135,8 @@ struct conn_t {
 	_Atomic bool told; /* the kernel has told it: what follows is no news */
 	_Atomic bool untold_pipe; /* EPIPE likewise: poll shows it, no read does */
 	uint64_t announce_ns;    /* how long a writer waits for an announcement */
+	uint32_t patience;       /* one that no writer waits for may take so much
+				  * longer: so often that */
 	/* So few bytes, which may be another program's to read before long,
 	 * shall be the kernel's alone: a replay is left there, and no record is
 	 * let in behind them. */

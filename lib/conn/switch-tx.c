@@ -10,8 +10,6 @@
 #include "conn.h"
 
 #define SEND_VECS 64
-/* An announcement that no writer waits for may take so much longer. */
-#define PATIENCE 16
 
 static void put_record(struct conn_t *c, enum xvmc_path target,
 		       enum xvmc_reason why, unsigned int flags, uint64_t pos,
@@ -170,7 +168,7 @@ uint64_t xvmc_conn_tx_deadline(const struct conn_t *c)
 	const struct conn_tx *tx = &c->tx;
 
 	return tx->ann_wait_ns ? tx->ann_wait_ns + c->announce_ns :
-				 tx->ann_ns + PATIENCE * c->announce_ns;
+				 tx->ann_ns + c->patience * c->announce_ns;
 }
 
 int xvmc_conn_tx_settle(struct conn_t *c, uint64_t now_ns, bool give_up)

@@ -66,6 +66,10 @@ static bool may_announce(const struct xvmc_endpoint *ep, uint64_t now)
 	return now >= ep->svc.try_ns || (ep->svc.away && endpoint_tcp_full(ep));
 }
 
+/* Such an announcement may be out for long: TCP being full, it delays nobody. But
+ * whose reader never comes back shall not cost more than any other. */
+#define AWAY_PATIENCE 250u
+
 /* tx.lock held. */
 static void drive_tx(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now)
 {
@@ -93,6 +97,7 @@ static void drive_tx(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t
 		if (atomic_load(&ep->tx_gate) & ~XVMC_GATE_MANAGED) {
 			back_off(ep, now); /* a writer is inside the kernel */
 		} else {
+			c->patience = ep->svc.away ? AWAY_PATIENCE : XVMC_PATIENCE;
 			r = xvmc_conn_tx_announce(c, now);
 			if (r == -EBADMSG)
 				drive_leave(sv, ep, XVMC_R_COUNT_MISMATCH, true);
