@@ -126,20 +126,45 @@ bool preload_escape(struct xvmc_endpoint *ep, enum xvmc_reason why);
 /* The same before a call that reads no bytes of the stream. */
 bool preload_escape_here(struct xvmc_endpoint *ep, enum xvmc_reason why);
 bool preload_escape_fd(int fd, enum xvmc_reason why);
-/* The same for a number that stdio's FILEs (0, 1, 2) have always had: they
- * read and write inside libc. To be called before the number exists, or before
- * the program knows of it. */
-static inline void preload_escape_stdio(int fd, int number)
+/* To TCP for as long as it is at a number that stdio's FILEs (0, 1, 2) have
+ * always had: they read and write inside libc. To be called before the number
+ * exists, or before the program knows of it; and when it leads elsewhere. */
+void preload_escape_stdio(int fd, int number);
+void preload_left_stdio(int number);
+/*
+ * A process that may make only the calls it has thought of makes those: all of
+ * its connections are on TCP for good then. Counted nevertheless, for who is
+ * alone with them after it. False: the ordinary way.
+ */
+static inline bool bare_begin(struct xvmc_endpoint *ep, _Atomic uint32_t *gate)
 {
-	if (number >= STDIN_FILENO && number <= STDERR_FILENO)
-		preload_escape_fd(fd, XVMC_R_UNFOLLOWED);
+	return __builtin_expect(!ep->ctx->opt.enable, 0) && xvmc_ep_gate_enter(gate);
 }
+
+static inline ssize_t bare_end(_Atomic uint32_t *gate, _Atomic uint64_t *count, ssize_t r)
+{
+	if (r > 0 && count)
+		atomic_fetch_add_explicit(count, (uint64_t)r, memory_order_relaxed);
+	xvmc_ep_gate_exit(gate);
+	return r;
+}
+
+#define BARE_SEND(ep, call) \
+	if (bare_begin(ep, &(ep)->tx_gate)) \
+		return bare_end(&(ep)->tx_gate, &(ep)->conn.tx.sent, call)
+#define BARE_RECV(ep, flags, call) \
+	if (bare_begin(ep, &(ep)->rx_gate)) \
+		return bare_end(&(ep)->rx_gate, \
+				(flags) & MSG_PEEK ? NULL : &(ep)->conn.rx.rcvd, call)
+
 /* The caller is about to get a descriptor table of its own. True: it must not,
  * our thread is the only one it would part from, and would be lost. Else
  * nothing is followed any more: what a number means depends on who asks. */
 bool preload_part_files(void);
 /* The caller is about to be told by the kernel which calls it may make. */
 void preload_confined(void);
+/* wrappers-exec.c: this program has begun; without ctx it takes nothing up. */
+void preload_executed(int argc, char **argv, struct xvmc_ctx *ctx);
 /* signals.c: in a forked child. */
 void preload_signals_fork_child(void);
 /* The kernel gave out this number: whatever we knew of it is past (a close

@@ -37,7 +37,7 @@ static void fork_child(void)
 		xvmc_ctx_fork_child(ctx);
 }
 
-__attribute__((constructor)) static void start(void)
+static bool enabled(void)
 {
 	int saved = errno;
 	struct xvmc_libc libc = {
@@ -54,12 +54,23 @@ __attribute__((constructor)) static void start(void)
 	 * memory is not who we run as. (ld.so preloads us there only from
 	 * trusted directories anyway.) */
 	if (getauxval(AT_SECURE))
-		return;
+		return false;
 	if (xvmc_ctx_init(&the_context, &libc) < 0 || !the_context.opt.enable)
-		return;
+		return false;
 	if (pthread_atfork(fork_prepare, fork_parent, fork_child) != 0)
-		return;
-	atomic_store_explicit(&preload_ctx, &the_context, memory_order_release);
+		return false;
+	errno = saved;
+	return true;
+}
+
+/* What ld.so hands to constructors is the program's own, as the kernel left it. */
+__attribute__((constructor)) static void start(int argc, char **argv)
+{
+	struct xvmc_ctx *ctx = enabled() ? &the_context : NULL;
+	int saved = errno;
+
+	preload_executed(argc, argv, ctx);
+	atomic_store_explicit(&preload_ctx, ctx, memory_order_release);
 	errno = saved;
 }
 
@@ -100,6 +111,33 @@ bool preload_escape_fd(int fd, enum xvmc_reason why)
 	ENDPOINT(ep, fd);
 
 	return !ep || !tables_are_ours(the_ctx()) || preload_escape(ep, why);
+}
+
+static bool of_stdio(int number)
+{
+	return number >= STDIN_FILENO && number <= STDERR_FILENO;
+}
+
+void preload_escape_stdio(int fd, int number)
+{
+	int saved = errno;
+
+	if (of_stdio(number)) {
+		ENDPOINT(ep, fd);
+
+		if (ep && tables_are_ours(the_ctx()))
+			xvmc_sock_stdio(ep, number);
+	}
+	errno = saved;
+}
+
+void preload_left_stdio(int number)
+{
+	int saved = errno;
+
+	if (of_stdio(number) && tables_are_ours(the_ctx()))
+		xvmc_sock_left_stdio(the_ctx(), number);
+	errno = saved;
 }
 
 void preload_fresh(int fd)

@@ -163,6 +163,7 @@ static int close_known(struct xvmc_endpoint *ep, int fd)
 	errno = saved;
 	if (!done)
 		r = really_close(fd);
+	preload_left_stdio(fd);
 	if (ep)
 		xvmc_sock_linger(ep);
 	return r;
@@ -227,6 +228,8 @@ EXPORT int close_range(unsigned int first, unsigned int last, int flags)
 	xvmc_numbers_use();
 	r = close_between(first, last, flags);
 	xvmc_numbers_used();
+	for (unsigned int i = first; i <= last && i <= STDERR_FILENO; i++)
+		preload_left_stdio((int)i);
 	/* A kernel or a libc without it: then the program finds out itself,
 	 * and closes one by one what we have just forgotten. */
 	return r;
@@ -251,6 +254,8 @@ static int duped(int from, int to)
 		xvmc_sock_dup(ctx, from, to);
 		errno = saved;
 	}
+	if (to >= 0)
+		preload_left_stdio(to);
 	return to;
 }
 

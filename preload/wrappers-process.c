@@ -4,9 +4,7 @@
  * Everything here moves connections to TCP first and then is libc's own.
  */
 #include <fcntl.h>
-#include <limits.h>
 #include <sched.h>
-#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
@@ -69,27 +67,27 @@ EXPORT int __dprintf_chk(int fd, int flag, const char *fmt, ...)
 	return r;
 }
 
-/* ---- other programs ---- */
+/* ---- other processes ---- */
 
-/* here: this very process is to be another program. */
-static void before_exec(bool here)
+/* What it gets by descriptor, it may use. */
+static void before_spawn(void)
 {
 	struct xvmc_ctx *ctx = the_ctx();
 	int saved = errno;
 
 	if (tables_are_ours(ctx))
-		xvmc_sock_escape_all(ctx, XVMC_R_EXEC, here);
+		xvmc_sock_spawn(ctx);
 	errno = saved;
 }
 
 /* A wrapper's body. RLIMIT_NOFILE goes with it, so none of ours is made
  * meanwhile (xvmc_os_dup_high). system() may be cancelled. */
-#define EXEC(type, here, call)                    \
+#define SPAWN(type, call)                         \
 	bool in = false;                          \
 	struct unwind u;                          \
 	type r;                                   \
 						  \
-	before_exec(here);                        \
+	before_spawn();                           \
 	unwind_push(&u, preload_used, &in);       \
 	if (tables_are_ours(the_ctx()))           \
 		preload_use(&in);                 \
@@ -140,7 +138,7 @@ EXPORT int posix_spawn(pid_t *pid, const char *path,
 		       const posix_spawnattr_t *attr, char *const argv[],
 		       char *const envp[])
 {
-	EXEC(int, false, REAL(posix_spawn)(pid, path, actions, attr, argv, envp));
+	SPAWN(int, REAL(posix_spawn)(pid, path, actions, attr, argv, envp));
 }
 
 EXPORT int posix_spawnp(pid_t *pid, const char *file,
@@ -148,7 +146,7 @@ EXPORT int posix_spawnp(pid_t *pid, const char *file,
 			const posix_spawnattr_t *attr, char *const argv[],
 			char *const envp[])
 {
-	EXEC(int, false, REAL(posix_spawnp)(pid, file, actions, attr, argv, envp));
+	SPAWN(int, REAL(posix_spawnp)(pid, file, actions, attr, argv, envp));
 }
 
 /* The duplicate made in the new process has no FD_CLOEXEC, whatever ours has. */
@@ -160,131 +158,17 @@ EXPORT int posix_spawn_file_actions_adddup2(posix_spawn_file_actions_t *actions,
 	return REAL(posix_spawn_file_actions_adddup2)(actions, fd, to);
 }
 
-EXPORT int execve(const char *path, char *const argv[], char *const envp[])
-{
-	EXEC(int, true, REAL(execve)(path, argv, envp));
-}
-
-EXPORT int execveat(int dir, const char *path, char *const argv[], char *const envp[],
-		    int flags)
-{
-	EXEC(int, true, REAL(execveat)(dir, path, argv, envp, flags));
-}
-
-EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
-{
-	EXEC(int, true, REAL(fexecve)(fd, argv, envp));
-}
-
-EXPORT int execv(const char *path, char *const argv[])
-{
-	EXEC(int, true, REAL(execv)(path, argv));
-}
-
-EXPORT int execvp(const char *file, char *const argv[])
-{
-	EXEC(int, true, REAL(execvp)(file, argv));
-}
-
-EXPORT int execvpe(const char *file, char *const argv[], char *const envp[])
-{
-	EXEC(int, true, REAL(execvpe)(file, argv, envp));
-}
-
-/* The arguments of execl and its kin as an array; *ap stands at what follows
- * the NULL. -1: too many. */
-static int list_len(const char *first, va_list ap)
-{
-	int n = 0;
-
-	if (!first)
-		return 0;
-	for (n = 1; va_arg(ap, char *); n++)
-		if (n == INT_MAX - 1)
-			return -1;
-	return n;
-}
-
-#define LIST_TO_ARRAY(argv, n, first, ap)                   \
-	do {                                                \
-		(argv)[0] = (char *)(uintptr_t)(first);     \
-		for (int i_ = 1; i_ <= (n); i_++)           \
-			(argv)[i_] = va_arg(ap, char *);    \
-	} while (0)
-
-EXPORT int execl(const char *path, const char *arg, ...)
-{
-	va_list ap;
-	int n;
-
-	va_start(ap, arg);
-	n = list_len(arg, ap);
-	va_end(ap);
-	if (n < 0)
-		return (int)give(-E2BIG, 0);
-	{
-		char *argv[n + 1];
-
-		va_start(ap, arg);
-		LIST_TO_ARRAY(argv, n, arg, ap);
-		va_end(ap);
-		return execv(path, argv);
-	}
-}
-
-EXPORT int execlp(const char *file, const char *arg, ...)
-{
-	va_list ap;
-	int n;
-
-	va_start(ap, arg);
-	n = list_len(arg, ap);
-	va_end(ap);
-	if (n < 0)
-		return (int)give(-E2BIG, 0);
-	{
-		char *argv[n + 1];
-
-		va_start(ap, arg);
-		LIST_TO_ARRAY(argv, n, arg, ap);
-		va_end(ap);
-		return execvp(file, argv);
-	}
-}
-
-EXPORT int execle(const char *path, const char *arg, ...)
-{
-	va_list ap;
-	int n;
-
-	va_start(ap, arg);
-	n = list_len(arg, ap);
-	va_end(ap);
-	if (n < 0)
-		return (int)give(-E2BIG, 0);
-	{
-		char *argv[n + 1];
-		char **envp;
-
-		va_start(ap, arg);
-		LIST_TO_ARRAY(argv, n, arg, ap);
-		envp = va_arg(ap, char **);
-		va_end(ap);
-		return execve(path, argv, envp);
-	}
-}
-
 /* These spawn inside libc, without coming by posix_spawn's symbol. */
 EXPORT int system(const char *command)
 {
 	if (!command)
 		return REAL(system)(command);
-	EXEC(int, false, REAL(system)(command));
+	SPAWN(int, REAL(system)(command));
 }
 
 EXPORT FILE *popen(const char *command, const char *type)
 {
-	EXEC(FILE *, false, REAL(popen)(command, type));
+	SPAWN(FILE *, REAL(popen)(command, type));
 }
 
 /* ---- limits ---- */
@@ -371,9 +255,8 @@ EXPORT int unshare(int flags)
 
 /*
  * A filter kills whoever makes a call it has not heard of, and it has not heard
- * of ours: no thread, no descriptor, no word to xvmcd from here on. One that
- * another process has on rings stays where it is: this one could not use it
- * without asking, and most likely will not.
+ * of ours: no thread, no descriptor, no word to anybody from here on. So what
+ * another process has on rings is asked for now, should it be used later.
  */
 void preload_confined(void)
 {
@@ -382,12 +265,15 @@ void preload_confined(void)
 
 	if (!tables_are_ours(ctx))
 		return;
-	ctx->opt.enable = false;
-	for (int fd = 0; fd < 65536; fd++) {
-		ENDPOINT(ep, fd);
+	/* Once more for what another thread has made meanwhile. */
+	for (int pass = 0; pass < 2; pass++) {
+		for (int fd = 0; fd < 65536; fd++) {
+			ENDPOINT(ep, fd);
 
-		if (ep && !xvmc_sock_elsewhere(ep))
-			xvmc_sock_escape(ep, XVMC_R_CONFINED);
+			if (ep)
+				xvmc_sock_escape(ep, XVMC_R_CONFINED);
+		}
+		ctx->opt.enable = false;
 	}
 	errno = saved;
 }

@@ -119,6 +119,7 @@ static ssize_t __attribute__((noinline)) read_any(int fd, void *buf, size_t n)
 	/* Nothing asked, nothing looked at: read's own, unlike recv's. */
 	if (!ep || n == 0)
 		return REAL(read)(fd, buf, n);
+	BARE_RECV(ep, 0, REAL(read)(fd, buf, n));
 	if (outside(buf, n)) /* before it is cut to length, unlike recv's */
 		return give(-EFAULT, 0);
 	return recv1(ep, fd, buf, n, 0);
@@ -145,6 +146,7 @@ EXPORT ssize_t readv(int fd, const struct iovec *vec, int cnt)
 
 	if (!ep || cnt == 0)
 		return REAL(readv)(fd, vec, cnt);
+	BARE_RECV(ep, 0, REAL(readv)(fd, vec, cnt));
 	r = check_vec(vec, cnt);
 	if (r < 0 || !vec_bytes(vec, cnt))
 		return give(r, errno);
@@ -185,6 +187,7 @@ recv_any(int fd, void *buf, size_t n, int flags)
 
 	if (!ep)
 		return REAL(recv)(fd, buf, n, flags);
+	BARE_RECV(ep, flags, REAL(recv)(fd, buf, n, flags));
 	if (flags & RECV_ESCAPE) {
 		return preload_escape_here(ep, XVMC_R_UNFOLLOWED) ?
 			       REAL(recv)(fd, buf, n, flags) :
@@ -215,6 +218,7 @@ EXPORT ssize_t recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr 
 
 	if (!ep)
 		return REAL(recvfrom)(fd, buf, n, flags, sa, len);
+	BARE_RECV(ep, flags, REAL(recvfrom)(fd, buf, n, flags, sa, len));
 	if (flags & RECV_ESCAPE) {
 		return preload_escape_here(ep, XVMC_R_UNFOLLOWED) ?
 			       REAL(recvfrom)(fd, buf, n, flags, sa, len) :
@@ -249,6 +253,7 @@ EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 
 	if (!ep)
 		return REAL(recvmsg)(fd, msg, flags);
+	BARE_RECV(ep, flags, REAL(recvmsg)(fd, msg, flags));
 	if (nowhere(msg, sizeof(*msg)))
 		return give(-EFAULT, 0);
 	if (flags & RECV_ESCAPE) {

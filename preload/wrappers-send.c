@@ -72,6 +72,7 @@ static ssize_t __attribute__((noinline)) write_any(int fd, const void *buf, size
 
 	if (!ep)
 		return REAL(write)(fd, buf, n);
+	BARE_SEND(ep, REAL(write)(fd, buf, n));
 	if (outside(buf, n))
 		return give(-EFAULT, 0);
 	return send1(ep, fd, buf, n, 0);
@@ -91,6 +92,7 @@ EXPORT ssize_t writev(int fd, const struct iovec *vec, int cnt)
 
 	if (!ep)
 		return REAL(writev)(fd, vec, cnt);
+	BARE_SEND(ep, REAL(writev)(fd, vec, cnt));
 	r = check_vec(vec, cnt);
 	if (r < 0 || !vec_bytes(vec, cnt))
 		return give(r, errno);
@@ -128,6 +130,7 @@ send_any(int fd, const void *buf, size_t n, int flags)
 
 	if (!ep)
 		return REAL(send)(fd, buf, n, flags);
+	BARE_SEND(ep, REAL(send)(fd, buf, n, flags));
 	if (flags & SEND_ESCAPE) {
 		return preload_escape_here(ep, XVMC_R_UNFOLLOWED) ?
 			       REAL(send)(fd, buf, n, flags) :
@@ -152,6 +155,7 @@ EXPORT ssize_t sendto(int fd, const void *buf, size_t n, int flags,
 
 	if (!ep)
 		return REAL(sendto)(fd, buf, n, flags, sa, len);
+	BARE_SEND(ep, REAL(sendto)(fd, buf, n, flags, sa, len));
 	if (flags & SEND_ESCAPE) {
 		return preload_escape_here(ep, XVMC_R_UNFOLLOWED) ?
 			       REAL(sendto)(fd, buf, n, flags, sa, len) :
@@ -194,6 +198,7 @@ EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 		escape_passed(msg);
 		return REAL(sendmsg)(fd, msg, flags);
 	}
+	BARE_SEND(ep, REAL(sendmsg)(fd, msg, flags));
 	if (nowhere(msg, sizeof(*msg)))
 		return give(-EFAULT, 0);
 	/* Control messages of a stream are instructions to the kernel. */

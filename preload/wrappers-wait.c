@@ -34,7 +34,7 @@ static bool poll_concerns(const struct pollfd *fds, nfds_t n)
 {
 	struct xvmc_ctx *ctx = the_ctx();
 
-	return ctx && n && !too_many(n) && !nowhere(fds, n * sizeof(*fds)) &&
+	return ctx && ctx->opt.enable && n && !too_many(n) && !nowhere(fds, n * sizeof(*fds)) &&
 	       xvmc_poll_concerns(ctx, fds, n);
 }
 
@@ -93,7 +93,7 @@ static bool select_concerns(int n, const fd_set *rd, const fd_set *wr, const fd_
 {
 	struct xvmc_ctx *ctx = the_ctx();
 
-	return ctx && n > 0 && !bad_set(n, rd) && !bad_set(n, wr) && !bad_set(n, ex) &&
+	return ctx && ctx->opt.enable && n > 0 && !bad_set(n, rd) && !bad_set(n, wr) && !bad_set(n, ex) &&
 	       xvmc_select_concerns(ctx, n, rd, wr, ex);
 }
 

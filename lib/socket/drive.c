@@ -26,6 +26,8 @@
 #define STUCK_TRY_MAX (95u * MS)
 #define STUCK_MAX (1000u * MS)
 #define STUCK_AWAY (25 * MS)
+/* Of those who use a connection in turns each has rings so often. */
+#define RESTS_MAX 16u
 #define BACKOFF_MIN (2 * MS)
 #define BACKOFF_MAX (250u * MS)
 
@@ -344,6 +346,13 @@ static void became_plain(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 	if (ep->svc.yield && !ep->svc.pin) {
 		ep->svc.yield = false;
 		link_withdraw(sv, ep);
+		/* Where nobody uses it here, whoever asked is alone. Two that
+		 * use it in turns would ask each other all the time. */
+		if (ep->svc.rests++ < RESTS_MAX) {
+			section_lock(&ep->ctx->epoll_lock);
+			fork_rest(ep);
+			section_unlock(&ep->ctx->epoll_lock);
+		}
 		return;
 	}
 	link_ended(sv, ep, why);
@@ -468,9 +477,12 @@ void drive(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now)
 {
 	uint32_t pin = atomic_exchange(&ep->pin_wanted, 0);
 	uint32_t steer = atomic_exchange(&ep->steer_wanted, 0);
+	bool back = atomic_exchange(&ep->return_wanted, false);
 
 	ep->svc.due_ns = 0;
 	ep->svc.closing = ep->nfds == 0 && !ep->close_later;
+	if (back && endpoint_return(ep))
+		ep->svc.pin = false;
 	if (pin) {
 		ep->conn.rx.hand_over = true;
 		ep->svc.pin = true;
@@ -503,6 +515,9 @@ void drive(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now)
 		OS3(SYS_futex, &ep->state, FUTEX_WAKE_PRIVATE, INT32_MAX);
 		return;
 	}
+	if (ep->inherited && !ep->svc.asked &&
+	    (ep->state == XVMC_EP_QUEUED || ep->state == XVMC_EP_REGISTERED))
+		link_withdraw(sv, ep);
 	if (ep->state == XVMC_EP_QUEUED)
 		link_register(sv, ep);
 }

@@ -41,6 +41,7 @@ void endpoint_restart(struct xvmc_endpoint *ep)
 	ep->reason = XVMC_R_YOUNG;
 	ep->nonblock = ep->fork_idle = ep->owned = false;
 	ep->pin_wanted = ep->steer_wanted = 0;
+	ep->return_wanted = false;
 	ep->bring = false;
 	ep->rcv_timeo_ns = ep->snd_timeo_ns = 0;
 	ep->rx_waiters = ep->tx_waiters = ep->bell_holds = 0;
@@ -54,7 +55,7 @@ void endpoint_restart(struct xvmc_endpoint *ep)
 	ep->tx_full = false;
 	spin_init(ctx, &ep->spin_rx);
 	spin_init(ctx, &ep->spin_tx);
-	ep->queued = false;
+	ep->queued = ep->attended = false;
 	memset(&ep->svc, 0, sizeof(ep->svc));
 	xvmc_conn_restart(&ep->conn, &endpoint_tcp_ops, ep, ctx->stats);
 	ep->conn.announce_ns = (uint64_t)ctx->opt.announce_us * 1000;
@@ -70,6 +71,7 @@ static void endpoint_reset(struct xvmc_endpoint *ep, struct xvmc_ctx *ctx, int f
 	ep->active = false;
 	ep->forked = ep->orphan = false;
 	ep->inherited = ep->spoilt = false;
+	ep->stdio = 0;
 	ep->counted = true;
 	ep->hold = NULL;
 	ep->hold_arena = NULL;
@@ -187,6 +189,17 @@ void xvmc_sock_accepted(struct xvmc_ctx *ctx, int fd, const struct sockaddr *sa,
 			socklen_t len)
 {
 	track(ctx, fd, sa, len, false);
+}
+
+struct xvmc_endpoint *endpoint_found(struct xvmc_ctx *ctx, int fd, bool active)
+{
+	struct sockaddr_storage ss = { 0 };
+	socklen_t len = sizeof(ss);
+
+	if (os_getpeername(fd, (struct sockaddr *)&ss, &len) < 0)
+		return NULL;
+	track(ctx, fd, (const struct sockaddr *)&ss, len, active);
+	return xvmc_ep_get(ctx, fd);
 }
 
 /* ---- PLAIN and MANAGED ---- */

@@ -271,6 +271,9 @@ static int ctl(struct xvmc_ctx *ctx, struct xvmc_epset *set, int epfd, int op,
 			epset_claim_severed(set);
 		}
 		r = ctl_endpoint(set, ep, epfd, op, fd, ev);
+		/* The hold was given back in between; now it cannot be. */
+		if (r == 0 && op != EPOLL_CTL_DEL && ep->inherited)
+			xvmc_sock_inherited_use(ep);
 	} else {
 		r = epset_ctl_nested(set, (struct xvmc_epset *)(void *)target, epfd,
 				     op, fd, ev);

@@ -3,17 +3,20 @@
  * A connection that other processes may have open since a fork: what this one
  * does with its hold (hold.h) on it. A process that holds alone behaves as if
  * it had made the connection: the service thread claims it before it makes
- * rings. One that finds an owner has xvmcd ask it to leave its rings first.
+ * rings. One that finds an owner asks it to leave its rings first: by the bell
+ * of their arena, and where nobody hears that, by xvmcd.
  */
 #include <errno.h>
 
+#include "arena.h"
 #include "event/agent.h"
-#include "hold.h"
-#include "internal.h"
+
+/* The bell is given so long before xvmcd is asked. */
+#define BELL_NS 20000000u
 
 /* ---- the service thread's side ---- */
 
-static void add_sums(struct conn_t *c, const struct hold_sums *sums)
+void fork_add_sums(struct conn_t *c, const struct hold_sums *sums)
 {
 	atomic_fetch_add(&c->tx.sent, sums->of[HOLD_SENT]);
 	c->tx.ring_bytes += sums->of[HOLD_TX_RING];
@@ -28,14 +31,16 @@ static bool claim(struct xvmc_endpoint *ep)
 	struct hold_sums sums;
 	struct hold *h = ep->hold;
 
-	if (ep->inherited || ep->spoilt || !ep->nfds)
+	if (ep->inherited || ep->spoilt || ep->stdio || !ep->nfds)
 		return false;
 	if (!h)
 		return !ep->forked;
+	/* Before: who takes a hold from now on rings, and is heard. */
+	arena_hear(ep->ctx, ep->hold_arena);
 	if (!hold_claim(h, ep->ctx->pid, &sums))
 		return false;
 	h->link = ep->conn.link;
-	add_sums(&ep->conn, &sums);
+	fork_add_sums(&ep->conn, &sums);
 	return true;
 }
 
@@ -71,6 +76,13 @@ bool fork_alone(struct xvmc_endpoint *ep)
 	return !h || hold_alone(h);
 }
 
+bool fork_wanted(struct xvmc_endpoint *ep)
+{
+	const struct hold *h = ep->hold;
+
+	return ep->owned && h && hold_wanted(h);
+}
+
 bool fork_shared(struct xvmc_endpoint *ep)
 {
 	const struct hold *h = ep->hold;
@@ -89,18 +101,26 @@ void fork_closed(struct xvmc_endpoint *ep)
 	section_unlock(&ep->ctx->lock);
 }
 
-void fork_give(struct xvmc_endpoint *ep)
+void fork_sums(const struct conn_t *c, struct hold_sums *ret_sums)
 {
-	struct conn_t *c = &ep->conn;
-	const struct hold_sums sums = { .of = {
-		[HOLD_SENT] = atomic_exchange(&c->tx.sent, 0),
+	*ret_sums = (struct hold_sums){ .of = {
+		[HOLD_SENT] = c->tx.sent,
 		[HOLD_TX_RING] = c->tx.ring_bytes,
 		[HOLD_TX_EXTRA] = c->tx.extra,
-		[HOLD_RCVD] = atomic_exchange(&c->rx.rcvd, 0),
+		[HOLD_RCVD] = c->rx.rcvd,
 		[HOLD_RX_RING] = c->rx.ring_bytes,
 		[HOLD_RX_EXTRA] = c->rx.extra,
 	} };
+}
 
+void fork_give(struct xvmc_endpoint *ep)
+{
+	struct conn_t *c = &ep->conn;
+	struct hold_sums sums;
+
+	fork_sums(c, &sums);
+	atomic_fetch_sub(&c->tx.sent, sums.of[HOLD_SENT]);
+	atomic_fetch_sub(&c->rx.rcvd, sums.of[HOLD_RCVD]);
 	c->tx.ring_bytes = c->tx.extra = c->rx.ring_bytes = c->rx.extra = 0;
 	hold_give(ep->hold, &sums);
 }
@@ -128,6 +148,13 @@ static bool shut_gates(struct xvmc_endpoint *ep)
 	return false;
 }
 
+/* On plain TCP, and all who may use it here ask first: from now on, if true. */
+static bool may_give(struct xvmc_endpoint *ep)
+{
+	return !ep->owned && !ep->spoilt && !ep->stdio && !xvmc_ep_managed(ep) &&
+	       shut_gates(ep);
+}
+
 void fork_let_go(struct xvmc_endpoint *ep)
 {
 	/* Who has the lock is using it, or has ended with it. */
@@ -135,11 +162,25 @@ void fork_let_go(struct xvmc_endpoint *ep)
 		return;
 	if (ep->inherited) {
 		fork_closed(ep);
-	} else if (!ep->owned && !ep->spoilt && !xvmc_ep_managed(ep) && shut_gates(ep)) {
+	} else if (may_give(ep)) {
 		fork_give(ep);
 		fork_closed(ep);
 	}
 	section_unlock(&ep->conn.tx.lock);
+}
+
+bool fork_rest(struct xvmc_endpoint *ep)
+{
+	bool done;
+
+	if (!ep->hold || section_trylock(&ep->conn.tx.lock) != 0)
+		return false;
+	/* In a set it waits all the time, and nothing in a set asks first. */
+	done = !ep->inherited && xvmc_list_empty(&ep->epregs) && may_give(ep);
+	if (done)
+		fork_give(ep);
+	section_unlock(&ep->conn.tx.lock);
+	return done;
 }
 
 void fork_spoil(struct xvmc_endpoint *ep)
@@ -149,19 +190,15 @@ void fork_spoil(struct xvmc_endpoint *ep)
 	/* Pairs with give_hold: a fork that does not see this has stored the
 	 * hold before. */
 	atomic_store(&ep->spoilt, true);
+	section_lock(&ep->ctx->lock);
+	exec_note_stale(ep->ctx);
+	section_unlock(&ep->ctx->lock);
 	h = atomic_load(&ep->hold);
 	if (h)
 		hold_spoil(h);
 }
 
 /* ---- the first use ---- */
-
-bool xvmc_sock_elsewhere(struct xvmc_endpoint *ep)
-{
-	const struct hold *h = ep->hold;
-
-	return ep->inherited && (h ? hold_owner(h) != 0 : ep->orphan);
-}
 
 /* Other messages may come first: this is a process like any other. */
 static int await_end(struct xvmc_agent *agent, uint64_t end)
@@ -189,9 +226,8 @@ static int await_end(struct xvmc_agent *agent, uint64_t end)
 	}
 }
 
-/* Another process has rings: xvmcd asks it to leave them and answers when it
- * has. */
-static int ask_owner(struct xvmc_endpoint *ep, pid_t owner)
+/* xvmcd asks the owner to leave its rings, and answers when it has. */
+static int ask_xvmcd(struct xvmc_endpoint *ep, pid_t owner)
 {
 	struct xvmc_ctx *ctx = ep->ctx;
 	struct xvmc_agent agent = { .fd = -1 };
@@ -207,10 +243,29 @@ static int ask_owner(struct xvmc_endpoint *ep, pid_t owner)
 	if (r == 0)
 		r = xvmc_agent_send(&agent, &msg.hdr);
 	if (r == 0)
-		r = await_end(&agent, os_now_ns() +
-					      (uint64_t)ctx->opt.escape_ms * 1000000u);
+		r = await_end(&agent, os_now_ns() + escape_ns(ep));
 	xvmc_agent_close(&agent);
 	return r;
+}
+
+/*
+ * Asks once: 0, if it is worth a look at the word and another try. Where there
+ * is a bell xvmcd need not be within reach (a child may have another root
+ * directory, or no descriptors left); it knows, though, of one that has died.
+ */
+static int ask_owner(struct xvmc_endpoint *ep, pid_t owner)
+{
+	int bell = ep->hold_arena->bell_fd, r;
+
+	if (bell >= 0) {
+		os_eventfd_ring(bell);
+		if (hold_await(ep->hold, owner, BELL_NS))
+			return 0;
+	}
+	if (!ep->ctx->opt.enable) /* confined: one call more might be too many */
+		return bell >= 0 ? 0 : -ENOTCONN;
+	r = ask_xvmcd(ep, owner);
+	return bell >= 0 && r != -ESRCH ? 0 : r;
 }
 
 /*
@@ -220,8 +275,7 @@ static int ask_owner(struct xvmc_endpoint *ep, pid_t owner)
  */
 static int await_owner(struct xvmc_endpoint *ep)
 {
-	static const struct timespec ms = { .tv_nsec = 1000000 };
-	uint64_t end = os_now_ns() + (uint64_t)ep->ctx->opt.escape_ms * 1000000u;
+	uint64_t end = os_now_ns() + escape_ns(ep);
 	pid_t owner;
 
 	while ((owner = hold_owner(ep->hold))) {
@@ -233,7 +287,7 @@ static int await_owner(struct xvmc_endpoint *ep)
 			r = -ETIMEDOUT;
 		if (r < 0)
 			return r;
-		OS4(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &ms, NULL);
+		hold_await(ep->hold, owner, 1000000);
 	}
 	return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Around fork: the parent keeps its rings, the child holds nothing (hold.h).
+ * Around fork: the parent keeps its rings, the child holds nothing (hold.h), and
+ * without rings the parent neither.
  *
  * After a fork two processes have the same TCP socket open, and only one of
  * them may read or write it by anything but plain calls. So every connection
@@ -9,44 +10,9 @@
  * costs nobody anything. What
  * happens when the child uses a connection is fork-use.c's.
  */
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
-#include "hold.h"
-#include "internal.h"
-
-/* The holds made at one fork. Counted by the endpoints of this process. */
-struct hold_arena {
-	struct hold *holds;
-	size_t size;
-	uint32_t users; /* under ctx->lock */
-};
-
-static struct hold_arena *arena_new(size_t n)
-{
-	struct hold_arena *arena = malloc(sizeof(*arena));
-
-	if (!arena)
-		return NULL;
-	arena->users = 0;
-	arena->size = n * sizeof(struct hold);
-	arena->holds = mmap(NULL, arena->size, PROT_READ | PROT_WRITE,
-			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (arena->holds != MAP_FAILED)
-		return arena;
-	free(arena);
-	return NULL;
-}
-
-static void arena_put(struct xvmc_ctx *ctx, struct hold_arena *arena)
-{
-	if (--arena->users)
-		return;
-	if (ctx->opt.enable) /* else the process may be confined to fewer calls */
-		munmap(arena->holds, arena->size);
-	free(arena);
-}
+#include "arena.h"
 
 static void give_hold(struct xvmc_endpoint *ep, struct hold_arena *arena)
 {
@@ -68,9 +34,10 @@ static void give_holds(struct xvmc_ctx *ctx)
 	struct hold_arena *arena;
 	size_t n = 0;
 
+	exec_note_stale(ctx);
 	xvmc_list_each(it, tmp, &ctx->eps)
 		n += !xvmc_list_entry(it, struct xvmc_endpoint, all_link)->hold;
-	arena = n ? arena_new(n) : NULL;
+	arena = n ? arena_new(ctx, n) : NULL;
 	xvmc_list_each(it, tmp, &ctx->eps) {
 		struct xvmc_endpoint *ep =
 			xvmc_list_entry(it, struct xvmc_endpoint, all_link);
@@ -83,7 +50,15 @@ static void give_holds(struct xvmc_ctx *ctx)
 			give_hold(ep, arena);
 		if (ep->hold && ep->counted)
 			hold_open(ep->hold); /* though the fork may fail */
+		/* The child's stdio asks nobody. Owned, it is not there yet. */
+		ep->born_held = ep->stdio && !ep->owned && !ep->inherited;
+		if (ep->hold && ep->born_held)
+			hold_take(ep->hold);
+		/* Whoever is to use it may be the child; we ask as well. */
+		fork_rest(ep);
 	}
+	if (arena)
+		arena_hear(ctx, arena); /* for those that are owned already */
 }
 
 void xvmc_ctx_fork_prepare(struct xvmc_ctx *ctx)
@@ -96,8 +71,24 @@ void xvmc_ctx_fork_prepare(struct xvmc_ctx *ctx)
 	give_holds(ctx);
 }
 
+/* What is not ours to use any more is not to be found under our name. */
+static void withdraw(struct xvmc_ctx *ctx)
+{
+	struct xvmc_list *it, *tmp;
+
+	xvmc_list_each(it, tmp, &ctx->eps) {
+		struct xvmc_endpoint *ep =
+			xvmc_list_entry(it, struct xvmc_endpoint, all_link);
+
+		if (ctx->service && ep->inherited && ep->nfds &&
+		    (ep->state == XVMC_EP_QUEUED || ep->state == XVMC_EP_REGISTERED))
+			xvmc_service_kick(ep);
+	}
+}
+
 void xvmc_ctx_fork_parent(struct xvmc_ctx *ctx)
 {
+	withdraw(ctx);
 	xvmc_numbers_used();
 	section_unlock(&ctx->lock);
 	section_unlock(&ctx->service_lock);
@@ -125,22 +116,26 @@ static void close_own(struct xvmc_endpoint *ep)
  */
 static void disown(struct xvmc_endpoint *ep)
 {
-	bool pinned = ep->state == XVMC_EP_PINNED || ep->spoilt;
+	/* Another thread's exec is not ours; nor is a number not yet there. */
+	bool pinned = ep->spoilt || ep->born_held ||
+		      (ep->state == XVMC_EP_PINNED && ep->reason != XVMC_R_FORK);
 	uint32_t reason = ep->reason;
 	bool shut = ep->conn.tx.shut;
 
+	if (!ep->born_held)
+		ep->stdio = 0;
 	close_own(ep);
 	memset(&ep->work_link, 0, sizeof(ep->work_link));
 	memset(&ep->svc_link, 0, sizeof(ep->svc_link));
 	/* Without a hold nobody would know of an owner. */
 	ep->orphan = !ep->hold && ep->owned;
 	endpoint_restart(ep);
-	ep->inherited = true;
+	ep->inherited = !ep->born_held;
 	ep->conn.tx.shut = shut;
 	ep->state = pinned ? XVMC_EP_PINNED : XVMC_EP_TRACKED;
 	ep->reason = pinned ? reason : XVMC_R_FORK;
 	/* Every call comes by xvmc_sock_inherited_use first. */
-	ep->rx_gate = ep->tx_gate = XVMC_GATE_MANAGED;
+	ep->rx_gate = ep->tx_gate = ep->inherited ? XVMC_GATE_MANAGED : 0;
 }
 
 void xvmc_ctx_fork_child(struct xvmc_ctx *ctx)
@@ -165,6 +160,8 @@ void xvmc_ctx_fork_child(struct xvmc_ctx *ctx)
 	xvmc_epoll_fork_child(ctx);
 	service_forget(ctx);
 	stats_fork_child(ctx);
+	ctx->execs = 0;
+	exec_note_forget(ctx);
 	ctx->pid = os_getpid();
 	ctx->ncpu = xvmc_os_ncpu();
 	/* All of them: from here on handlers run again. */

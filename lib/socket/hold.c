@@ -7,9 +7,19 @@
  */
 #include "hold.h"
 
+#include <linux/futex.h>
+
+#include "base/os.h"
+
 #define OWNER_SHIFT 32
 #define SPOILT 0x80000000u
 #define COUNT 0x7fffffffu
+
+/* Where a futex of 32 bits finds the owner. Not private: all processes wait. */
+static uint32_t *owner_half(struct hold *h)
+{
+	return (uint32_t *)&h->word + (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
+}
 
 void hold_init(struct hold *h, pid_t owner)
 {
@@ -54,7 +64,27 @@ bool hold_claim(struct hold *h, pid_t pid, struct hold_sums *ret_sums)
 
 void hold_release(struct hold *h)
 {
+	/* Pairs with hold_await: it looks again in the kernel, or is woken. */
 	atomic_fetch_and(&h->word, (UINT64_C(1) << OWNER_SHIFT) - 1);
+	OS3(SYS_futex, owner_half(h), FUTEX_WAKE, INT32_MAX);
+}
+
+bool hold_wanted(const struct hold *h)
+{
+	return (atomic_load(&h->word) & COUNT) > 1;
+}
+
+bool hold_await(struct hold *h, pid_t owner, uint64_t ns)
+{
+	uint64_t end = os_now_ns() + ns, now;
+
+	while (hold_owner(h) == owner && (now = os_now_ns()) < end) {
+		struct timespec ts = { .tv_sec = (time_t)((end - now) / 1000000000u),
+				       .tv_nsec = (long)((end - now) % 1000000000u) };
+
+		OS4(SYS_futex, owner_half(h), FUTEX_WAIT, (uint32_t)owner, &ts);
+	}
+	return hold_owner(h) != owner;
 }
 
 void hold_spoil(struct hold *h)

@@ -7,8 +7,9 @@
  * A process **holds** a connection while it may use the socket without asking.
  * Whoever made the connection holds it; a forked child does not, however many
  * descriptors it has inherited: it takes a hold with its first use, and gives
- * it back when it has closed the last number, or ends in order. The word
- * counts the holds. Who holds alone may claim the connection for rings, and
+ * it back when it has closed the last number, or ends in order; or while it
+ * keeps it open, at a fork, or when another process has asked it to leave its
+ * rings: then its next use takes one again. The word counts the holds. Who holds alone may claim the connection for rings, and
  * owns it until it is back on plain TCP. Who takes a hold of an owned one
  * has to wait until the owner has left, and the owner cannot come back then,
  * for it does not hold alone any more.
@@ -17,11 +18,13 @@
  * many, never too few: who alone has it open may do with it what only the last
  * one can, as to end it by closing.
  *
- * A hold that is not given back (the process was killed, has executed another
- * program, has passed the descriptor on) keeps the connection on TCP; so does
- * a connection that is spoilt: somebody we cannot ask may have it.
+ * A hold that is not given back (the process was killed, or has executed a
+ * program that did not take it up) keeps the connection on TCP; so does a
+ * connection that is spoilt: somebody we cannot ask may have it.
  *
- * Threads, processes: any. fork: the memory is shared. exec: it is lost.
+ * Threads, processes: any. fork: the memory is shared. exec: the new program maps
+ * it again (exec.c), so it is part of the note there: who changes struct hold
+ * changes NOTE_MAGIC.
  */
 #ifndef XVMC_SOCKET_HOLD_H
 #define XVMC_SOCKET_HOLD_H
@@ -58,6 +61,11 @@ void hold_give(struct hold *h, const struct hold_sums *sums);
 bool hold_claim(struct hold *h, pid_t pid, struct hold_sums *ret_sums);
 /* The owner is back on plain TCP. */
 void hold_release(struct hold *h);
+/* The owner asks: has anybody else taken a hold? */
+bool hold_wanted(const struct hold *h);
+/* Waits while that one owns it, at most so long; true: it does no more. Makes no
+ * other system call than futex. */
+bool hold_await(struct hold *h, pid_t owner, uint64_t ns);
 /* Nobody shall ever own it again. */
 void hold_spoil(struct hold *h);
 

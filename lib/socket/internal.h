@@ -17,6 +17,9 @@ void fdtab_set(struct xvmc_ctx *ctx, int fd, struct xvmc_obj *obj);
 /* All of it but the number it has: as if it had just been made. */
 void endpoint_restart(struct xvmc_endpoint *ep);
 void endpoint_free(struct xvmc_ctx *ctx, struct xvmc_endpoint *ep);
+/* A connection that was there before us, at this number: followed from now on,
+ * with a reference, as if just made; or NULL. */
+struct xvmc_endpoint *endpoint_found(struct xvmc_ctx *ctx, int fd, bool active);
 /* PLAIN -> MANAGED: both channels exist. Service thread. */
 int endpoint_manage(struct xvmc_endpoint *ep);
 /* MANAGED -> PLAIN: both directions are idle, both locks and epoll's held. First
@@ -77,12 +80,14 @@ void settings_note(struct xvmc_endpoint *ep, int fd);
 /* Counts an operation on a PLAIN endpoint until it is worth a ring. */
 void stream_moved(struct xvmc_endpoint *ep, uint64_t bytes);
 
-/* life.c: the way to TCP for good, step by step. */
+/* escape.c: the way to TCP for good, step by step. */
 /* Asks the service thread for it; returns the state it is in: XVMC_EP_PINNED
  * in the end. */
 uint32_t escape_begin(struct xvmc_endpoint *ep, enum xvmc_reason why);
 /* Waits until that is no longer the state, or a while. */
 void escape_wait(struct xvmc_endpoint *ep, uint32_t state, uint64_t ns);
+/* Pinned by an exec or stdio only, which is over: it is TRACKED again. */
+bool endpoint_return(struct xvmc_endpoint *ep);
 /* After so long the connection is reset. */
 uint64_t escape_ns(const struct xvmc_endpoint *ep);
 
@@ -92,6 +97,13 @@ uint64_t escape_ns(const struct xvmc_endpoint *ep);
 uint64_t linger_ns(const struct xvmc_endpoint *ep);
 /* The program closes it, and the service thread keeps our duplicate. */
 void linger_begin(struct xvmc_endpoint *ep, uint64_t ns);
+
+/* exec.c; ctx->lock held. */
+/* Another process may use a connection from now on: the note that says otherwise
+ * is not to be believed. */
+void exec_note_stale(struct xvmc_ctx *ctx);
+/* In a forked child: the exec is another process's. */
+void exec_note_forget(struct xvmc_ctx *ctx);
 
 /* fork.c */
 /* Of a freed endpoint: the hold goes back, and the memory where its word is. */
@@ -104,6 +116,8 @@ bool fork_claim(struct xvmc_endpoint *ep);
 void fork_release(struct xvmc_endpoint *ep);
 /* Worth a try: nobody else holds it. */
 bool fork_alone(struct xvmc_endpoint *ep);
+/* We own it, and somebody else wants to use it. */
+bool fork_wanted(struct xvmc_endpoint *ep);
 /* Another process may have it open. */
 bool fork_shared(struct xvmc_endpoint *ep);
 /* Somebody who will not ask may have the socket. */
@@ -111,6 +125,13 @@ void fork_spoil(struct xvmc_endpoint *ep);
 /* It is closed here, or the process ends: others may have the connection to
  * themselves. */
 void fork_let_go(struct xvmc_endpoint *ep);
+struct hold_sums;
+/* What this process has moved since it took its hold; and what others did. */
+void fork_sums(const struct conn_t *c, struct hold_sums *ret_sums);
+void fork_add_sums(struct conn_t *c, const struct hold_sums *sums);
+/* epoll_lock held: gives the hold back, if nobody here is using the socket or
+ * waiting for it. The next use takes it again. */
+bool fork_rest(struct xvmc_endpoint *ep);
 /* Gives the hold back: nobody here may be using the socket. And has it open no
  * more. */
 void fork_give(struct xvmc_endpoint *ep);
@@ -127,5 +148,8 @@ void stats_fork_child(struct xvmc_ctx *ctx);
 /* service.c */
 void service_stop(struct xvmc_ctx *ctx);
 void service_forget(struct xvmc_ctx *ctx); /* in a forked child */
+/* The thread, if there is one, wakes by this bell (arena.h), or no more. Nothing
+ * happens if fd is -1. */
+void service_hear(struct xvmc_ctx *ctx, int fd, bool on);
 
 #endif

@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The life of descriptors: dup, shutdown, close, and the ways a socket leaves
- * our sight. What cannot be followed is answered by the switch: the stream
- * goes back into the kernel's socket before the descriptor escapes.
+ * The life of descriptors: dup, shutdown, close; and sendfile.
  */
 #include <errno.h>
-#include <linux/futex.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
 #include "internal.h"
-
-#define NS_PER_MS 1000000u
 
 void xvmc_sock_dup(struct xvmc_ctx *ctx, int oldfd, int newfd)
 {
@@ -181,9 +176,6 @@ static void close_last(struct xvmc_endpoint *ep, int fd)
 		close_managed(ep);
 	if (!xvmc_ep_managed(ep) && ep->inside)
 		hold(ep, fd);
-	/* Without a service thread there is nothing to tell one. */
-	if (ep->state != XVMC_EP_TRACKED && ep->ctx->service)
-		xvmc_service_kick(ep);
 }
 
 static bool forget(struct xvmc_ctx *ctx, int fd, bool close)
@@ -214,6 +206,9 @@ static bool forget(struct xvmc_ctx *ctx, int fd, bool close)
 	} else {
 		if (!ep->inherited)
 			close_last(ep, fd);
+		/* Without a service thread there is nothing to tell one. */
+		if ((ep->attended || ep->state != XVMC_EP_TRACKED) && ctx->service)
+			xvmc_service_kick(ep);
 		if (ep->hold && close)
 			done = close_and_let_go(ctx, ep, fd);
 		else if (ep->hold)
@@ -290,150 +285,6 @@ int xvmc_sock_shutdown(struct xvmc_endpoint *ep, int fd, int how)
 		c->tx.shut = true;
 	section_unlock(&c->tx.lock);
 	return r;
-}
-
-/* ---- escape ---- */
-
-static void futex_wait(_Atomic uint32_t *word, uint32_t val, uint64_t ns)
-{
-	struct timespec ts = { .tv_sec = (time_t)(ns / 1000000000u),
-			       .tv_nsec = (long)(ns % 1000000000u) };
-
-	OS4(SYS_futex, word, FUTEX_WAIT_PRIVATE, val, &ts);
-}
-
-uint64_t escape_ns(const struct xvmc_endpoint *ep)
-{
-	return (uint64_t)ep->ctx->opt.escape_ms * NS_PER_MS;
-}
-
-void escape_wait(struct xvmc_endpoint *ep, uint32_t state, uint64_t ns)
-{
-	/* A short wait: a kick may have met a busy queue. */
-	futex_wait(&ep->state, state, ns < 20 * NS_PER_MS ? ns : 20 * NS_PER_MS);
-}
-
-uint32_t escape_begin(struct xvmc_endpoint *ep, enum xvmc_reason why)
-{
-	uint32_t state = XVMC_EP_TRACKED, none = 0;
-
-	/* Else those who hold it are known, and will ask, or do not have to. */
-	if (why != XVMC_R_FORK && why != XVMC_R_CONFINED)
-		fork_spoil(ep);
-	if (atomic_compare_exchange_strong(&ep->state, &state, XVMC_EP_PINNED)) {
-		ep->reason = why;
-		return XVMC_EP_PINNED;
-	}
-	if (state != XVMC_EP_PINNED) {
-		atomic_compare_exchange_strong(&ep->pin_wanted, &none, why);
-		xvmc_service_kick(ep);
-	}
-	return state;
-}
-
-/*
- * Nothing goes or comes by a ring any more, nor will; or the connection has
- * failed, and the rest is the kernel's to say. To be asked after escape_begin:
- * once the service thread has taken pin_wanted it enters no ring.
- */
-static bool is_on_tcp(struct xvmc_endpoint *ep, bool here)
-{
-	struct conn_t *c = &ep->conn;
-	bool yes;
-
-	if (ep->pin_wanted || (!here && !c->rx.err))
-		return false;
-
-	section_lock(&c->tx.lock);
-	section_lock(&c->rx.lock);
-	yes = xvmc_ep_managed(ep) && xvmc_conn_tx_idle(c) && xvmc_conn_rx_idle(c) &&
-	      !c->rx.skip && !c->rx.pull;
-	section_unlock(&c->rx.lock);
-	section_unlock(&c->tx.lock);
-	return yes;
-}
-
-static int escape(struct xvmc_endpoint *ep, enum xvmc_reason why, bool here)
-{
-	uint64_t now = os_now_ns();
-	uint64_t end = now + escape_ns(ep);
-	uint32_t state;
-	int r;
-
-	if (ep->inherited) {
-		r = xvmc_sock_inherited_use(ep);
-		if (r < 0)
-			return r;
-	}
-	if (here)
-		ep->bring = true;
-	while ((state = escape_begin(ep, why)) != XVMC_EP_PINNED) {
-		now = os_now_ns();
-		if (now >= end) {
-			/* The peer does not answer, and what it wrote into the
-			 * ring cannot be put back: never a wrong byte. */
-			os_shutdown(ep->fd, SHUT_RDWR);
-			xvmc_stat_add(ep->ctx->stats, XVMC_S_RESETS, 1);
-			return -ETIMEDOUT;
-		}
-		escape_wait(ep, state, end - now);
-		if (is_on_tcp(ep, here))
-			return 0;
-	}
-	return 0;
-}
-
-bool xvmc_sock_early(struct xvmc_endpoint *ep)
-{
-	bool yes;
-
-	section_lock(&ep->conn.rx.lock);
-	yes = xvmc_conn_rx_early(&ep->conn);
-	section_unlock(&ep->conn.rx.lock);
-	return yes;
-}
-
-int xvmc_sock_escape(struct xvmc_endpoint *ep, enum xvmc_reason why)
-{
-	return escape(ep, why, false);
-}
-
-int xvmc_sock_escape_here(struct xvmc_endpoint *ep, enum xvmc_reason why)
-{
-	return escape(ep, why, true);
-}
-
-/* Does this number survive an exec, or are all meant that are this process's
- * own? A reference is taken, or NULL. */
-static struct xvmc_endpoint *crosses_exec(struct xvmc_ctx *ctx, int fd, bool any)
-{
-	struct xvmc_endpoint *ep = xvmc_fd_peek(ctx, fd) ? xvmc_ep_get(ctx, fd) : NULL;
-	int flags = ep ? os_fcntl(fd, F_GETFD, 0) : -1;
-
-	if (flags >= 0 && ((any && !ep->inherited) || !(flags & FD_CLOEXEC)))
-		return ep;
-	if (ep)
-		xvmc_ep_put(ep);
-	return NULL;
-}
-
-void xvmc_sock_escape_all(struct xvmc_ctx *ctx, enum xvmc_reason why, bool any)
-{
-	/* All at once, and then wait for each: two of them may be the ends of
-	 * one connection. */
-	for (int pass = 0; pass < 2; pass++) {
-		for (int fd = 0; fd < 65536; fd++) {
-			struct xvmc_endpoint *ep = crosses_exec(ctx, fd, any);
-
-			if (!ep)
-				continue;
-			if (pass == 0 && !ep->inherited)
-				escape_begin(ep, why);
-			else if (pass == 1)
-				xvmc_sock_escape(ep, why);
-			xvmc_ep_put(ep);
-		}
-	}
 }
 
 /* ---- sendfile ---- */

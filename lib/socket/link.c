@@ -147,7 +147,8 @@ static void on_unlinked(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		return;
 	ep->conn.link = 0; /* nobody to answer to */
 	if (!ep->svc.asked) {
-		ep->reason = why;
+		if (ep->state != XVMC_EP_PINNED)
+			ep->reason = why;
 		return;
 	}
 	/* One that has ended reads no record of ours, and what the kernel still

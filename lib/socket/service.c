@@ -20,7 +20,7 @@
 #define QUEUE_NS 5000000u
 #define SERVICE_STACK (256u * 1024u)
 
-enum { ON_KICK = 1, ON_AGENT = 2, ON_HV = 3 };
+enum { ON_KICK = 1, ON_AGENT = 2, ON_HV = 3, ON_BELL = 4 };
 
 void service_log(struct xvmc_service *sv, const struct xvmc_endpoint *ep,
 		 const char *what, unsigned int reason)
@@ -193,6 +193,7 @@ static void attend(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 		drive(sv, ep, os_now_ns());
 	} else {
 		xvmc_list_add(&sv->known, &ep->svc_link);
+		atomic_store(&ep->attended, true);
 		atomic_fetch_add(&ep->obj.users, 1);
 		drive(sv, ep, os_now_ns());
 	}
@@ -241,6 +242,33 @@ static int timers(struct xvmc_service *sv)
 	return next <= now ? 0 : (int)((next - now + 999999) / 1000000);
 }
 
+/* Another process may want one of those that we own. */
+static void on_bell(struct xvmc_service *sv)
+{
+	struct xvmc_list *it, *tmp;
+
+	xvmc_list_each(it, tmp, &sv->known) {
+		struct xvmc_endpoint *ep =
+			xvmc_list_entry(it, struct xvmc_endpoint, svc_link);
+
+		if (fork_wanted(ep)) {
+			ep->svc.yield = true;
+			xvmc_service_kick(ep);
+		}
+	}
+}
+
+void service_hear(struct xvmc_ctx *ctx, int fd, bool on)
+{
+	/* Nobody empties a bell: each ring is an edge for all who hear it. */
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET,
+				  .data.u64 = ON_BELL << 2 | TAG_SERVICE };
+
+	if (ctx->service && fd >= 0)
+		os_epoll_ctl(ctx->service->epfd, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL,
+			     fd, &ev);
+}
+
 static void on_event(struct xvmc_service *sv, const struct epoll_event *ev)
 {
 	uint64_t data = ev->data.u64;
@@ -251,6 +279,8 @@ static void on_event(struct xvmc_service *sv, const struct epoll_event *ev)
 			os_eventfd_drain(sv->kick_fd);
 		else if (data >> 2 == ON_AGENT)
 			read_agent(sv, os_now_ns());
+		else if (data >> 2 == ON_BELL)
+			on_bell(sv);
 		else if (sv->hv)
 			xvmc_hv_dispatch(sv->hv);
 		return;

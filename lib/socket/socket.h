@@ -42,6 +42,7 @@ struct xvmc_service;
 struct xvmc_epset;
 struct hold;
 struct hold_arena;
+struct exec_note;
 
 /*
  * libc's own functions, for calls that must be cancellation points or must
@@ -128,6 +129,7 @@ struct xvmc_endpoint {
 	_Atomic bool fork_idle;  /* forked, and this process has not used it since */
 	_Atomic bool inherited;  /* not held by us (hold.h): asks before it is used */
 	_Atomic bool owned;      /* claimed by us for rings; set under ctx->lock */
+	bool born_held;          /* the child of this fork holds it; under ctx->lock */
 	bool counted;            /* as one that has it open; under ctx->lock */
 	bool orphan;             /* forked without a hold from one who owned it */
 	_Atomic bool spoilt;     /* not to be owned by anybody any more */
@@ -161,7 +163,11 @@ struct xvmc_endpoint {
 	/* the service thread's own */
 	struct xvmc_list svc_link, work_link, all_link;
 	_Atomic bool queued;
+	_Atomic bool attended; /* the service thread knows it, until it is closed */
 	_Atomic uint32_t pin_wanted; /* enum xvmc_reason: go to TCP for good */
+	_Atomic bool return_wanted; /* what had it pinned for a while may be over */
+	_Atomic uint32_t stdio; /* bit n: it is, or is to be, at number n, where
+				 * libc's stdio uses it unseen; set under ctx->lock */
 	_Atomic bool bring; /* on the way to TCP for a call that does not read */
 	_Atomic uint32_t steer_wanted; /* 1 + enum xvmc_path: the program itself
 					* promotes or demotes; drive() takes it */
@@ -186,6 +192,7 @@ struct xvmc_endpoint {
 		bool leaving;        /* both directions to TCP, then detach */
 		bool pin;            /* and never back */
 		bool yield;          /* and not back while others hold it */
+		uint32_t rests;      /* times the hold was given back then */
 		bool demoted;        /* until `xvmc promote` */
 		bool closing;        /* the application has closed it */
 		bool leave_told;     /* LEAVE was sent */
@@ -361,11 +368,19 @@ bool xvmc_sock_early(struct xvmc_endpoint *ep);
  * the owner leave its rings if there is one. Then the endpoint is PLAIN here.
  * 0 or -ECONNRESET. */
 int xvmc_sock_inherited_use(struct xvmc_endpoint *ep);
-/* Another process has it on rings: to use it here is to ask that one first. */
-bool xvmc_sock_elsewhere(struct xvmc_endpoint *ep);
-/* xvmc_sock_escape for every endpoint whose descriptor survives an exec; any: and
- * for those it closes, since no record may be on its way to them then. */
-void xvmc_sock_escape_all(struct xvmc_ctx *ctx, enum xvmc_reason why, bool any);
+/* It is to be at this number, which stdio has: on TCP while it is there. As
+ * xvmc_sock_escape. */
+int xvmc_sock_stdio(struct xvmc_endpoint *ep, int number);
+/* The kernel has something else at this number now, or nothing. */
+void xvmc_sock_left_stdio(struct xvmc_ctx *ctx, int number);
+/* A new process is to be another program: xvmc_sock_escape for every endpoint
+ * whose descriptor it gets. */
+void xvmc_sock_spawn(struct xvmc_ctx *ctx);
+/* This one is: for every endpoint that is ours or crosses the exec, since no
+ * record may be on its way to what it closes; until exec has failed. True: some
+ * do cross it. */
+bool xvmc_sock_exec(struct xvmc_ctx *ctx);
+void xvmc_sock_exec_failed(struct xvmc_ctx *ctx);
 
 /* ---- waiting: poll.c, select.c, epoll*.c ---- */
 
@@ -442,6 +457,10 @@ struct xvmc_ctx {
 	pthread_mutex_t service_lock;
 	pid_t pid;
 	int ncpu;
+	struct exec_note *note; /* exec.c's, while an exec with one is under way; */
+	int note_fd;		/* under lock */
+	uint32_t arenas; /* that have descriptors (arena.h); under lock */
+	uint32_t execs; /* threads in an exec that may yet fail; under lock */
 	_Atomic bool ended; /* exit has begun, or this is a child without a service */
 };
 

@@ -3,7 +3,6 @@
 # shellcheck disable=SC2034,SC2154 # of run-apps.sh
 app_about='OpenSSH: sshd of our own; files by ssh, sftp and rsync over ssh'
 app_programs='sshd ssh sftp ssh-keygen rsync'
-app_tcp='sshd hands each connection to a child that it executes'
 
 app_version() {
 	ssh -V
@@ -64,9 +63,13 @@ app_run() {
 	fi
 	serve server "$(command -v sshd)" -D -e -f "$dir/sshd_config"
 	wait_listening "$port" server
+	not_by_ring
 	check "ssh, 30 MB through cat" ssh_both_ways
+	by_ring 60000000
 	check "sftp, 30 MB there and back" sftp_both_ways
+	by_ring 60000000
 	check "rsync over ssh, 30 MB" rsync_over_ssh
+	by_ring 30000000
 	end_server server
 	[ -z "$ssh_made" ] || rmdir /run/sshd
 }

@@ -5,7 +5,6 @@
  * And between real processes: is nobody ever on rings while another one uses
  * the socket, and are the sums whole when somebody is alone?
  */
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,12 +23,13 @@
 /* What the rules say the world is, beside the word. */
 struct shadow {
 	bool holds[PROCS];
+	bool lost[PROCS]; /* killed, or another program: it gives nothing back */
 	int owner; /* -1: none */
 	bool spoilt;
 	uint64_t mine[PROCS], given;
 };
 
-enum step { TAKE, GIVE, CLAIM, RELEASE, SPOIL, STEPS };
+enum step { TAKE, GIVE, CLAIM, RELEASE, SPOIL, LOSE, STEPS };
 
 static unsigned int seen, claimed;
 
@@ -44,6 +44,8 @@ static int holders(const struct shadow *s)
 
 static bool allowed(const struct shadow *s, int p, enum step step)
 {
+	if (s->lost[p])
+		return false;
 	switch (step) {
 	case TAKE:
 		return !s->holds[p];
@@ -52,6 +54,8 @@ static bool allowed(const struct shadow *s, int p, enum step step)
 		return s->holds[p] && s->owner != p;
 	case RELEASE:
 		return s->owner == p;
+	case LOSE:
+		return s->holds[p];
 	default:
 		return s->holds[p] && !s->spoilt;
 	}
@@ -91,10 +95,14 @@ static void do_step(struct hold *h, struct shadow *s, int p, enum step step)
 		hold_release(h);
 		s->owner = -1;
 		break;
+	case LOSE:
+		s->lost[p] = true;
+		break;
 	default:
 		hold_spoil(h);
 		s->spoilt = true;
 	}
+	assert_int_equal(hold_wanted(h), holders(s) > 1);
 	assert_int_equal(hold_owner(h), s->owner < 0 ? 0 : 100 + s->owner);
 	seen++;
 }
@@ -197,7 +205,7 @@ static void on_rings(struct shared *w, struct hold_sums *sums, uint32_t n)
 	for (uint32_t i = 0; i < n; i++) {
 		move(w, sums, 3);
 		check(sums->of[HOLD_SENT] == w->moved);
-		if ((w->hold.word & 0x7fffffff) > 1) {
+		if (hold_wanted(&w->hold)) {
 			w->asked++;
 			break;
 		}
@@ -211,9 +219,12 @@ static void one_process(struct shared *w, uint64_t rnd)
 	for (int i = 0; i < ROUNDS; i++) {
 		struct hold_sums sums = { .of = { 0 } }, given;
 
+		pid_t owner;
+
 		hold_take(&w->hold);
-		while (hold_owner(&w->hold))
-			sched_yield();
+		/* One that is never woken comes back in the end, and tells. */
+		while ((owner = hold_owner(&w->hold)))
+			check(hold_await(&w->hold, owner, 5000000000u));
 		for (uint32_t n = fresh_random(&rnd, 4); n; n--) {
 			w->plain++;
 			check(!w->ring);
@@ -268,6 +279,20 @@ static void test_processes(void **state)
 	munmap(w, sizeof(*w));
 }
 
+/* Whoever waits for an owner that does not leave, comes back when time is over. */
+static void test_await(void **state)
+{
+	struct hold h = { 0 };
+
+	(void)state;
+	hold_init(&h, 7);
+	hold_take(&h);
+	assert_false(hold_await(&h, 7, 1000000));
+	assert_true(hold_await(&h, 8, 1000000000));
+	hold_release(&h);
+	assert_true(hold_await(&h, 7, 1000000000));
+}
+
 /* A process that is killed gives nothing back: nobody is alone again. */
 static void test_killed(void **state)
 {
@@ -293,6 +318,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_too_many),
 		cmocka_unit_test(test_open),
 		cmocka_unit_test(test_processes),
+		cmocka_unit_test(test_await),
 		cmocka_unit_test(test_killed),
 	};
 
