@@ -373,6 +373,15 @@ static int take_fd(int fd)
 	return fd < 0 ? -1 : xvmc_numbers_dup(fd);
 }
 
+/* The note is the old program's word; what it says of memory is looked at. */
+static bool is_arena(int mem_fd, const struct note_conn *conn)
+{
+	struct stat st;
+
+	return OS2(SYS_fstat, mem_fd, &st) == 0 && (uint64_t)st.st_size >= conn->size &&
+	       (conn->index + UINT64_C(1)) * sizeof(struct hold) <= conn->size;
+}
+
 /* The hold of a connection, in an arena that others of the note may share: each
  * maps it anew, which is the same memory. */
 static bool take_hold(struct xvmc_endpoint *ep, const struct note_conn *conn)
@@ -382,6 +391,10 @@ static bool take_hold(struct xvmc_endpoint *ep, const struct note_conn *conn)
 
 	if (mem_fd < 0)
 		return false;
+	if (!is_arena(mem_fd, conn)) {
+		os_close(mem_fd);
+		return false;
+	}
 	arena = arena_again(ep->ctx, mem_fd, take_fd(conn->bell_fd), conn->size);
 	if (!arena)
 		return false;
