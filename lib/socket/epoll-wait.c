@@ -18,6 +18,11 @@
 #define KERNEL_EVERY 16u   /* waits that hot members alone may satisfy */
 #define KERNEL_NS 50000u   /* and for how long */
 
+/* Of a set, when its kernel was asked and what came of it: of what several
+ * threads write there at the same time, any will do. */
+#define HINT(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)
+#define SET_HINT(field, val) __atomic_store_n(&(field), (val), __ATOMIC_RELAXED)
+
 #ifndef SYS_epoll_pwait2
 #define SYS_epoll_pwait2 441
 #endif
@@ -110,7 +115,7 @@ static int kernel_look(struct wait *w, struct epoll_event *evs, int max)
 {
 	int n = os_epoll_pwait(w->epfd, evs, max, 0, NULL);
 
-	w->set->since_kernel = 0;
+	SET_HINT(w->set->since_kernel, 0);
 	return n > 0 ? translate(w, evs, n) : n;
 }
 
@@ -171,13 +176,15 @@ static int gather(struct wait *w)
 	uint32_t as_of = atomic_load(&set->takeovers);
 	bool others = shared(set);
 	uint64_t now = os_now_ns();
+	uint32_t waits = HINT(set->since_kernel) + 1;
 	int room, got, n = 0;
 
-	if (++set->since_kernel >= KERNEL_EVERY || set->filled ||
-	    now - set->kernel_ns > KERNEL_NS) {
+	SET_HINT(set->since_kernel, waits);
+	if (waits >= KERNEL_EVERY || HINT(set->filled) ||
+	    now - HINT(set->kernel_ns) > KERNEL_NS) {
 		/* The kernel's turn, with all the room that hot members do not
 		 * need now; half of it is theirs if they do. */
-		set->kernel_ns = now;
+		SET_HINT(set->kernel_ns, now);
 		section_lock(&set->lock);
 		n = epset_count(set, w->max / 2);
 		section_unlock(&set->lock);
@@ -189,7 +196,7 @@ static int gather(struct wait *w)
 	room = w->max - n;
 	got = epset_collect(set, as_of, w->evs + n, room, others);
 	/* Who has room for few must not hear of the hot members alone. */
-	set->filled = room > 0 && got == room;
+	SET_HINT(set->filled, room > 0 && got == room);
 	n += got;
 	if (n && others && set->nhot)
 		epset_wake(set);

@@ -101,6 +101,7 @@ struct xvmc_epset {
 	struct xvmc_list hot;
 	_Atomic uint32_t nhot; /* without the lock a hint */
 	struct spinner spin;
+	/* hints of epoll-wait.c's own */
 	uint32_t since_kernel; /* waits without a look at the kernel */
 	uint64_t kernel_ns;    /* when that was */
 	bool filled;           /* hot members took all the room of a wait */
