@@ -242,7 +242,7 @@ static void test_reuse(void **state)
 	assert_false(epreg_is_ours(e, UINT64_MAX));
 }
 
-#define IDLE 40
+#define IDLE 30 /* so many fit under RLIMIT_NOFILE 1024 */
 
 /* Members that nobody writes to leave the hot list and cost nothing. */
 static void test_idle_leave(void **state)
