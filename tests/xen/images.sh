@@ -167,8 +167,10 @@ guest_root() {
 	pack "$tree" "$images/guest.cpio"
 }
 
-# Its own, and what the guest's memory is filled with before the kernel runs.
-hvm_root() { # ROOT
+# The device model, what it puts into a guest, and the image once more: small.
+hvm_root() { # ROOT GUEST-IMAGE
+	mkdir -p "$1/guest"
+	gzip -c "$2" >"$1/guest/${2##*/}.gz" || exit 1
 	program "$1" "$packages/qemu-system-xen/usr/libexec/xen-qemu-system-i386" /usr/libexec
 	mkdir -p "$1/usr/share/qemu" "$1/usr/share/seabios" "$1/usr/lib/xen-$xen_version/boot"
 	cp "$packages/xen-utils-$xen_version/usr/lib/xen-$xen_version/boot/hvmloader" \
@@ -176,6 +178,8 @@ hvm_root() { # ROOT
 	cp /usr/share/seabios/bios-256k.bin "$1/usr/share/seabios/" || exit 1
 	cp /usr/share/qemu/linuxboot.bin /usr/share/qemu/linuxboot_dma.bin \
 		/usr/share/qemu/kvmvapic.bin "$1/usr/share/qemu/" || exit 1
+	mkdir -p "$1/usr/share/qemu/keymaps"
+	cp /usr/share/qemu/keymaps/en-us "$1/usr/share/qemu/keymaps/" || exit 1 # it starts with none at all, without
 }
 
 dom0_root() {
@@ -190,7 +194,7 @@ dom0_root() {
 	done
 	mkdir -p "$tree/etc/xen" "$tree/guest"
 	echo 'autoballoon="off"' >"$tree/etc/xen/xl.conf"
-	for file in vif guest rounds-helper; do
+	for file in vif guest rounds-helper device-model; do
 		cp "$here/dom0/$file" "$tree/lab/" || exit 1
 		chmod 755 "$tree/lab/$file"
 	done
@@ -198,7 +202,7 @@ dom0_root() {
 		program "$tree" "$build/tools/$file" /xvmc
 	done
 	program "$tree" "$build/tests/xen/librounds.so" /xvmc
-	[ -z "$device_model" ] || hvm_root "$tree"
+	[ -z "$device_model" ] || hvm_root "$tree" "$images/guest.cpio"
 	cp "$packages/$guest_image/boot/vmlinuz-${guest_image#linux-image-}" "$tree/guest/vmlinuz" || exit 1
 	cp "$images/guest.cpio" "$tree/guest/" || exit 1
 	pack "$tree" "$images/dom0.cpio"

@@ -28,6 +28,7 @@ cancel    one that fails when all is prepared: the guest stays, and its rings
 twenty    twenty migrations under one stream
 compare   netfront, xvmc and libvchan side by side; emulated: ratios only
 mclient   mails under a migration, plain and accelerated: CSV and an HTML page
+hvm       a stream between two HVM guests, and migrations under it; only if named
 END
 }
 
@@ -35,7 +36,7 @@ help() {
 	cat <<'END'
 usage: lab.sh [--build DIR] [--json|--tap] [--keep] [PART...]
 
-  --list   the parts; without any, all of them
+  --list   the parts; without any, all of them but hvm
   --json   the results as JSON on standard output
   --tap    the results as TAP, each when it is there
   --keep   leave the host running (build/lab/run/A.pid) and say how to reach it
@@ -70,7 +71,7 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
-[ -n "$chosen" ] || chosen=$(parts | awk '{ print $1 }')
+[ -n "$chosen" ] || chosen=$(parts | awk '$1 != "hvm" { print $1 }')
 build=$(cd "$build" 2>/dev/null && pwd) || die "no such build directory: build first"
 # shellcheck source=tests/xen/common.sh
 . "$root/tests/xen/common.sh" # now that build is known
@@ -242,7 +243,7 @@ if step lab images make_images && up; then
 fi
 for host in A B; do
 	host_alive $host || continue
-	in_dom0 $host 'dmesg; xl dmesg; xl list; tail -n 200 /var/log/xen/console/*' >"$run/dom0.$host.log" 2>&1
+	in_dom0 $host 'dmesg; xl dmesg; xl list; tail -n 200 /var/log/xen/*.log /var/log/xen/console/*' >"$run/dom0.$host.log" 2>&1
 	[ $keep = yes ] || continue
 	say "host $host runs on: $labsh run 127.0.0.1 $(cat "$run/$host.port") COMMAND; kill $(cat "$run/$host.pid") ends it"
 	rm -f "$run/$host.pid"
