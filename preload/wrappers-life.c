@@ -101,7 +101,7 @@ static int accept_any(int fd, struct sockaddr *sa, socklen_t *len, int flags)
 	    os_getpeername(r, (struct sockaddr *)&addr, &room) < 0)
 		return r;
 	if (addr.ss_family == AF_INET || addr.ss_family == AF_INET6) {
-		xvmc_sock_accepted(ctx, r, (struct sockaddr *)&addr, room);
+		xvmc_sock_accepted(ctx, r, (struct sockaddr *)&addr, room, flags);
 		preload_escape_stdio(r, r);
 	}
 	errno = saved;

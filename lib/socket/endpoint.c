@@ -146,8 +146,9 @@ static bool allowed(struct xvmc_ctx *ctx, int fd, const struct in6_addr *peer,
 	return false;
 }
 
+/* flags: SOCK_NONBLOCK or not; -1: to be asked. */
 static void track(struct xvmc_ctx *ctx, int fd, const struct sockaddr *sa,
-		  socklen_t len, bool active)
+		  socklen_t len, bool active, int flags)
 {
 	struct xvmc_endpoint *ep;
 	struct in6_addr ip;
@@ -169,7 +170,7 @@ static void track(struct xvmc_ctx *ctx, int fd, const struct sockaddr *sa,
 		return;
 	endpoint_reset(ep, ctx, fd);
 	ep->active = active;
-	settings_begin(ep, fd);
+	settings_begin(ep, fd, flags);
 	section_lock(&ctx->lock);
 	ep->epid = ++ctx->next_epid;
 	xvmc_list_add(&ctx->eps, &ep->all_link);
@@ -182,13 +183,13 @@ static void track(struct xvmc_ctx *ctx, int fd, const struct sockaddr *sa,
 void xvmc_sock_connected(struct xvmc_ctx *ctx, int fd, const struct sockaddr *sa,
 			 socklen_t len)
 {
-	track(ctx, fd, sa, len, true);
+	track(ctx, fd, sa, len, true, -1);
 }
 
 void xvmc_sock_accepted(struct xvmc_ctx *ctx, int fd, const struct sockaddr *sa,
-			socklen_t len)
+			socklen_t len, int flags)
 {
-	track(ctx, fd, sa, len, false);
+	track(ctx, fd, sa, len, false, flags);
 }
 
 struct xvmc_endpoint *endpoint_found(struct xvmc_ctx *ctx, int fd, bool active)
@@ -198,7 +199,7 @@ struct xvmc_endpoint *endpoint_found(struct xvmc_ctx *ctx, int fd, bool active)
 
 	if (os_getpeername(fd, (struct sockaddr *)&ss, &len) < 0)
 		return NULL;
-	track(ctx, fd, (const struct sockaddr *)&ss, len, active);
+	track(ctx, fd, (const struct sockaddr *)&ss, len, active, -1);
 	return xvmc_ep_get(ctx, fd);
 }
 

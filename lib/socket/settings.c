@@ -44,9 +44,9 @@ static void note_timeo(_Atomic uint64_t *ret_ns, int fd, int name)
 	} while (now != noted);
 }
 
-void settings_begin(struct xvmc_endpoint *ep, int fd)
+void settings_begin(struct xvmc_endpoint *ep, int fd, int flags)
 {
-	ep->nonblock = is_nonblock(fd);
+	ep->nonblock = flags < 0 ? is_nonblock(fd) : (flags & SOCK_NONBLOCK) != 0;
 }
 
 void settings_note(struct xvmc_endpoint *ep, int fd)

@@ -300,9 +300,9 @@ void xvmc_ep_wait_clear(struct xvmc_endpoint *ep, short event);
  * it if it could become eligible. */
 void xvmc_sock_connected(struct xvmc_ctx *ctx, int fd, const struct sockaddr *sa,
 			 socklen_t len);
-/* accept returned fd for a connection from sa. */
+/* accept4 with these flags returned fd for a connection from sa. */
 void xvmc_sock_accepted(struct xvmc_ctx *ctx, int fd, const struct sockaddr *sa,
-			socklen_t len);
+			socklen_t len, int flags);
 
 /*
  * The short way of send, write, recv and read without flags: what a ring can do at
