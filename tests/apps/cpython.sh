@@ -76,6 +76,6 @@ app_run() {
 		cpython_all "$dir/outcomes" >"$dir/log" 2>&1
 		result $? "$(tail -n 1 "$dir/log") tests passed" "$dir/log"
 		check "every test as plain" cpython_same "$work/cpython.plain" "$dir/outcomes"
-		by_ring 1000000
+		brief_by_ring 1000000
 	fi
 }

@@ -16,9 +16,11 @@ Unmodified programs of {system}. Each has run plain, with both ends
 accelerated, and with all connections sent to TCP and back to rings about 25
 times a second. *Same* means that every check (contents by checksum or count,
 exit codes, the server's end) held, as it did plain. The percentage is the
-share of bytes that went by ring in the checks of connections that live longer
-than a few round trips; in brackets of all bytes on connections that xvmc
-follows, those of short connections and of what only the kernel can send too.
+share of bytes that went by ring, of all that the connections of a check moved
+from their first byte on. Checks in which each request, mail, transaction or
+test has a connection of its own are left out of it: those are over after a few
+round trips. In brackets, of all bytes on connections that xvmc follows, these
+and what only the kernel can send as well.
 Why a connection stays on TCP: [differences.md](differences.md),
 [operations.md](operations.md).
 

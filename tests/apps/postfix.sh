@@ -34,8 +34,8 @@ app_run() {
 	wait_listening "$port" server
 	smtp_case "300 mails of 40 KB over 4 connections" 300 40000 -d -s 4
 	by_ring 12000000
-	smtp_case "8 mails of 2 MB over 2 connections" 8 2000000 -d -s 2
-	by_ring 16000000
+	smtp_case "40 mails of 2 MB over 2 connections" 40 2000000 -d -s 2
+	by_ring 80000000
 	smtp_case "50 short connections" 50 1000 -s 2
 	not_by_ring
 	end_server server

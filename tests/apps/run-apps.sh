@@ -190,6 +190,18 @@ end_server() { # LOG
 by_ring() { # BYTES
 	ring_enough "$1"
 	ring_counted
+	ring_judged "$1"
+}
+
+# The same where each connection is for one request, mail, transaction or test:
+# it is over before it could be on rings for long. No part of the page's share.
+brief_by_ring() { # BYTES
+	ring_enough "$1"
+	not_by_ring
+	ring_judged "$1"
+}
+
+ring_judged() { # BYTES
 	if [ "$mode" = switched ]; then
 		ring_sum=$((ring_sum + ring_part))
 		switched_sum=$((switched_sum + switched_part))
@@ -199,7 +211,8 @@ by_ring() { # BYTES
 	result $? "$ring_part of $1 bytes by ring"
 }
 
-# Into the shares of the page, whatever they are.
+# Into the share of the page, whatever it is: all that the connections moved, from
+# their first byte on.
 ring_counted() {
 	long_ring=$((long_ring + ring_part))
 	long_tcp=$((long_tcp + tcp_part))
