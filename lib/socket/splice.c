@@ -6,7 +6,9 @@
  * program waits for them in this very call: those are copied into the pipe.
  */
 #include <errno.h>
+#include <linux/sockios.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 
 #include "internal.h"
 
@@ -22,7 +24,7 @@ static bool ours_to_give(struct xvmc_endpoint *ep)
 
 	section_lock(&rx->lock);
 	ours = xvmc_ep_managed(ep) &&
-	       (rx->front.len ||
+	       (rx->front.len || (rx->err && xvmc_conn_rx_ready(&ep->conn) > 0) ||
 		(rx->path == XVMC_PATH_TCP &&
 		 (rx->in.len || (rx->expect != XVMC_POS_NONE && rx->expect != rx->rcvd))));
 	section_unlock(&rx->lock);
@@ -96,17 +98,23 @@ ssize_t xvmc_sock_splice(struct xvmc_endpoint *ep, int in, int out, size_t n,
 {
 	uint64_t end = os_now_ns() + escape_ns(ep);
 	uint32_t state;
+	int left = 0;
 	ssize_t r;
 
 	*ret_kernels = false;
 	while ((state = escape_begin(ep, XVMC_R_UNFOLLOWED)) != XVMC_EP_PINNED) {
-		if (ep->inherited || os_now_ns() >= end)
+		bool ours = ours_to_give(ep);
+
+		if (ep->inherited || (!ours && ep->conn.rx.err) || os_now_ns() >= end)
 			break;
-		r = ours_to_give(ep) ? copy(ep, in, out, n, wait) : -ENODATA;
+		r = ours ? copy(ep, in, out, n, wait) : -ENODATA;
 		if (r != -ENODATA)
 			return r;
 		escape_wait(ep, state, LOOK_NS);
 	}
 	*ret_kernels = true;
-	return xvmc_sock_escape(ep, XVMC_R_UNFOLLOWED) < 0 ? -ECONNRESET : 0;
+	if (xvmc_sock_escape(ep, XVMC_R_UNFOLLOWED) < 0)
+		return -ECONNRESET;
+	/* An error that the kernel has told us it does not tell again. */
+	return os_ioctl(in, SIOCINQ, &left) == 0 && left > 0 ? 0 : xvmc_conn_tell(&ep->conn, 0);
 }
