@@ -274,6 +274,9 @@ static void act_splice_out(void)
 	say_res(n ? n : r, "splice(%s, pipe) #%06x", name(fd), hash(w.buf, n));
 }
 
+/* TCP, too, may have to ask again before it hears of room. */
+#define STUFF_MS 4000
+
 /* Until there is no more room; then everything is read at the other end. */
 static void act_stuff(void)
 {
@@ -297,14 +300,14 @@ static void act_stuff(void)
 			w.regs[i].told = 0; /* room is news then */
 	say_res(r, "stuff(%s)", name(fd));
 	p = (struct pollfd){ .fd = peer, .events = POLLIN };
-	while (all < n + before && poll(&p, 1, 1000) == 1 &&
+	while (all < n + before && poll(&p, 1, STUFF_MS) == 1 &&
 	       (r = recv(peer, w.buf, BUFFER, MSG_DONTWAIT)) > 0)
 		all += (size_t)r;
 	w.conns[f->conn].sent[f->end] += n;
 	w.conns[f->conn].got[!f->end] += all;
 	conf_say("  all came: %s", all == n + before ? "yes" : "no");
 	p = (struct pollfd){ .fd = fd, .events = POLLOUT };
-	conf_say("  room: %d", poll(&p, 1, 1000));
+	conf_say("  room: %d", poll(&p, 1, STUFF_MS));
 }
 
 /* ---- nonsense ---- */

@@ -9,13 +9,6 @@
 
 #include "calls.h"
 
-#define MOST 60 /* descriptors at a time */
-
-static bool crowded(void)
-{
-	return alive(K_NONE) > MOST || w.nfiles > FILES - 20 || w.nconns > CONNS - 4;
-}
-
 /* ---- coming ---- */
 
 static void act_socket(void)
@@ -146,8 +139,10 @@ static void act_other(void)
 		say_res(fd < 0 ? fd : 0, "eventfd");
 		number_new(fd, file_new(K_EVENT));
 	} else {
-		fd = epoll_create1(0);
+		fd = chance(50) ? epoll_create1(0) : epoll_create((int)below(3));
 		say_res(fd < 0 ? fd : 0, "epoll_create");
+		if (fd < 0)
+			return;
 		number_new(fd, file_new(K_EPOLL));
 		w.files[w.nfiles - 1].level = (int)below(2);
 	}
@@ -168,22 +163,6 @@ static void act_close(void)
 	say_res(r, "close(%s)", what);
 	if (r == 0)
 		number_gone(fd);
-}
-
-/* The same file under a number it was registered by, and closed, before:
- * docs/differences.md. */
-static bool comes_back(int fd, int as)
-{
-	struct file *f = file_of(fd);
-
-	return f && as >= 0 && as < NUMBERS && file_of(as) != f && f->ever[as];
-}
-
-static int lowest(int from)
-{
-	while (from < NUMBERS && w.num[from] >= 0)
-		from++;
-	return from;
 }
 
 static void act_dup(void)
@@ -247,7 +226,13 @@ static void act_fcntl(void)
 	struct file *f = file_of(fd);
 	bool on = chance(50);
 
-	switch (below(5)) {
+	switch (below(6)) {
+	case 5: /* nobody is set to hear of it */
+		flags = fcntl(fd, F_GETFL);
+		if (!chance(10) || flags < 0 || !f || f->kind != K_TCP)
+			return;
+		say_res(fcntl(fd, F_SETFL, flags ^ O_ASYNC), "F_SETFL(%s, O_ASYNC)", name(fd));
+		break;
 	case 0:
 		say_res(fcntl(fd, F_GETFD), "F_GETFD(%s)", name(fd));
 		break;
@@ -376,10 +361,44 @@ static void act_names(void)
 	conf_say("  family %d length %d", sa.ss_family, (int)len);
 }
 
-/* A child that does nothing, closes something, or says something. */
+/* What a child does; the last two of them are counted. */
+static const char *const deeds[] = { "leaves", "closes", "leaves at once", "polls", "asks",
+				     "executes beside", "reads by", "sends by" };
+
+__attribute__((noreturn)) static void child(int fd, uint32_t what)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN | POLLOUT };
+	char buf[40];
+	long r;
+
+	alarm(20);
+	switch (what) {
+	case 1:
+		_exit(close(fd) == 0 ? 7 : errno);
+	case 2:
+		chance(50) ? _Exit(8) : quick_exit(9);
+	case 3:
+		poll(&p, 1, 0);
+		_exit(p.revents & 0xff);
+	case 4:
+		_exit(fcntl(fd, F_GETFD) < 0 ? errno : 10);
+	case 5:
+		execl("/bin/false", "false", NULL);
+		_exit(11);
+	case 6:
+		r = recv(fd, buf, sizeof(buf), MSG_DONTWAIT);
+		_exit(r < 0 ? 100 + errno : (int)r);
+	case 7:
+		r = send(fd, "child", 5, MSG_NOSIGNAL | MSG_DONTWAIT);
+		_exit(r < 0 ? 100 + errno : (int)r);
+	}
+	_exit(7);
+}
+
 static void act_fork(void)
 {
-	int fd = pick_kind(K_TCP), what = (int)below(3), status = -1;
+	uint32_t what = below(sizeof(deeds) / sizeof(deeds[0]));
+	int fd = pick_kind(K_TCP), status = -1;
 	struct file *f = file_of(fd);
 	pid_t pid;
 
@@ -389,23 +408,15 @@ static void act_fork(void)
 	pid = fork();
 	if (pid < 0)
 		conf_die("fork");
-	if (pid == 0) {
-		alarm(20);
-		if (what == 1)
-			close(fd);
-		if (what != 2)
-			_exit(7);
-		_exit(send(fd, "child", 5, MSG_NOSIGNAL | MSG_DONTWAIT) == 5 ? 1 : errno);
-	}
+	if (pid == 0)
+		child(fd, what);
 	if (waitpid(pid, &status, 0) != pid)
 		conf_die("waitpid");
-	if (what == 2 && status == 1 << 8)
-		w.conns[f->conn].sent[f->end] += 5;
+	if (what >= 6 && WEXITSTATUS(status) < 100)
+		(what == 6 ? w.conns[f->conn].got : w.conns[f->conn].sent)[f->end] +=
+			(uint64_t)WEXITSTATUS(status);
 	wait_came(f->conn, f->end);
-	say_res(status, "fork: child %s %s",
-		what == 0 ? "leaves" : what == 1 ? "closes" :
-						   "sends by",
-		name(fd));
+	say_res(status, "fork: child %s %s", deeds[what], name(fd));
 }
 
 const struct action life_actions[] = {

@@ -8,7 +8,7 @@
 #include "calls.h"
 
 /* Whether a set with edges in it is readable depends on those without news. */
-static bool any_edge(int fd)
+bool any_edge(int fd)
 {
 	return file_of(fd) && file_of(fd)->kind == K_EPOLL && w.edges;
 }

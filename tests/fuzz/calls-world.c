@@ -6,6 +6,8 @@
  */
 #include "calls.h"
 
+#define MOST 60 /* descriptors at a time */
+
 struct world w;
 
 uint64_t mix(uint64_t x)
@@ -100,6 +102,29 @@ void number_gone(int fd)
 		end_gone(f);
 }
 
+void dissolved(int fd)
+{
+	struct file *f = file_of(fd);
+
+	end_gone(f);
+	f->kind = K_FRESH;
+	f->bound = false;
+}
+
+int lowest(int from)
+{
+	while (from < NUMBERS && w.num[from] >= 0)
+		from++;
+	return from;
+}
+
+bool comes_back(int fd, int as)
+{
+	struct file *f = file_of(fd);
+
+	return f && as >= 0 && as < NUMBERS && file_of(as) != f && f->ever[as];
+}
+
 /* ---- choosing ---- */
 
 static int nth(enum kind kind, int n)
@@ -137,7 +162,7 @@ int pick_any(void)
 	if (r < 90)
 		return pick_kind(K_NONE);
 	if (r < 96)
-		return 3 + (int)below(30);
+		return 100 + (int)below(60); /* never the lowest free one: numbers.h */
 	return odd[below(6)];
 }
 
@@ -148,10 +173,15 @@ int pick_mostly(enum kind kind)
 	return fd >= 0 ? fd : pick_any();
 }
 
+bool crowded(void)
+{
+	return alive(K_NONE) > MOST || w.nfiles > FILES - 20 || w.nconns > CONNS - 4;
+}
+
 const char *name(int fd)
 {
 	static const char *const kinds[] = { "none", "tcp", "fresh", "listen", "udp", "unix",
-					     "pipe-r", "pipe-w", "event", "file", "epoll" };
+					     "pipe-r", "pipe-w", "event", "file", "epoll", "dev" };
 	static char buf[4][40];
 	static int turn;
 	struct file *f = file_of(fd);
@@ -315,7 +345,7 @@ static void add(enum kind kind, int fd)
 	number_new(fd, file_new(kind));
 }
 
-static void high(int fd, int want)
+void high(int fd, int want)
 {
 	if (fd < 0 || dup2(fd, want) != want || close(fd) < 0)
 		conf_die("setting up");

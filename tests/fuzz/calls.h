@@ -28,6 +28,7 @@ enum kind {
 	K_EVENT,
 	K_FILE,
 	K_EPOLL,
+	K_DEV, /* /dev/null */
 };
 
 /* An open file, in the kernel's sense: what dup shares. */
@@ -71,6 +72,7 @@ extern struct world {
 	int (*promote)(int), (*demote)(int);
 	int (*raw_poll)(struct pollfd *, nfds_t, int);
 	unsigned long steered;
+	bool threads; /* libc has made some, for a while */
 	struct sockaddr_in closed_port; /* nobody listens there */
 	struct sockaddr_in own;         /* we do, for pair_new, by: */
 #define OWN_LISTENER 191
@@ -101,6 +103,17 @@ void steer(void);
 void wait_came(int conn, int end);
 /* What is sent to one who has closed is answered by a reset: so too. */
 void wait_refused(int fd);
+/* Enough of everything: no more is to be made. */
+bool crowded(void);
+/* To a number of its own above those that scripts have. */
+void high(int fd, int want);
+/* The lowest free number from there on. */
+int lowest(int from);
+/* The same file under a number it was registered by, and closed, before:
+ * docs/differences.md. */
+bool comes_back(int fd, int as);
+/* The connection is a socket without one again. */
+void dissolved(int fd);
 
 /* calls-draw.c: for the calls that move bytes */
 int pick_stream(void);
@@ -117,11 +130,16 @@ void got(int fd, long r);
 /* After a read: notes what came, and says it. */
 void say_got(int fd, long r, size_t want, int flags, const char *what);
 
-/* The calls: calls-bytes.c, calls-wait.c, calls-life.c */
+/* calls-wait.c: whether fd is a set that may have edges without news */
+bool any_edge(int fd);
+
+/* The calls: calls-bytes.c, calls-ways.c, calls-wait.c, calls-life.c,
+ * calls-rare.c */
 struct action {
 	int weight;
 	void (*act)(void);
 };
-extern const struct action bytes_actions[], wait_actions[], life_actions[];
+extern const struct action bytes_actions[], ways_actions[], wait_actions[], life_actions[],
+	rare_actions[];
 
 #endif

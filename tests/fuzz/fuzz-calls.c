@@ -13,18 +13,20 @@
 
 #define DEFAULT_CALLS 150
 
-static const struct action *const groups[] = { bytes_actions, wait_actions, life_actions };
+static const struct action *const groups[] = { bytes_actions, ways_actions, wait_actions,
+					       life_actions, rare_actions };
+#define GROUPS (sizeof(groups) / sizeof(groups[0]))
 
 static void (*some_action(void))(void)
 {
 	const struct action *a;
 	int sum = 0, at;
 
-	for (int g = 0; g < 3; g++)
+	for (size_t g = 0; g < GROUPS; g++)
 		for (a = groups[g]; a->act; a++)
 			sum += a->weight;
 	at = (int)below((uint32_t)sum);
-	for (int g = 0; g < 3; g++)
+	for (size_t g = 0; g < GROUPS; g++)
 		for (a = groups[g]; a->act; a++)
 			if ((at -= a->weight) < 0)
 				return a->act;
