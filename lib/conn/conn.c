@@ -70,12 +70,22 @@ bool xvmc_conn_validate(const struct conn_t *c)
 	return rx->expect == XVMC_POS_NONE || rx->expect >= rx->rcvd;
 }
 
+bool xvmc_conn_ends(int err)
+{
+	return err == -ECONNRESET || err == -ETIMEDOUT || err == -ECONNABORTED;
+}
+
 int xvmc_conn_tell(struct conn_t *c, int known)
 {
 	int err = atomic_exchange(&c->untold, 0);
 
 	if (known)
 		c->told = true;
+	if (xvmc_conn_ends(known)) {
+		/* Who reads the ring, too, shall know of it. */
+		c->tx.err = known;
+		xvmc_conn_want(c, XVMC_EV_RX_CHANGED | XVMC_EV_CLOSED);
+	}
 	return known ? known : err;
 }
 

@@ -207,6 +207,15 @@ ssize_t xvmc_conn_write(struct conn_t *c, struct xvmc_iov *it, int flags);
  */
 size_t xvmc_conn_write_now(struct conn_t *c, const void *buf, size_t n);
 
+/* After this -errno a TCP socket is closed in both directions. */
+bool xvmc_conn_ends(int err);
+
+/* TCP has failed, of which a reader or a writer may have heard. */
+static inline bool xvmc_conn_failed(const struct conn_t *c)
+{
+	return (c->rx.err && !c->rx.cut) || xvmc_conn_ends(c->tx.err);
+}
+
 /* The connection's error, once: -errno, or 0 if there is none or the program has
  * heard of it. known: one that it has just been told by the kernel, or 0. */
 int xvmc_conn_tell(struct conn_t *c, int known);

@@ -257,12 +257,6 @@ void xvmc_conn_tx_abandon(struct conn_t *c, enum xvmc_reason why)
 	say_left(c, UINT32_MAX);
 }
 
-/* After these a socket is closed in both directions. */
-static bool ends_all(ssize_t r)
-{
-	return r == -ECONNRESET || r == -ETIMEDOUT || r == -ECONNABORTED;
-}
-
 static ssize_t write_tcp(struct conn_t *c, struct xvmc_iov *it, int flags)
 {
 	struct iovec vec[SEND_VECS];
@@ -274,9 +268,7 @@ static ssize_t write_tcp(struct conn_t *c, struct xvmc_iov *it, int flags)
 		c->tx.sent += (uint64_t)r;
 		xvmc_stat_add(c->stats, XVMC_S_TCP_TX_BYTES, (uint64_t)r);
 	}
-	if (ends_all(r)) /* who reads the ring shall know as well */
-		c->tx.err = xvmc_conn_tell(c, (int)r);
-	return r;
+	return xvmc_conn_ends((int)r) ? xvmc_conn_tell(c, (int)r) : r;
 }
 
 static ssize_t write_ring(struct conn_t *c, struct xvmc_iov *it)

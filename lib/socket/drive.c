@@ -281,6 +281,10 @@ static bool all_over(struct xvmc_endpoint *ep)
 			return false;
 		}
 	}
+	/* What the kernel has to say of a failure is right once it is told. */
+	if (!ep->svc.closing && xvmc_conn_failed(c) && !c->untold && !c->untold_pipe &&
+	    xvmc_conn_rx_ready(c) <= 0)
+		return true;
 	if (ep->svc.closing ? xvmc_conn_tx_pending(c) && !c->tx.err :
 			      !xvmc_conn_tx_idle(c) || !xvmc_conn_rx_idle(c))
 		return false;

@@ -50,12 +50,6 @@ uint32_t escape_begin(struct xvmc_endpoint *ep, enum xvmc_reason why)
 	return state;
 }
 
-/* Both locks held: by TCP's word, and nothing is left to be read. */
-static bool failed(struct conn_t *c)
-{
-	return c->rx.err && !c->rx.cut && xvmc_conn_rx_ready(c) <= 0;
-}
-
 /*
  * Nothing goes or comes by a ring any more, nor will; or the connection has
  * failed, and the rest is the kernel's to say. To be asked after escape_begin:
@@ -66,13 +60,15 @@ static bool is_on_tcp(struct xvmc_endpoint *ep, bool here)
 	struct conn_t *c = &ep->conn;
 	bool yes;
 
-	if (ep->pin_wanted || (!here && !c->rx.err))
+	if (ep->pin_wanted || (!here && !c->rx.err && !xvmc_conn_failed(c)))
 		return false;
 
 	section_lock(&c->tx.lock);
 	section_lock(&c->rx.lock);
-	yes = xvmc_ep_managed(ep) && (failed(c) || (xvmc_conn_tx_idle(c) &&
-	      xvmc_conn_rx_idle(c) && !c->rx.skip && !c->rx.pull));
+	yes = xvmc_ep_managed(ep) &&
+	      ((xvmc_conn_failed(c) && xvmc_conn_rx_ready(c) <= 0) ||
+	       (xvmc_conn_tx_idle(c) && xvmc_conn_rx_idle(c) && !c->rx.skip &&
+		!c->rx.pull));
 	section_unlock(&c->rx.lock);
 	section_unlock(&c->tx.lock);
 	return yes;

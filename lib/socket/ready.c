@@ -236,6 +236,7 @@ int xvmc_sock_error(struct xvmc_endpoint *ep, int known)
 		return known;
 	pipe = atomic_exchange(&ep->conn.untold_pipe, false);
 	err = -xvmc_conn_tell(&ep->conn, -known);
+	endpoint_events(ep);
 	return err ? err : pipe ? EPIPE : 0;
 }
 
