@@ -311,12 +311,34 @@ ending() {
 	ends 0 "xvmc-run starts another" "$run" --require true
 }
 
+manual() { # PAGE COMMAND...
+	page=$here/../../docs/man/$1
+	shift
+	"$@" --help 2>&1 | grep -oE -- '--[a-z0-9-]+' | sort -u >"$work/options"
+	while read -r option; do
+		sed 's/\\-/-/g' "$page" | grep -qE -- "$option([^a-z0-9-]|\$)" ||
+			echo "no word of $option"
+	done <"$work/options" >"$work/out" 2>"$work/err"
+	[ -s "$work/options" ] && [ ! -s "$work/out" ] && [ ! -s "$work/err" ]
+	result $? "$(basename "$page"): all options of $(basename "$*")"
+}
+
+# What a command says of its options the manual page says too.
+manuals() {
+	manual xvmc-run.1 "$run"
+	manual xvmcd.8 "$tools/xvmcd/xvmcd"
+	for cmd in ss vms stat promote demote migrate create destroy shutdown doctor version; do
+		manual xvmc.1 "$tools/xvmc" $cmd
+	done
+}
+
 # shellcheck source=tests/unit/tools-stay.sh
 . "$here/tools-stay.sh"
 # shellcheck source=tests/unit/tools-toolstack.sh
 . "$here/tools-toolstack.sh"
 
 options
+manuals
 no_xvmcd
 programs
 starting
