@@ -71,8 +71,7 @@ extern const struct xvmc_tcp_ops endpoint_tcp_ops;
 
 /* settings.c */
 /* Of a new connection: whether its calls wait, by SOCK_NONBLOCK in flags, or -1 to
- * ask. How long they do is the kernel's
- * business until it is managed. */
+ * ask. How long they do is the kernel's business until it is managed. */
 void settings_begin(struct xvmc_endpoint *ep, int fd, int flags);
 /* Of one that is to be managed: all of them, as they are now. */
 void settings_note(struct xvmc_endpoint *ep, int fd);
