@@ -198,7 +198,7 @@ static void act_recvmmsg(void)
 	int fd = pick_stream(), flags = recv_flags() & ~MSG_PEEK, r;
 	unsigned int there = on_the_way(fd, true), one = there / 3;
 	struct mmsghdr msgs[2] = { 0 };
-	struct timespec ts = { .tv_nsec = 1000000 };
+	struct timespec ts = { .tv_sec = 1 }; /* asked after each */
 	struct iovec vec[2];
 	long sum = 0;
 
