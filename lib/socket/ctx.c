@@ -67,11 +67,10 @@ static bool hold(struct xvmc_endpoint *ep)
 	return false; /* it is being freed */
 }
 
-/* Calls fn for every endpoint, with a reference and without ctx->lock. Other
- * threads still run; one that holds that lock for long is one that exit() has
- * interrupted: then nothing is done. */
-static void each_endpoint(struct xvmc_ctx *ctx,
-			  void (*fn)(struct xvmc_endpoint *ep, void *arg), void *arg)
+/* One that holds ctx->lock for long is one that exit() has interrupted: then
+ * nothing is done. */
+void endpoint_each(struct xvmc_ctx *ctx,
+		   void (*fn)(struct xvmc_endpoint *ep, void *arg), void *arg)
 {
 	static const struct timespec ms = { .tv_nsec = 1000000 };
 	struct xvmc_endpoint *batch[BATCH];
@@ -208,14 +207,14 @@ void xvmc_ctx_exit(struct xvmc_ctx *ctx)
 
 	if (ctx->ended || ctx->pid != os_getpid())
 		return;
-	each_endpoint(ctx, leave_to_child, NULL);
+	endpoint_each(ctx, leave_to_child, NULL);
 	ctx->ended = true;
-	each_endpoint(ctx, end_one, &pass);
-	each_endpoint(ctx, let_go, NULL);
+	endpoint_each(ctx, end_one, &pass);
+	endpoint_each(ctx, let_go, NULL);
 	if (!pass.wait)
 		return;
 	OS4(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &grace, NULL);
-	each_endpoint(ctx, take_records, NULL);
+	endpoint_each(ctx, take_records, NULL);
 }
 
 void xvmc_ctx_deinit(struct xvmc_ctx *ctx)

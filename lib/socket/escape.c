@@ -158,36 +158,23 @@ int xvmc_sock_stdio(struct xvmc_endpoint *ep, int number)
 	return xvmc_sock_escape(ep, XVMC_R_FORK);
 }
 
-/* One that stdio had at this number and has no more, with a reference. */
-static struct xvmc_endpoint *off_stdio(struct xvmc_ctx *ctx, int number)
+/* One that stdio had at this number and has no more. */
+static void off_stdio(struct xvmc_endpoint *ep, void *arg)
 {
-	struct xvmc_endpoint *found = NULL;
-	struct xvmc_list *it, *tmp;
+	int number = *(int *)arg;
+	uint32_t bit = 1u << number, old = 0;
 
-	section_lock(&ctx->lock);
-	xvmc_list_each(it, tmp, &ctx->eps) {
-		struct xvmc_endpoint *ep =
-			xvmc_list_entry(it, struct xvmc_endpoint, all_link);
-
-		if (!found && (ep->stdio & 1u << number) && ep->nfds &&
-		    xvmc_fd_peek(ctx, number) != &ep->obj) {
-			atomic_fetch_and(&ep->stdio, ~(1u << number));
-			atomic_fetch_add(&ep->obj.users, 1); /* nfds has one */
-			found = ep;
-		}
-	}
-	section_unlock(&ctx->lock);
-	return found;
+	section_lock(&ep->ctx->lock);
+	if (xvmc_fd_peek(ep->ctx, number) != &ep->obj)
+		old = atomic_fetch_and(&ep->stdio, ~bit);
+	section_unlock(&ep->ctx->lock);
+	if (old & bit)
+		unpin(ep);
 }
 
 void xvmc_sock_left_stdio(struct xvmc_ctx *ctx, int number)
 {
-	struct xvmc_endpoint *ep;
-
-	while ((ep = off_stdio(ctx, number))) {
-		unpin(ep);
-		xvmc_ep_put(ep);
-	}
+	endpoint_each(ctx, off_stdio, &number);
 }
 
 /* ---- other programs ---- */

@@ -34,6 +34,7 @@ static void give_holds(struct xvmc_ctx *ctx)
 	struct hold_arena *arena;
 	size_t n = 0;
 
+	ctx->fork_rests = false;
 	exec_note_stale(ctx);
 	xvmc_list_each(it, tmp, &ctx->eps)
 		n += !xvmc_list_entry(it, struct xvmc_endpoint, all_link)->hold;
@@ -55,7 +56,7 @@ static void give_holds(struct xvmc_ctx *ctx)
 		if (ep->hold && ep->born_held)
 			hold_take(ep->hold);
 		/* Whoever is to use it may be the child; we ask as well. */
-		fork_rest(ep);
+		ctx->fork_rests |= fork_rest(ep);
 	}
 	if (arena)
 		arena_hear(ctx, arena); /* for those that are owned already */
@@ -72,28 +73,25 @@ void xvmc_ctx_fork_prepare(struct xvmc_ctx *ctx)
 }
 
 /* What is not ours to use any more is not to be found under our name. */
-static void withdraw(struct xvmc_ctx *ctx)
+static void withdraw(struct xvmc_endpoint *ep, void *arg)
 {
-	struct xvmc_list *it, *tmp;
-
-	xvmc_list_each(it, tmp, &ctx->eps) {
-		struct xvmc_endpoint *ep =
-			xvmc_list_entry(it, struct xvmc_endpoint, all_link);
-
-		if (ctx->service && ep->inherited && ep->nfds &&
-		    (ep->state == XVMC_EP_QUEUED || ep->state == XVMC_EP_REGISTERED))
-			xvmc_service_kick(ep);
-	}
+	(void)arg;
+	if (ep->inherited && ep->nfds &&
+	    (ep->state == XVMC_EP_QUEUED || ep->state == XVMC_EP_REGISTERED))
+		xvmc_service_kick(ep);
 }
 
 void xvmc_ctx_fork_parent(struct xvmc_ctx *ctx)
 {
-	withdraw(ctx);
+	bool rests = ctx->fork_rests && ctx->service;
+
 	xvmc_numbers_used();
 	section_unlock(&ctx->lock);
 	section_unlock(&ctx->service_lock);
 	xvmc_epoll_fork_parent(ctx);
 	section_unlock(&ctx->epoll_lock);
+	if (rests)
+		endpoint_each(ctx, withdraw, NULL);
 }
 
 static void close_own(struct xvmc_endpoint *ep)

@@ -13,6 +13,12 @@ int fdtab_init(struct xvmc_ctx *ctx);
 void fdtab_deinit(struct xvmc_ctx *ctx);
 void fdtab_set(struct xvmc_ctx *ctx, int fd, struct xvmc_obj *obj);
 
+/* ctx.c */
+/* Calls fn for every endpoint, with a reference and without ctx->lock. Other
+ * threads still run. */
+void endpoint_each(struct xvmc_ctx *ctx,
+		   void (*fn)(struct xvmc_endpoint *ep, void *arg), void *arg);
+
 /* endpoint.c */
 /* All of it but the number it has: as if it had just been made. */
 void endpoint_restart(struct xvmc_endpoint *ep);

@@ -460,6 +460,7 @@ struct xvmc_ctx {
 	struct exec_note *note; /* exec.c's, while an exec with one is under way; */
 	int note_fd;		/* under lock */
 	uint32_t arenas; /* that have descriptors (arena.h); under lock */
+	bool fork_rests; /* at this fork a hold was given back; under lock */
 	uint32_t execs; /* threads in an exec that may yet fail; under lock */
 	_Atomic bool ended; /* exit has begun, or this is a child without a service */
 };
