@@ -40,6 +40,7 @@ static bool claim(struct xvmc_endpoint *ep)
 	if (!hold_claim(h, ep->ctx->pid, &sums))
 		return false;
 	h->link = ep->conn.link;
+	h->epid = ep->epid;
 	fork_add_sums(&ep->conn, &sums);
 	return true;
 }
@@ -234,7 +235,7 @@ static int ask_xvmcd(struct xvmc_endpoint *ep, pid_t owner)
 	struct xvmc_ag_adopt msg = {
 		.hdr = { .type = XVMC_AG_ADOPT, .len = sizeof(msg) },
 		.pid = (uint32_t)owner,
-		.epid = ep->epid,
+		.epid = ep->hold->epid,
 		.link = ep->hold->link,
 	};
 	int r;

@@ -20,6 +20,7 @@ static void give_hold(struct xvmc_endpoint *ep, struct hold_arena *arena)
 
 	hold_init(h, ep->owned ? ep->ctx->pid : 0);
 	h->link = ep->conn.link;
+	h->epid = ep->epid;
 	ep->hold_arena = arena;
 	atomic_store(&ep->hold, h);
 	/* Pairs with fork_spoil: one of us sees what the other has written. */

@@ -44,7 +44,8 @@ struct hold_sums {
 
 struct hold {
 	_Atomic uint64_t word;
-	_Atomic uint64_t link;  /* the owner's, for xvmcd; a hint */
+	_Atomic uint64_t link;  /* the owner's, for xvmcd; a hint ... */
+	_Atomic uint32_t epid;  /* ... and what the owner calls it */
 	_Atomic uint32_t opens; /* processes that may have it open */
 	/* of those who have given their hold back, until somebody claims */
 	_Atomic uint64_t given[HOLD_SUMS];

@@ -151,14 +151,19 @@ static ssize_t send_plain(struct visit *v, int fd, struct msghdr *msg, int flags
 	return r;
 }
 
-/* A write of no bytes still hears of a broken connection. */
+/* A write of no bytes still hears of a broken connection. -ESTALE: it is the
+ * kernel's. */
 static ssize_t send_nothing(struct xvmc_endpoint *ep)
 {
 	struct conn_t *c = &ep->conn;
 	ssize_t r;
 
+	if (ep->inherited) {
+		r = xvmc_sock_inherited_use(ep);
+		return r < 0 ? r : -ESTALE;
+	}
 	section_lock(&c->tx.lock);
-	r = xvmc_conn_write_nothing(c);
+	r = xvmc_ep_managed(ep) ? xvmc_conn_write_nothing(c) : -ESTALE;
 	section_unlock(&c->tx.lock);
 	return r;
 }
@@ -224,7 +229,8 @@ ssize_t xvmc_sock_send(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 				break;
 		} else if (!it.left) {
 			r = send_nothing(ep);
-			break;
+			if (r != -ESTALE)
+				break;
 		} else {
 			r = send_or_sleep(&v, &it, how, some);
 			if (r != -ESTALE) {
