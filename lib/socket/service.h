@@ -2,7 +2,7 @@
 /*
  * The service thread's own state, shared by service.c (the thread, its queue
  * and its connection to xvmcd), link*.c (registration, set-up, migration) and
- * drive.c (what one endpoint needs next).
+ * drive*.c (what one endpoint needs next).
  *
  * There is one service thread per process, made with the first endpoint that
  * is worth a ring. It takes endpoint locks, never the other way round: no
@@ -87,7 +87,17 @@ void link_query(struct xvmc_service *sv);
 void link_steer_all(struct xvmc_service *sv, const struct xvmc_ag_steer *steer);
 void link_steer(struct xvmc_service *sv, struct xvmc_endpoint *ep, enum xvmc_path to);
 
+/* drive-tx.c; tx.lock held */
+void drive_tx(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now);
+void drive_stuck(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now);
+
 /* drive.c */
+/* It wants attention then, if not before. */
+static inline void drive_due(struct xvmc_endpoint *ep, uint64_t at)
+{
+	if (!ep->svc.due_ns || at < ep->svc.due_ns)
+		ep->svc.due_ns = at;
+}
 void drive(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now);
 /* Begins to leave: both directions to TCP, then detach; pin: for good. */
 void drive_leave(struct xvmc_service *sv, struct xvmc_endpoint *ep,

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What one endpoint needs next, of the direction that it sends: its way to the
+ * ring, and back to TCP where the reader of a full ring does not read.
+ */
+#include "service.h"
+
+#define MS 1000000u
+/* A reader of whom nothing is known may take so long, one that has shown to
+ * come back by itself so long; after that, so long on TCP at least. */
+#define STUCK_TRY_MAX (95u * MS)
+#define STUCK_MAX (1000u * MS)
+#define STUCK_AWAY (25 * MS)
+#define BACKOFF_MIN (2 * MS)
+#define BACKOFF_MAX (250u * MS)
+
+static void back_off(struct xvmc_endpoint *ep, uint64_t now)
+{
+	uint64_t b = ep->svc.backoff_ns * 2;
+
+	if (b < BACKOFF_MIN)
+		b = BACKOFF_MIN;
+	if (b > BACKOFF_MAX)
+		b = BACKOFF_MAX;
+	ep->svc.backoff_ns = b;
+	ep->svc.try_ns = now + b;
+}
+
+/* Away from a ring whose reader did not read: once TCP is full, too, nothing is
+ * lost by going back, and it shall be agreed on when the reader goes on. */
+static bool may_announce(const struct xvmc_endpoint *ep, uint64_t now)
+{
+	return now >= ep->svc.try_ns || (ep->svc.away && endpoint_tcp_full(ep));
+}
+
+/* Such an announcement may be out for long: TCP being full, it delays nobody. But
+ * whose reader never comes back shall not cost more than any other. */
+#define AWAY_PATIENCE 250u
+
+/* tx.lock held. */
+void drive_tx(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now)
+{
+	struct conn_t *c = &ep->conn;
+	int r;
+
+	if (c->tx.announced) {
+		xvmc_hv_chan_ack(c->hv, &c->tx.chan);
+		r = xvmc_conn_tx_settle(c, now, false);
+		if (r == -ECANCELED) {
+			if (!ep->svc.away)
+				back_off(ep, now);
+			service_log(sv, ep, "tx stays on TCP", XVMC_R_ANN_TIMEOUT);
+		}
+		if (r == 0) {
+			ep->svc.backoff_ns = 0;
+			ep->svc.away = false;
+			service_log(sv, ep, "tx on the ring", XVMC_R_PROMOTED);
+		}
+	}
+	if (xvmc_conn_tx_pending(c))
+		xvmc_conn_tx_flush(c);
+	if (ep->svc.want_ring && c->tx.attached && c->tx.path == XVMC_PATH_TCP &&
+	    !c->tx.announced && !c->tx.err && may_announce(ep, now)) {
+		if (atomic_load(&ep->tx_gate) & ~XVMC_GATE_MANAGED) {
+			back_off(ep, now); /* a writer is inside the kernel */
+		} else {
+			c->patience = ep->svc.away ? AWAY_PATIENCE : XVMC_PATIENCE;
+			r = xvmc_conn_tx_announce(c, now);
+			if (r == -EBADMSG)
+				drive_leave(sv, ep, XVMC_R_COUNT_MISMATCH, true);
+			else if (r == -EPIPE)
+				ep->svc.want_ring = false;
+			else if (r < 0)
+				back_off(ep, now);
+		}
+	}
+	if (c->tx.announced)
+		drive_due(ep, xvmc_conn_tx_deadline(c));
+	else if (ep->svc.want_ring && c->tx.attached && !c->tx.err &&
+		 c->tx.path == XVMC_PATH_TCP)
+		drive_due(ep, ep->svc.try_ns > now && !ep->svc.away ? ep->svc.try_ns :
+								  now + BACKOFF_MIN);
+}
+
+/*
+ * tx.lock held: does the reader of our full ring read? A program may count on
+ * TCP's buffers, which are larger: then nobody moves until we are on TCP. Or
+ * the reader is slow, or waits for a CPU. It is known for slow when it goes on
+ * by itself after a while; until then we do not wait long.
+ */
+void drive_stuck(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now)
+{
+	struct conn_tx *tx = &ep->conn.tx;
+	struct xvmc_ep_svc *s = &ep->svc;
+	uint64_t base = (uint64_t)ep->ctx->opt.stuck_ms * MS;
+	uint64_t limit = s->stuck_ns > base ? s->stuck_ns : base;
+	uint64_t since = s->full_ns ? now - s->full_ns : 0;
+	uint64_t reader = 0;
+
+	if (!ep->tx_full)
+		return;
+	/* As it says itself: where it is not in the ring yet, it reads TCP. */
+	if (tx->path == XVMC_PATH_RING)
+		reader = ring_see_cons(tx->s.r);
+	if (tx->path == XVMC_PATH_RING && xvmc_sender_look(&tx->s) == 0 &&
+	    reader != s->full_known && since >= base / 2 && s->full_ns) {
+		s->stuck_ns = 4 * since < STUCK_MAX ? 4 * since : STUCK_MAX;
+		limit = s->stuck_ns;
+	}
+	if (tx->path != XVMC_PATH_RING || tx->s.prod - tx->s.known < tx->s.size / 2) {
+		ep->tx_full = false;
+		s->full_ns = 0;
+		return;
+	}
+	if (!s->full_ns || reader != s->full_known) {
+		s->full_ns = now;
+		s->full_known = reader;
+	} else if (since >= limit) {
+		xvmc_conn_tx_leave(&ep->conn, XVMC_R_STUCK, false);
+		service_log(sv, ep, "tx to TCP", XVMC_R_STUCK);
+		ep->tx_full = false;
+		s->full_ns = 0;
+		s->stuck_ns = 2 * limit < STUCK_TRY_MAX ? 2 * limit : STUCK_TRY_MAX;
+		if (s->backoff_ns < STUCK_AWAY)
+			s->backoff_ns = STUCK_AWAY;
+		back_off(ep, now);
+		s->away = true;
+		drive_due(ep, now + BACKOFF_MIN);
+		return;
+	}
+	drive_due(ep, now + limit / 4);
+}
