@@ -41,6 +41,7 @@ static bool may_announce(const struct xvmc_endpoint *ep, uint64_t now)
 void drive_tx(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now)
 {
 	struct conn_t *c = &ep->conn;
+	bool wants;
 	int r;
 
 	if (c->tx.announced) {
@@ -59,25 +60,22 @@ void drive_tx(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now)
 	}
 	if (xvmc_conn_tx_pending(c))
 		xvmc_conn_tx_flush(c);
-	if (ep->svc.want_ring && c->tx.attached && c->tx.path == XVMC_PATH_TCP &&
-	    !c->tx.announced && !c->tx.err && may_announce(ep, now)) {
-		if (atomic_load(&ep->tx_gate) & ~XVMC_GATE_MANAGED) {
-			back_off(ep, now); /* a writer is inside the kernel */
-		} else {
-			c->patience = ep->svc.away ? AWAY_PATIENCE : XVMC_PATIENCE;
-			r = xvmc_conn_tx_announce(c, now);
-			if (r == -EBADMSG)
-				drive_leave(sv, ep, XVMC_R_COUNT_MISMATCH, true);
-			else if (r == -EPIPE)
-				ep->svc.want_ring = false;
-			else if (r < 0)
-				back_off(ep, now);
-		}
+	/* A writer that is inside the kernel kicks us when it leaves. */
+	wants = ep->svc.want_ring && c->tx.attached && c->tx.path == XVMC_PATH_TCP &&
+		!c->tx.err && !(atomic_load(&ep->tx_gate) & ~XVMC_GATE_MANAGED);
+	if (wants && !c->tx.announced && may_announce(ep, now)) {
+		c->patience = ep->svc.away ? AWAY_PATIENCE : XVMC_PATIENCE;
+		r = xvmc_conn_tx_announce(c, now);
+		if (r == -EBADMSG)
+			drive_leave(sv, ep, XVMC_R_COUNT_MISMATCH, true);
+		else if (r == -EPIPE)
+			ep->svc.want_ring = false;
+		else if (r < 0)
+			back_off(ep, now);
 	}
 	if (c->tx.announced)
 		drive_due(ep, xvmc_conn_tx_deadline(c));
-	else if (ep->svc.want_ring && c->tx.attached && !c->tx.err &&
-		 c->tx.path == XVMC_PATH_TCP)
+	else if (wants && ep->svc.want_ring)
 		drive_due(ep, ep->svc.try_ns > now && !ep->svc.away ? ep->svc.try_ns :
 								  now + BACKOFF_MIN);
 }

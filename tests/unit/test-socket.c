@@ -161,6 +161,42 @@ static void test_promoted_within(void **state)
 		guest_pair_end(&quiet, i);
 }
 
+static uint64_t backoff_within;
+
+/* The kernel's send; but the rings are made after it was called. */
+static ssize_t late_send(int fd, const void *buf, size_t n, int flags)
+{
+	for (int i = 0; i < 2; i++) {
+		quiet.ep[i]->state = XVMC_EP_QUEUED;
+		xvmc_service_kick(quiet.ep[i]);
+	}
+	while (!*(volatile bool *)&quiet.ep[0]->svc.want_ring)
+		;
+	usleep(20000); /* in which it would be announced, were we not here */
+	backoff_within = quiet.ep[0]->svc.backoff_ns;
+	return kernel.send(fd, buf, n, flags);
+}
+
+/* That is no reason to wait with the ring: who leaves says so. */
+static void test_writer_within(void **state)
+{
+	uint64_t end = os_now_ns() + 10000000000u;
+	char c;
+
+	(void)state;
+	guest_pair_make(&quiet, &w.ctx[0], &w.ctx[1]);
+	kernel = w.ctx[0].libc;
+	w.ctx[0].libc.send = late_send;
+	guest_send(&quiet, 0, "x", 1);
+	w.ctx[0].libc = kernel;
+	assert_int_equal(backoff_within, 0);
+	assert_int_equal(guest_recv(&quiet, 1, &c, 1, 0), 1);
+	while (quiet.ep[0]->conn.tx.path != XVMC_PATH_RING)
+		assert_true(os_now_ns() < end);
+	for (int i = 0; i < 2; i++)
+		guest_pair_end(&quiet, i);
+}
+
 /* ---- one write that takes longer than it takes to make rings ---- */
 
 #define LONG_WRITE (64u << 20)
@@ -385,6 +421,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_demote_and_promote, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_max_rings, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_promoted_within, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_writer_within, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_long_write_moves, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_back_when_read_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_close_delivers_all, setup, teardown),
