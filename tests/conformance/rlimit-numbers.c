@@ -6,7 +6,7 @@
 
 #include "conf.h"
 
-#define PAIRS 20
+#define PAIRS 6
 
 static struct rlimit lim;
 static _Atomic bool done;
