@@ -29,6 +29,7 @@ twenty    twenty migrations under one stream
 compare   netfront, xvmc and libvchan side by side; emulated: ratios only
 mclient   mails under a migration, plain and accelerated: CSV and an HTML page
 hvm       a stream between two HVM guests, and migrations under it; only if named
+hostile   a guest that lies: addresses, garbage, references; quotas; a pause
 END
 }
 
