@@ -107,6 +107,9 @@ static bool way_open(struct way *way, const char *path, char *const envp[])
 	if (!the_ctx()->opt.enable || !loads_us(envp) || nowhere(path, 1) ||
 	    strlen(path) >= sizeof(dir))
 		return false;
+	/* The loader trusts nobody's environment then. */
+	if (getuid() != geteuid() || getgid() != getegid())
+		return false;
 	slash = strrchr(path, '/');
 	name = slash ? slash + 1 : path;
 	snprintf(dir, sizeof(dir), "%.*s", slash ? (int)(slash - path + 1) : 1,
