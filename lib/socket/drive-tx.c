@@ -75,9 +75,10 @@ void drive_tx(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now)
 	}
 	if (c->tx.announced)
 		drive_due(ep, xvmc_conn_tx_deadline(c));
+	else if (wants && ep->svc.want_ring && ep->svc.try_ns > now && !ep->svc.away)
+		drive_due(ep, ep->svc.try_ns);
 	else if (wants && ep->svc.want_ring)
-		drive_due(ep, ep->svc.try_ns > now && !ep->svc.away ? ep->svc.try_ns :
-								  now + BACKOFF_MIN);
+		drive_due(ep, now + BACKOFF_MIN);
 }
 
 /*
