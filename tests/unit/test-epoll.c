@@ -249,6 +249,7 @@ static void test_idle_leave(void **state)
 {
 	static struct guest_pair p[IDLE];
 	struct xvmc_epset *set;
+	uint64_t until = os_now_ns() + 10000000000u;
 	int epfd = new_set();
 	uint32_t ev;
 
@@ -261,7 +262,8 @@ static void test_idle_leave(void **state)
 	}
 	set = (struct xvmc_epset *)(void *)xvmc_fd_get(&ctx, epfd);
 	assert_int_equal(set->nmanaged, IDLE);
-	for (int n = 0; n < 200; n++) {
+	/* Among others it takes as many waits as bells still ring. */
+	for (int n = 0; n < 200 || (set->nhot > 2 && os_now_ns() < until); n++) {
 		guest_send(&p[3], 0, "x", 1);
 		assert_int_equal(one(epfd, true, &ev), 4);
 		assert_int_equal(get(&p[3], 1, 1), 1);
