@@ -154,6 +154,10 @@ struct xvmc_endpoint {
 	 * then sleepers also watch these eventfds. -1 otherwise. */
 	int rx_poke_fd, tx_poke_fd;
 	struct spinner spin_rx, spin_tx;
+	/* Where the stream was when we last span for bytes of it, and how often in
+	 * a row it was one of small pieces; under rx.lock. */
+	uint64_t spun_sent, spun_rcvd;
+	uint32_t spun_small;
 
 	struct conn_t conn;
 

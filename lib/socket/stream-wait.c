@@ -10,11 +10,37 @@
 #include "spin.h"
 #include "stream.h"
 
+#define STREAM_PAUSES 64
+#define STREAM_LITTLE 16384
+#define STREAM_SURE 4
+
+/*
+ * How many pauses there are from one look to the next. An answer is looked for as
+ * often as can be. Where we have sent nothing since the last times, and little has
+ * come, it is a stream of small pieces: each look takes the line that says how
+ * many there are from the writer's processor, and the fewer looks there are, the
+ * faster it gets on.
+ */
+static int pauses(struct xvmc_endpoint *ep)
+{
+	uint64_t sent = atomic_load_explicit(&ep->conn.tx.sent, memory_order_relaxed);
+	uint64_t rcvd = ep->conn.rx.r.cons;
+
+	if (sent == ep->spun_sent && rcvd - ep->spun_rcvd < STREAM_LITTLE)
+		ep->spun_small++;
+	else
+		ep->spun_small = 0;
+	ep->spun_sent = sent;
+	ep->spun_rcvd = rcvd;
+	return ep->spun_small < STREAM_SURE ? 1 : STREAM_PAUSES;
+}
+
 /* rx.lock held: waits a little for the ring to fill. */
 bool stream_spin_rx(struct xvmc_endpoint *ep)
 {
 	struct recver_t *r = &ep->conn.rx.r;
 	uint64_t budget, end;
+	int n;
 
 	if (ep->conn.rx.path != XVMC_PATH_RING || !ep->conn.rx.attached ||
 	    ep->conn.rx.gone)
@@ -23,13 +49,15 @@ bool stream_spin_rx(struct xvmc_endpoint *ep)
 	if (!budget)
 		return false;
 	end = os_now_ns() + budget;
+	n = pauses(ep);
 	do {
-		for (int i = 0; i < SPIN_LOOKS; i++) {
+		for (int i = 0; i < SPIN_LOOKS; i += n) {
+			for (int k = 0; k < n; k++)
+				spin_relax();
 			if (ring_see_prod(r->s) != r->prod) {
 				spin_done(ep->ctx, &ep->spin_rx, true, end);
 				return true;
 			}
-			spin_relax();
 		}
 	} while (os_now_ns() < end && !ep->conn.events);
 	spin_done(ep->ctx, &ep->spin_rx, false, end);
