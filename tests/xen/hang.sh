@@ -2,7 +2,7 @@
 #
 # An emulated host stops for good once in a while, at boot or later, without a
 # word; an emulated guest, too. That says nothing of xvmc: the part is begun
-# anew, from the boot, twice at most in a run of the lab, and the reason is
+# anew, from the boot, four times at most in a run of the lab, and the reason is
 # printed. What fails while all of them are alive has failed, and so has what
 # a kernel complains of. Sourced by lab.sh, after host.sh.
 # shellcheck shell=sh disable=SC2154,SC2034,SC2016 # names of the caller; text for the guests
@@ -10,7 +10,7 @@
 # dom0 says on its console every few seconds that it lives.
 silence_s=$((20 * patience))
 hung=$run/hung # why; not there: nothing has
-retries=2
+retries=4
 
 has_hung() {
 	[ -s "$hung" ]
