@@ -31,7 +31,7 @@ apps         real programs, plain, accelerated, switched all the time
 bench        does every kind of measurement work? (not: how fast)
 demo         a short demo: its result, its JSON, its pictures
 soak         the checked stream for 20 s with something happening every 20 ms
-lab          two guests of real Xen, in QEMU: a stream by ring, a migration under it
+lab          if named: two guests of real Xen, in QEMU: a stream, a migration under it
 END
 }
 
@@ -87,7 +87,8 @@ esac
 build=$(cd "$build" 2>/dev/null && pwd) || die "no such build directory: build first"
 logs=$build/logs
 mkdir -p "$logs" || exit 1
-[ -n "$chosen" ] || chosen=$(suites | awk '{ print $1 }')
+# The emulator of the lab hangs too often to decide over everything else.
+[ -n "$chosen" ] || chosen=$(suites | awk '$1 != "lab" { print $1 }')
 
 work=$(mktemp -d) || exit 1
 # Logs may quote this; nothing of ours may be read by the tests from outside.
