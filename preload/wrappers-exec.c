@@ -290,8 +290,7 @@ EXPORT int execvp(const char *file, char *const argv[])
 	return execvpe(file, argv, environ);
 }
 
-/* The arguments of execl and its kin as an array; *ap stands at what follows
- * the NULL. -1: too many. */
+/* How many arguments there are from first up to the NULL; -1: too many. */
 static int list_len(const char *first, va_list ap)
 {
 	int n = 0;
@@ -304,71 +303,42 @@ static int list_len(const char *first, va_list ap)
 	return n;
 }
 
-#define LIST_TO_ARRAY(argv, n, first, ap)                   \
-	do {                                                \
-		(argv)[0] = (char *)(uintptr_t)(first);     \
-		for (int i_ = 1; i_ <= (n); i_++)           \
-			(argv)[i_] = va_arg(ap, char *);    \
+/* Returns call from a function whose last named argument is first: with the list
+ * that begins there as argv, and ap at what follows the NULL. */
+#define EXEC_LIST(first, call)                               \
+	do {                                                 \
+		va_list ap;                                  \
+		int n_, r_;                                  \
+							     \
+		va_start(ap, first);                         \
+		n_ = list_len(first, ap);                    \
+		va_end(ap);                                  \
+		if (n_ < 0)                                  \
+			return (int)give(-E2BIG, 0);         \
+		{                                            \
+			char *argv[n_ + 1];                  \
+							     \
+			va_start(ap, first);                 \
+			argv[0] = (char *)(uintptr_t)(first);\
+			for (int i_ = 1; i_ <= n_; i_++)     \
+				argv[i_] = va_arg(ap, char *); \
+			r_ = (call);                         \
+			va_end(ap);                          \
+		}                                            \
+		return r_;                                   \
 	} while (0)
 
 EXPORT int execl(const char *path, const char *arg, ...)
 {
-	va_list ap;
-	int n;
-
-	va_start(ap, arg);
-	n = list_len(arg, ap);
-	va_end(ap);
-	if (n < 0)
-		return (int)give(-E2BIG, 0);
-	{
-		char *argv[n + 1];
-
-		va_start(ap, arg);
-		LIST_TO_ARRAY(argv, n, arg, ap);
-		va_end(ap);
-		return execv(path, argv);
-	}
+	EXEC_LIST(arg, execv(path, argv));
 }
 
 EXPORT int execlp(const char *file, const char *arg, ...)
 {
-	va_list ap;
-	int n;
-
-	va_start(ap, arg);
-	n = list_len(arg, ap);
-	va_end(ap);
-	if (n < 0)
-		return (int)give(-E2BIG, 0);
-	{
-		char *argv[n + 1];
-
-		va_start(ap, arg);
-		LIST_TO_ARRAY(argv, n, arg, ap);
-		va_end(ap);
-		return execvp(file, argv);
-	}
+	EXEC_LIST(arg, execvp(file, argv));
 }
 
 EXPORT int execle(const char *path, const char *arg, ...)
 {
-	va_list ap;
-	int n;
-
-	va_start(ap, arg);
-	n = list_len(arg, ap);
-	va_end(ap);
-	if (n < 0)
-		return (int)give(-E2BIG, 0);
-	{
-		char *argv[n + 1];
-		char **envp;
-
-		va_start(ap, arg);
-		LIST_TO_ARRAY(argv, n, arg, ap);
-		envp = va_arg(ap, char **);
-		va_end(ap);
-		return execve(path, argv, envp);
-	}
+	EXEC_LIST(arg, execve(path, argv, va_arg(ap, char **)));
 }

@@ -202,8 +202,8 @@ static inline void os_eventfd_ring(int fd)
 
 /*
  * Moves an internal descriptor out of the application's way: to a high
- * number, beyond its limit if that may be raised, CLOEXEC. Consumes fd whatever happens. Returns the new number, or
- * -errno (-EMFILE) with fd closed.
+ * number, beyond its limit if that may be raised, CLOEXEC. Consumes fd whatever
+ * happens. Returns the new number, or -errno (-EMFILE) with fd closed.
  */
 int xvmc_os_high_fd(int fd);
 /* The same for a duplicate; fd stays. */
