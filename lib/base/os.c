@@ -54,6 +54,7 @@ long xvmc_os_call(long nr, long a, long b, long c, long d, long e, long f)
 #define MARKED_FDS 65536
 #define FIRST_HIGH 8192
 #define NEAR 16 /* to the limit, where that is too low for these */
+#define LEAST_TABLE 128 /* what the kernel lets its first table, of 64, grow to */
 static _Atomic uint64_t marks[MARKED_FDS / 64];
 
 int xvmc_os_fd_internal(int fd)
@@ -63,11 +64,21 @@ int xvmc_os_fd_internal(int fd)
 	return (marks[fd / 64] >> (fd % 64)) & 1;
 }
 
+/* Held where a number of ours comes to be or ceases, so that who holds it sees
+ * none that is open and not marked; one maker at a time has the limit raised. */
+static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
+
 int os_close(int fd)
 {
-	if (xvmc_os_fd_internal(fd))
-		marks[fd / 64] &= ~((uint64_t)1 << (fd % 64));
-	return (int)OS1(SYS_close, fd);
+	int r;
+
+	if (!xvmc_os_fd_internal(fd))
+		return (int)OS1(SYS_close, fd);
+	section_lock(&making);
+	marks[fd / 64] &= ~((uint64_t)1 << (fd % 64));
+	r = (int)OS1(SYS_close, fd);
+	section_unlock(&making);
+	return r;
 }
 
 /* The kernel's table before a number of ours was high; 0: none was. */
@@ -98,14 +109,26 @@ static void note_table(void)
 	atomic_compare_exchange_strong(&table_before, &none, n ? n : ~0u);
 }
 
+static bool open_not_ours(int fd)
+{
+	return !xvmc_os_fd_internal(fd) && os_fcntl(fd, F_GETFD, 0) >= 0;
+}
+
 unsigned int xvmc_os_own_table(void)
 {
-	unsigned int before = table_before, size = 256;
+	unsigned int before = table_before, size = LEAST_TABLE;
 
 	if (!before || before == ~0u)
 		return before;
 	for (unsigned int fd = FIRST_HIGH - 1; fd >= before; fd--) {
-		if (xvmc_os_fd_internal((int)fd) || os_fcntl((int)fd, F_GETFD, 0) < 0)
+		bool found = open_not_ours((int)fd);
+
+		if (found) { /* or one of ours, about to be marked */
+			section_lock(&making);
+			found = open_not_ours((int)fd);
+			section_unlock(&making);
+		}
+		if (!found)
 			continue;
 		while (size <= fd) /* as the kernel lets it grow */
 			size *= 2;
@@ -136,9 +159,6 @@ static int limit(const struct rlimit *new, struct rlimit *ret_old)
 {
 	return (int)OS4(SYS_prlimit64, 0, RLIMIT_NOFILE, new, ret_old);
 }
-
-/* One maker at a time has it raised. */
-static pthread_mutex_t raising = PTHREAD_MUTEX_INITIALIZER;
 
 /* What somebody else has set meanwhile, from outside, stays. */
 static void put_back(const struct rlimit *was, const struct rlimit *more)
@@ -183,7 +203,7 @@ int xvmc_os_dup_high(int fd)
 	int high;
 
 	note_table();
-	section_lock(&raising);
+	section_lock(&making);
 	limit(NULL, &lim);
 	if (lim.rlim_cur > 2 * FIRST_HIGH) {
 		high = os_fcntl(fd, F_DUPFD_CLOEXEC, FIRST_HIGH);
@@ -192,7 +212,7 @@ int xvmc_os_dup_high(int fd)
 		if (high < 0)
 			high = dup_near(fd, (long)lim.rlim_cur);
 	}
-	section_unlock(&raising);
+	section_unlock(&making);
 	if (high >= 0 && high < MARKED_FDS)
 		marks[high / 64] |= (uint64_t)1 << (high % 64);
 	return high;
@@ -201,7 +221,7 @@ int xvmc_os_dup_high(int fd)
 void xvmc_os_fork_child(void)
 {
 	/* A maker that the fork did not wait for may have had it. */
-	pthread_mutex_init(&raising, NULL);
+	pthread_mutex_init(&making, NULL);
 }
 
 int xvmc_os_high_fd(int fd)

@@ -63,24 +63,37 @@ static void all(void)
 	ask("grown, and far", b, 2 * size);
 }
 
-/* With the usual limit, and with as many descriptors as there may be: whatever
- * else the process holds lies elsewhere then. */
-int main(void)
+/* In a process of its own: a child's table is as long as what it gets needs. */
+static void in_child(const struct rlimit *lim)
 {
-	struct rlimit lim, usual;
-	pid_t child;
+	pid_t child = fork();
 
-	getrlimit(RLIMIT_NOFILE, &lim);
-	child = fork();
 	if (child == 0) {
-		usual = (struct rlimit){ 1024, lim.rlim_max };
-		setrlimit(RLIMIT_NOFILE, &usual);
+		setrlimit(RLIMIT_NOFILE, lim);
 		all();
 		exit(0);
 	}
 	waitpid(child, NULL, 0);
-	lim.rlim_cur = lim.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &lim);
-	all();
+}
+
+/* With the usual limit, and with as many descriptors as there may be: whatever
+ * else the process holds lies elsewhere then. Each with the table that we are
+ * started with, with one of 256, and with the kernel's first one, of 64: they do
+ * not grow alike. */
+int main(void)
+{
+	struct rlimit most, usual;
+	const int ends[] = { -1, 200, 10 };
+
+	getrlimit(RLIMIT_NOFILE, &most);
+	usual = (struct rlimit){ 1024, most.rlim_max };
+	most.rlim_cur = most.rlim_max;
+	for (int i = 0; i < 3; i++) {
+		if (ends[i] >= 0 && (dup2(0, ends[i]) != ends[i] ||
+				     close_range((unsigned int)ends[i] + 1, ~0u, 0) < 0))
+			conf_die("close_range");
+		in_child(&usual);
+		in_child(&most);
+	}
 	return 0;
 }
