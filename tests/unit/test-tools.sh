@@ -185,15 +185,15 @@ privileged() {
 }
 
 # The xvmcd that run in our directory, by their command lines.
-xvmcds() {
-	n=0
+xvmcd_pids() {
 	for f in /proc/[0-9]*/cmdline; do
 		case $({ tr '\0' ' ' <"$f"; } 2>/dev/null) in
-		*xvmcd*"--dir $XVMC_DIR "*) n=$((n + 1)) ;;
+		*xvmcd*"--dir $XVMC_DIR "*) f=${f#/proc/} && echo "${f%/*}" ;;
 		esac
 	done
-	echo $n
 }
+
+xvmcds() { xvmcd_pids | wc -l | tr -d ' '; }
 
 starting() {
 	pids=''
@@ -337,10 +337,30 @@ manuals() {
 # shellcheck source=tests/unit/tools-toolstack.sh
 . "$here/tools-toolstack.sh"
 
+# Which CPUs a process may use, as its kernel says it.
+cpus() { sed -n 's/^Cpus_allowed:[[:space:]]*//p' "/proc/$1/status"; }
+
+confined() {
+	name="xvmcd is not confined to the CPU of who starts it"
+	usual=$XVMC_DIR
+	XVMC_DIR=$work/confined
+	all=$(taskset -c 0-8191 sed -n 's/^Cpus_allowed:[[:space:]]*//p' /proc/self/status)
+	one=$(taskset -cp $$ | sed 's/.*[ :]\([0-9]*\)[-,0-9]*$/\1/')
+	taskset -c "$one" chrt -b 0 "$run" true
+	daemon=$(xvmcd_pids)
+	[ -n "$daemon" ] && [ "$(cpus "$daemon")" = "$all" ]
+	result $? "$name"
+	chrt -p "$daemon" | grep -q SCHED_OTHER
+	result $? "... nor scheduled as that is"
+	"$tools/xvmc" shutdown
+	XVMC_DIR=$usual
+}
+
 options
 manuals
 no_xvmcd
 programs
+confined
 starting
 stays
 traps

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -229,6 +230,21 @@ static void raise_limits(void)
 
 /* ---- background ---- */
 
+#define CPUS_MAX 8192
+
+/* Started for one program it serves all of them: on whatever CPU is free, while
+ * that program may be confined to one, and keep it busy. */
+static void run_anywhere(void)
+{
+	const struct sched_param usual = { 0 };
+	unsigned char all[CPUS_MAX / 8];
+
+	memset(all, 0xff, sizeof(all));
+	if (sched_setaffinity(0, sizeof(all), (const cpu_set_t *)all) < 0 ||
+	    sched_setscheduler(0, SCHED_OTHER, &usual) < 0)
+		log_line("scheduling: %s", strerror(errno));
+}
+
 /* The parent waits for the child's word; its exit is the daemon's start. */
 static int go_background(void)
 {
@@ -252,6 +268,7 @@ static int go_background(void)
 	}
 	close(pipefd[0]);
 	setsid();
+	run_anywhere();
 	return pipefd[1];
 }
 
