@@ -3,8 +3,6 @@
  * fuzz-calls: the calls that move bytes. How many are on the way is bounded,
  * so that plain TCP always has room for all of them and what it says does not
  * depend on the sizes of its buffers; act_stuff is the exception.
- * MSG_MORE and TCP_CORK are not here: when TCP lets go of such bytes is up to
- * its timers. Nor is MSG_OOB: see tests/conformance/msg-oob.
  */
 #include <sys/sendfile.h>
 
@@ -280,16 +278,14 @@ static void act_splice_out(void)
 /* Until there is no more room; then everything is read at the other end. */
 static void act_stuff(void)
 {
-	int fd = pick_kind(K_TCP), peer = 0;
+	int fd = pick_kind(K_TCP), peer = peer_of(fd);
 	size_t n = 0, all = 0;
 	struct file *f = file_of(fd);
 	struct pollfd p;
 	unsigned int before;
 	long r;
 
-	while (f && peer < NUMBERS && w.num[peer] != w.conns[f->conn].file[!f->end])
-		peer++;
-	if (!f || peer == NUMBERS || w.conns[f->conn].unsure)
+	if (!f || peer < 0 || w.conns[f->conn].unsure)
 		return;
 	before = on_the_way(fd, false);
 	put(w.buf, 60000);

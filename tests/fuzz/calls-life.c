@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fuzz-calls: how descriptors come and go, what is asked of them and set, and
- * fork. TCP_NODELAY stays on, and buffers stay large: when Nagle's bytes go
- * and how many fit is not what is asked here.
+ * fuzz-calls: how descriptors come and go, what is asked of them and set.
+ * TCP_NODELAY stays on, and buffers stay large: when Nagle's bytes go and how
+ * many fit is not what is asked here.
  */
 #include <linux/sockios.h>
 #include <sys/eventfd.h>
 
 #include "calls.h"
+
+/* libc has them, its headers do not. */
+int __connect(int fd, const struct sockaddr *sa, socklen_t len);
+int __close(int fd);
+int __dup2(int from, int to);
+int __fcntl(int fd, int cmd, ...);
 
 /* ---- coming ---- */
 
@@ -79,7 +85,8 @@ static void act_connect(void)
 	if (there && getsockname(lfd, (struct sockaddr *)&sa, &len) < 0)
 		conf_die("getsockname");
 	len = chance(95) ? sizeof(sa) : below(16);
-	r = connect(fd, (struct sockaddr *)&sa, len);
+	r = chance(80) ? connect(fd, (struct sockaddr *)&sa, len) :
+			 __connect(fd, (struct sockaddr *)&sa, len);
 	if (there && f && f->kind == K_FRESH && (r == 0 || errno == EINPROGRESS)) {
 		say_res(r, "connect(%s, %s)", name(fd), name(lfd));
 		connected(fd, lf);
@@ -125,7 +132,7 @@ static void act_accept(void)
 static void act_pair(void)
 {
 	if (!crowded() && (alive(K_TCP) < 4 || chance(20)))
-		pair_new(chance(80));
+		pair_new(chance(80) && !w.confined);
 }
 
 static void act_other(void)
@@ -159,7 +166,7 @@ static void act_close(void)
 	if (chance(5))
 		fd = 8192 + (int)below(60);
 	what = name(fd);
-	r = close(fd);
+	r = chance(80) ? close(fd) : __close(fd);
 	say_res(r, "close(%s)", what);
 	if (r == 0)
 		number_gone(fd);
@@ -202,7 +209,7 @@ static void act_dup2(void)
 	if (crowded() || comes_back(fd, as))
 		return;
 	onto = name(as);
-	r = three ? dup3(fd, as, chance(50) ? O_CLOEXEC : 0) : dup2(fd, as);
+	r = three ? dup3(fd, as, chance(50) ? O_CLOEXEC : 0) : chance(70) ? dup2(fd, as) : __dup2(fd, as);
 	say_res(r, "dup%d(%s, %s)", three ? 3 : 2, name(fd), onto);
 	if (r >= 0 && r != fd)
 		number_set(r, (int)(file_of(fd) - w.files));
@@ -234,7 +241,7 @@ static void act_fcntl(void)
 		say_res(fcntl(fd, F_SETFL, flags ^ O_ASYNC), "F_SETFL(%s, O_ASYNC)", name(fd));
 		break;
 	case 0:
-		say_res(fcntl(fd, F_GETFD), "F_GETFD(%s)", name(fd));
+		say_res(chance(50) ? fcntl(fd, F_GETFD) : __fcntl(fd, F_GETFD), "F_GETFD(%s)", name(fd));
 		break;
 	case 1:
 		say_res(fcntl(fd, 4711), "F_4711(%s)", name(fd));
@@ -361,64 +368,6 @@ static void act_names(void)
 	conf_say("  family %d length %d", sa.ss_family, (int)len);
 }
 
-/* What a child does; the last two of them are counted. */
-static const char *const deeds[] = { "leaves", "closes", "leaves at once", "polls", "asks",
-				     "executes beside", "reads by", "sends by" };
-
-__attribute__((noreturn)) static void child(int fd, uint32_t what)
-{
-	struct pollfd p = { .fd = fd, .events = POLLIN | POLLOUT };
-	char buf[40];
-	long r;
-
-	alarm(20);
-	switch (what) {
-	case 1:
-		_exit(close(fd) == 0 ? 7 : errno);
-	case 2:
-		chance(50) ? _Exit(8) : quick_exit(9);
-	case 3:
-		poll(&p, 1, 0);
-		_exit(p.revents & 0xff);
-	case 4:
-		_exit(fcntl(fd, F_GETFD) < 0 ? errno : 10);
-	case 5:
-		execl("/bin/false", "false", NULL);
-		_exit(11);
-	case 6:
-		r = recv(fd, buf, sizeof(buf), MSG_DONTWAIT);
-		_exit(r < 0 ? 100 + errno : (int)r);
-	case 7:
-		r = send(fd, "child", 5, MSG_NOSIGNAL | MSG_DONTWAIT);
-		_exit(r < 0 ? 100 + errno : (int)r);
-	}
-	_exit(7);
-}
-
-static void act_fork(void)
-{
-	uint32_t what = below(sizeof(deeds) / sizeof(deeds[0]));
-	int fd = pick_kind(K_TCP), status = -1;
-	struct file *f = file_of(fd);
-	pid_t pid;
-
-	if (!f || on_the_way(fd, false) > BUDGET - 10)
-		return;
-	fflush(NULL);
-	pid = fork();
-	if (pid < 0)
-		conf_die("fork");
-	if (pid == 0)
-		child(fd, what);
-	if (waitpid(pid, &status, 0) != pid)
-		conf_die("waitpid");
-	if (what >= 6 && WEXITSTATUS(status) < 100)
-		(what == 6 ? w.conns[f->conn].got : w.conns[f->conn].sent)[f->end] +=
-			(uint64_t)WEXITSTATUS(status);
-	wait_came(f->conn, f->end);
-	say_res(status, "fork: child %s %s", deeds[what], name(fd));
-}
-
 const struct action life_actions[] = {
 	{ 2, act_socket },
 	{ 1, act_bind },
@@ -436,6 +385,5 @@ const struct action life_actions[] = {
 	{ 4, act_getsockopt },
 	{ 4, act_setsockopt },
 	{ 2, act_names },
-	{ 1, act_fork },
 	{ 0, NULL },
 };

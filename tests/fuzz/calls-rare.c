@@ -198,7 +198,7 @@ static void act_program(void)
 	static char *const yes[] = { (char *)"true", NULL }, *const no[] = { (char *)"false", NULL };
 	int fd = pick_kind(K_TCP), r = -1;
 	posix_spawn_file_actions_t todo;
-	uint32_t way = below(6);
+	uint32_t way = below(8);
 	char line[16] = "";
 	pid_t pid;
 	FILE *f;
@@ -231,6 +231,12 @@ static void act_program(void)
 			_exit(9);
 		}
 		r = wait_child(pid);
+		break;
+	case 5:
+		r = fexecve(199, yes, environ);
+		break;
+	case 6:
+		r = execveat(AT_FDCWD, "/nonexistent/program", yes, environ, 0);
 		break;
 	default:
 		r = execv("/nonexistent/program", yes);

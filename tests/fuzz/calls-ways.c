@@ -2,8 +2,9 @@
 /*
  * fuzz-calls: the same calls by their other names and other ways to the same
  * bytes: libc's second names, the fortified ones, system calls by number,
- * stdio, asynchronous input and output. What sends a connection to TCP for good
- * is rare, or no script would see much of rings.
+ * stdio, asynchronous input and output, bytes held back and bytes out of line.
+ * What sends a connection to TCP for good is rare, or no script would see much
+ * of rings.
  */
 #include <aio.h>
 #include <sys/syscall.h>
@@ -137,7 +138,54 @@ static void act_wait_ways(void)
 	say_res(r, "%s(%s): %s", names[way], name(fd), conf_bits((unsigned short)p.revents));
 }
 
+/* Bytes that TCP may hold back, and at once what lets go of them: when it would
+ * by itself is up to its timers. */
+static void act_held_back(void)
+{
+	int fd = pick_kind(K_TCP), on = 1, off = 0, r;
+	size_t n = send_length(fd) / 2, more = send_length(fd) / 2;
+	bool cork = chance(50);
+
+	/* The reset that the first is answered by may come after the second. */
+	if (fd < 0 || !more || peer_of(fd) < 0)
+		return;
+	put(w.buf, n + more);
+	if (cork)
+		say_res(setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on)), "cork(%s)", name(fd));
+	r = (int)send(fd, w.buf, n, MSG_NOSIGNAL | (cork ? 0 : MSG_MORE));
+	sent(fd, r);
+	say_res(r, "send(%s, %zu, %s)", name(fd), n, cork ? "corked" : "MORE");
+	r = (int)send(fd, w.buf + n, more, MSG_NOSIGNAL | MSG_DONTWAIT);
+	sent(fd, r);
+	say_res(r, "send(%s, %zu)", name(fd), more);
+	if (cork)
+		say_res(setsockopt(fd, IPPROTO_TCP, TCP_CORK, &off, sizeof(off)), "uncork(%s)", name(fd));
+}
+
 /* ---- to TCP for good ---- */
+
+/* An urgent byte, by itself, which is read, and read past, at once: it is in no
+ * count of what is on the way. */
+static void act_urgent(void)
+{
+	int fd = pick_kind(K_TCP), peer = peer_of(fd), in_line = 0, r;
+	struct pollfd p = { .fd = peer, .events = POLLPRI };
+	socklen_t len = sizeof(in_line);
+	char byte = '!';
+
+	if (peer < 0 || on_the_way(fd, false) || w.conns[file_of(fd)->conn].unsure || !chance(10))
+		return;
+	if (getsockopt(peer, SOL_SOCKET, SO_OOBINLINE, &in_line, &len) < 0)
+		conf_die("SO_OOBINLINE");
+	r = (int)send(fd, &byte, 1, MSG_OOB | MSG_NOSIGNAL);
+	say_res(r, "send(%s, OOB)", name(fd));
+	if (r == 1)
+		w.raw_poll(&p, 1, 300);
+	r = (int)recv(peer, &byte, 1, MSG_OOB | MSG_DONTWAIT);
+	say_res(r, "recv(%s, OOB) %c, in line %d", name(peer), byte, in_line);
+	r = (int)recv(peer, w.buf, 1, MSG_DONTWAIT);
+	say_res(r, "recv(%s) behind it", name(peer));
+}
 
 static void act_dprintf(void)
 {
@@ -223,6 +271,8 @@ const struct action ways_actions[] = {
 	{ 8, act_read_ways },
 	{ 6, act_write_ways },
 	{ 3, act_wait_ways },
+	{ 2, act_held_back },
+	{ 1, act_urgent },
 	{ 1, act_dprintf },
 	{ 1, act_fdopen },
 	{ 1, act_aio },

@@ -79,6 +79,13 @@ static int number_of(int file)
 	return -1;
 }
 
+int peer_of(int fd)
+{
+	struct file *f = file_of(fd);
+
+	return f && f->kind == K_TCP ? number_of(w.conns[f->conn].file[!f->end]) : -1;
+}
+
 static void end_gone(struct file *f)
 {
 	struct conn *c = &w.conns[f->conn];

@@ -73,6 +73,7 @@ extern struct world {
 	int (*raw_poll)(struct pollfd *, nfds_t, int);
 	unsigned long steered;
 	bool threads; /* libc has made some, for a while */
+	bool confined; /* nothing gets to a ring any more */
 	struct sockaddr_in closed_port; /* nobody listens there */
 	struct sockaddr_in own;         /* we do, for pair_new, by: */
 #define OWN_LISTENER 191
@@ -92,6 +93,7 @@ void number_gone(int fd);
 int pick_kind(enum kind kind); /* or -1 */
 int pick_any(void);            /* of any kind, perhaps closed or nonsense */
 int pick_mostly(enum kind kind);
+int peer_of(int fd); /* a number of the connection's other end, or -1 */
 const char *name(int fd);
 unsigned int on_the_way(int fd, bool in); /* bytes, by what we counted */
 int alive(enum kind kind);
@@ -134,12 +136,12 @@ void say_got(int fd, long r, size_t want, int flags, const char *what);
 bool any_edge(int fd);
 
 /* The calls: calls-bytes.c, calls-ways.c, calls-wait.c, calls-life.c,
- * calls-rare.c */
+ * calls-child.c, calls-rare.c */
 struct action {
 	int weight;
 	void (*act)(void);
 };
 extern const struct action bytes_actions[], ways_actions[], wait_actions[], life_actions[],
-	rare_actions[];
+	child_actions[], rare_actions[];
 
 #endif

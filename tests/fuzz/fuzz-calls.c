@@ -14,7 +14,7 @@
 #define DEFAULT_CALLS 150
 
 static const struct action *const groups[] = { bytes_actions, ways_actions, wait_actions,
-					       life_actions, rare_actions };
+					       life_actions, child_actions, rare_actions };
 #define GROUPS (sizeof(groups) / sizeof(groups[0]))
 
 static void (*some_action(void))(void)
