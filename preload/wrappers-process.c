@@ -11,62 +11,6 @@
 #include "base/unwind.h"
 #include "preload.h"
 
-/* ---- stdio: FILEs read and write without coming by the wrappers ---- */
-
-EXPORT FILE *fdopen(int fd, const char *mode)
-{
-	struct xvmc_ctx *ctx = the_ctx();
-	int saved = errno;
-	FILE *f;
-
-	if (!known(fd) || !tables_are_ours(ctx))
-		return REAL(fdopen)(fd, mode);
-	preload_escape_fd(fd, XVMC_R_UNFOLLOWED);
-	f = REAL(fdopen)(fd, mode);
-	if (f) {
-		/* fclose() will close it unseen: forget it now. */
-		xvmc_sock_forget(ctx, fd);
-		errno = saved;
-	}
-	return f;
-}
-
-EXPORT int vdprintf(int fd, const char *fmt, va_list ap)
-{
-	if (known(fd))
-		preload_escape_fd(fd, XVMC_R_UNFOLLOWED);
-	return REAL(vdprintf)(fd, fmt, ap);
-}
-
-EXPORT int __vdprintf_chk(int fd, int flag, const char *fmt, va_list ap)
-{
-	if (known(fd))
-		preload_escape_fd(fd, XVMC_R_UNFOLLOWED);
-	return REAL(__vdprintf_chk)(fd, flag, fmt, ap);
-}
-
-EXPORT int dprintf(int fd, const char *fmt, ...)
-{
-	va_list ap;
-	int r;
-
-	va_start(ap, fmt);
-	r = vdprintf(fd, fmt, ap);
-	va_end(ap);
-	return r;
-}
-
-EXPORT int __dprintf_chk(int fd, int flag, const char *fmt, ...)
-{
-	va_list ap;
-	int r;
-
-	va_start(ap, fmt);
-	r = __vdprintf_chk(fd, flag, fmt, ap);
-	va_end(ap);
-	return r;
-}
-
 /* ---- other processes ---- */
 
 /* What it gets by descriptor, it may use. */

@@ -8,6 +8,8 @@
  */
 #include <errno.h>
 #include <linux/futex.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 
 #include "internal.h"
 
@@ -122,6 +124,15 @@ int xvmc_sock_escape(struct xvmc_endpoint *ep, enum xvmc_reason why)
 int xvmc_sock_escape_here(struct xvmc_endpoint *ep, enum xvmc_reason why)
 {
 	return escape(ep, why, true);
+}
+
+int xvmc_sock_untold(struct xvmc_endpoint *ep, int fd, bool reads)
+{
+	int left = 0;
+
+	if (reads && os_ioctl(fd, SIOCINQ, &left) == 0 && left > 0)
+		return 0;
+	return xvmc_conn_tell(&ep->conn, 0);
 }
 
 /* ---- and back ---- */

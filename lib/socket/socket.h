@@ -332,6 +332,10 @@ ssize_t xvmc_sock_splice(struct xvmc_endpoint *ep, int in_fd, int out_fd, size_t
 /* SO_ERROR, where the kernel says known, an errno or 0: it may have told us
  * alone. Once. */
 int xvmc_sock_error(struct xvmc_endpoint *ep, int known);
+/* Before a call that the kernel is to make itself, after the escape: an error that
+ * it has told us, and does not tell again, or 0. Once. reads: bytes that lie in
+ * the kernel come first. */
+int xvmc_sock_untold(struct xvmc_endpoint *ep, int fd, bool reads);
 /* A call that has moved some bytes met this -errno: it is for the next one. */
 void xvmc_sock_untell(struct xvmc_endpoint *ep, int err);
 int xvmc_sock_shutdown(struct xvmc_endpoint *ep, int fd, int how);

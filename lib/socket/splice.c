@@ -6,9 +6,7 @@
  * program waits for them in this very call: those are copied into the pipe.
  */
 #include <errno.h>
-#include <linux/sockios.h>
 #include <signal.h>
-#include <sys/ioctl.h>
 
 #include "internal.h"
 
@@ -98,7 +96,6 @@ ssize_t xvmc_sock_splice(struct xvmc_endpoint *ep, int in, int out, size_t n,
 {
 	uint64_t end = os_now_ns() + escape_ns(ep);
 	uint32_t state;
-	int left = 0;
 	ssize_t r;
 
 	*ret_kernels = false;
@@ -115,6 +112,5 @@ ssize_t xvmc_sock_splice(struct xvmc_endpoint *ep, int in, int out, size_t n,
 	*ret_kernels = true;
 	if (xvmc_sock_escape(ep, XVMC_R_UNFOLLOWED) < 0)
 		return -ECONNRESET;
-	/* An error that the kernel has told us it does not tell again. */
-	return os_ioctl(in, SIOCINQ, &left) == 0 && left > 0 ? 0 : xvmc_conn_tell(&ep->conn, 0);
+	return xvmc_sock_untold(ep, in, true);
 }
