@@ -47,6 +47,8 @@ app_names() {
 	done
 }
 
+# shellcheck source=tools/demo/tmpdir.sh
+. "$here/../../tools/demo/tmpdir.sh"
 # shellcheck source=tools/demo/common.sh
 . "$here/../../tools/demo/common.sh"
 while [ $# -gt 0 ]; do

@@ -16,6 +16,7 @@ if [ "${1-}" = -k ]; then
 	keep=1
 	shift
 fi
+here=$(cd "$(dirname "$0")" && pwd) || exit 1
 build=$(cd "${1:?build directory}" && pwd) || exit 1
 shift
 tools=$build/tools
@@ -27,9 +28,17 @@ for f in "$tools/xvmc-run" "$tools/xvmc" "$lib"; do
 		exit 1
 	fi
 done
+# shellcheck source=tools/demo/tmpdir.sh
+. "$here/../../tools/demo/tmpdir.sh"
 work=$(mktemp -d) || exit 1
 XVMC_DIR=$work/run
 export XVMC_DIR
+case $lib in
+*[\ :]*) # ld.so preloads nothing with such a name
+	ln -s "$lib" "$work/libxvmc.so"
+	lib=$work/libxvmc.so
+	;;
+esac
 unset XVMC_DOMAIN XVMC_LOG XVMC_ENABLE LD_PRELOAD CONF_RING
 repeat=${CONF_REPEAT:-1}
 limit=${CONF_TIMEOUT:-20}

@@ -35,7 +35,8 @@ whole() { # OPTION VALUE
 	esac
 }
 
-build=$(cd "$(dirname "$0")/../.." && pwd)/build
+here=$(cd "$(dirname "$0")" && pwd) || exit 1
+build=$here/../../build
 seconds=600 seed='' runs=0 calls=150 only='' modes='ring switch' stop='' quick=''
 while [ $# -gt 0 ]; do
 	case $1 in
@@ -79,6 +80,8 @@ tools=$build/tools
 for file in "$prog" "$tools/xvmc-run" "$tools/xvmc"; do
 	[ -x "$file" ] || die "$file has not been built"
 done
+# shellcheck source=tools/demo/tmpdir.sh
+. "$here/../../tools/demo/tmpdir.sh"
 work=$(mktemp -d) || exit 1
 XVMC_DIR=$work/run
 export XVMC_DIR

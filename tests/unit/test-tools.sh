@@ -18,6 +18,8 @@ for tool in "$run" "$tools/xvmc" "$tools/xvmcd/xvmcd" \
 		exit 1
 	fi
 done
+# shellcheck source=tools/demo/tmpdir.sh
+. "$here/../../tools/demo/tmpdir.sh"
 work=$(mktemp -d) || exit 1
 XVMC_DIR=$work/run
 export XVMC_DIR
@@ -332,6 +334,30 @@ manuals() {
 	done
 }
 
+# ld.so cannot be told of a path with a blank in it.
+blank() {
+	mkdir -p "$work/a b/tools/xvmcd" "$work/a b/preload"
+	cp "$run" "$work/a b/tools/"
+	cp "$tools/xvmcd/xvmcd" "$work/a b/tools/xvmcd/"
+	cp "$build/preload/libxvmc.so" "$work/a b/preload/"
+	ends 7 "from a directory with a blank in its name: on rings" \
+		env CONF_RING=1 "$work/a b/tools/xvmc-run" "$past" nothing
+	[ ! -s "$work/err" ]
+	result $? "... and nothing is said"
+}
+
+# What makes sockets in a directory of its own does so wherever TMPDIR leads.
+works_in() { # NAME TMPDIR
+	mkdir -p "$2"
+	ends 0 "conformance, $1" env TMPDIR="$2" "$here/../conformance/run.sh" "$build" eof:ring
+	ends 0 "random calls, $1" env TMPDIR="$2" "$here/../fuzz/fuzz-calls.sh" \
+		--build "$build" --seed 1 --runs 1 --calls 5
+	ends 0 "bench, $1" env TMPDIR="$2" "$here/../../tools/bench/bench.sh" \
+		--build "$build" --rounds 1 --seconds 0.1 rr
+	ends 0 "soak, $1" env TMPDIR="$2" "$here/../../tools/demo/soak.sh" \
+		--build "$build" --seconds 2
+}
+
 # shellcheck source=tests/unit/tools-stay.sh
 . "$here/tools-stay.sh"
 # shellcheck source=tests/unit/tools-toolstack.sh
@@ -370,4 +396,7 @@ fail_open
 doctor
 toolstack
 ending
+blank
+works_in "in a TMPDIR longer than a socket's name" "$work/$(printf '%0100d' 0)"
+works_in "in a TMPDIR with a blank" "$work/a b"
 all_said

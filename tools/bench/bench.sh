@@ -118,6 +118,8 @@ for program in "$bench" "$run" "$xvmc"; do
 	[ -x "$program" ] || die "$program is missing: not built?"
 done
 
+# shellcheck source=tools/demo/tmpdir.sh
+. "$here/../demo/tmpdir.sh"
 tmp=$(mktemp -d) || exit 1
 XVMC_DIR=$tmp/xvmc
 export XVMC_DIR

@@ -3,8 +3,8 @@
 #
 # What demo.sh, soak.sh and tests/apps/run-apps.sh share: a private directory
 # with an xvmcd of its own, processes that are ended again whatever happens,
-# programs in domains. Sourced; the caller has set `name` (for messages) and
-# `build`, reads its options, and calls session_begin.
+# programs in domains. Sourced, as tmpdir.sh; the caller has set `name` (for
+# messages) and `build`, reads its options, and calls session_begin.
 : "${name:?}" "${build:?}"
 
 die() { # MESSAGE [STATUS]
@@ -99,9 +99,7 @@ find_programs() {
 
 session_begin() {
 	find_programs
-	work=$(mktemp -d "${TMPDIR:-/tmp}/xvmc-$name.XXXXXX") || exit 1
-	# A socket's path is short.
-	[ ${#work} -le 70 ] || die "TMPDIR is too long a path"
+	work=$(mktemp -d "$TMPDIR/xvmc-$name.XXXXXX") || exit 1
 	trap session_end EXIT
 	trap 'exit 129' HUP
 	trap 'exit 130' INT

@@ -50,6 +50,8 @@ usage: demo.sh [--build DIR] [--out DIR] [--seconds N] [--json]
 END
 }
 
+# shellcheck source=tools/demo/tmpdir.sh
+. "$here/tmpdir.sh"
 # shellcheck source=tools/demo/common.sh
 . "$here/common.sh"
 while [ $# -gt 0 ]; do

@@ -38,6 +38,8 @@ One JSON object on standard output.
 END
 }
 
+# shellcheck source=tools/demo/tmpdir.sh
+. "$here/tmpdir.sh"
 # shellcheck source=tools/demo/common.sh
 . "$here/common.sh"
 while [ $# -gt 0 ]; do

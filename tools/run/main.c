@@ -164,12 +164,44 @@ static void check_target(struct run *run)
 }
 
 /* ld.so splits LD_PRELOAD at spaces and colons and knows no quotes. */
+static bool loader_reads(const char *path)
+{
+	return !strpbrk(path, " :;\t\n");
+}
+
+/* A link to the library in the runtime directory, which lasts: by a name that
+ * follows from the library's own. */
+static bool make_link(const char *library, const char *dir, char *ret_link)
+{
+	char fresh[PATH_MAX];
+	uint32_t hash = 2166136261u;
+	bool made;
+
+	for (const char *p = library; *p; p++)
+		hash = (hash ^ (unsigned char)*p) * 16777619u;
+	if (snprintf(fresh, PATH_MAX, "%s/.lib-%d", dir, (int)getpid()) >= PATH_MAX ||
+	    snprintf(ret_link, PATH_MAX, "%s/libxvmc-%08x.so", dir, hash) >= PATH_MAX)
+		return false;
+	unlink(fresh); /* of one with our number that was killed */
+	made = symlink(library, fresh) == 0 && rename(fresh, ret_link) == 0;
+	return made && loader_reads(ret_link);
+}
+
+static void reach_library(struct run *run)
+{
+	char link[PATH_MAX];
+
+	if (loader_reads(run->library))
+		return;
+	if (!make_link(run->library, run->full_dir, link))
+		without(run, "libxvmc.so cannot be preloaded from a directory with a space or colon in its name, nor by a link in the runtime directory");
+	memcpy(run->library, link, sizeof(link));
+}
+
 static void check_library(const struct run *run)
 {
 	if (!*run->library)
 		without(run, "libxvmc.so is neither in the build directory nor installed");
-	if (strpbrk(run->library, " :;\t\n"))
-		without(run, "libxvmc.so cannot be preloaded from a directory with a space or colon in its name");
 }
 
 static void find_dir(struct run *run)
@@ -316,6 +348,7 @@ int main(int argc, char **argv)
 	check_library(&run);
 	find_dir(&run);
 	find_xvmcd(&run);
+	reach_library(&run);
 	set(NULL, "XVMC_DIR", run.full_dir);
 	set(NULL, "XVMC_DOMAIN", run.domain);
 	set_preload(run.library);

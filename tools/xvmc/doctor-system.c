@@ -163,8 +163,8 @@ void doctor_library(struct doctor *d)
 		return;
 	}
 	if (strpbrk(path, " :;")) {
-		doctor_say(d, DOCTOR_FAIL, "library", NULL,
-			   "%s cannot be preloaded: a space or colon in its name", path);
+		doctor_say(d, DOCTOR_WARN, "library", NULL,
+			   "%s has a space or colon in its name: only xvmc-run can preload it", path);
 		return;
 	}
 	try_preload(path, line, sizeof(line));
