@@ -34,9 +34,9 @@ fi
 
 # The program is not installed on this machine: the build's stands for it.
 for unit in xvmcd xvmcd-dom0; do
-	sed "s|^ExecStart=[^ ]*/xvmcd |ExecStart=$build/tools/xvmcd/xvmcd |" \
+	sed "s|^ExecStart=[^ ]*/xvmcd |ExecStart=\"$build/tools/xvmcd/xvmcd\" |" \
 		"$build/tools/system/$unit.service" >"$work/$unit.service"
-	grep -q "^ExecStart=$build/tools/xvmcd/xvmcd --" "$work/$unit.service"
+	grep -q "^ExecStart=\"$build/tools/xvmcd/xvmcd\" --" "$work/$unit.service"
 	result $? "$unit.service starts xvmcd"
 	have systemd-analyze "systemd takes $unit.service" || continue
 	systemd-analyze verify --man=no --recursive-errors=no "$work/$unit.service" >"$work/out" 2>&1

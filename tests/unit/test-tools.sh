@@ -121,7 +121,8 @@ no_xvmcd() {
 
 programs() {
 	program=$(command -v env) # true may be a builtin without a path
-	refuses 127 "xvmc-run: not found" "$run" no-such-program-anywhere
+	# A PATH with a directory that is closed to us would make it 126.
+	refuses 127 "xvmc-run: not found" env PATH=/usr/bin:/bin "$run" no-such-program-anywhere
 	refuses 127 "xvmc-run: no such path" "$run" "$work/none"
 	refuses 126 "xvmc-run: a directory" "$run" "$work"
 	cp "$program" "$work/plain"
