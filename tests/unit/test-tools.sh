@@ -318,8 +318,9 @@ manual() { # PAGE COMMAND...
 	page=$here/../../docs/man/$1
 	shift
 	"$@" --help 2>&1 | grep -oE -- '--[a-z0-9-]+' | sort -u >"$work/options"
+	sed 's/\\-/-/g' "$page" >"$work/page" # no pipe, which grep -q would break
 	while read -r option; do
-		sed 's/\\-/-/g' "$page" | grep -qE -- "$option([^a-z0-9-]|\$)" ||
+		grep -qE -- "$option([^a-z0-9-]|\$)" "$work/page" ||
 			echo "no word of $option"
 	done <"$work/options" >"$work/out" 2>"$work/err"
 	[ -s "$work/options" ] && [ ! -s "$work/out" ] && [ ! -s "$work/err" ]
