@@ -53,6 +53,16 @@ static void ping_until(bool (*there)(int), const char *what)
 	}
 }
 
+static enum xvmc_path tx_path(struct xvmc_endpoint *ep)
+{
+	enum xvmc_path path;
+
+	section_lock(&ep->conn.tx.lock);
+	path = ep->conn.tx.path;
+	section_unlock(&ep->conn.tx.lock);
+	return path;
+}
+
 static bool is_plain(int i)
 {
 	return !xvmc_ep_managed(w.pair.ep[i]);
@@ -191,7 +201,7 @@ static void test_writer_within(void **state)
 	w.ctx[0].libc = kernel;
 	assert_int_equal(backoff_within, 0);
 	assert_int_equal(guest_recv(&quiet, 1, &c, 1, 0), 1);
-	while (quiet.ep[0]->conn.tx.path != XVMC_PATH_RING)
+	while (tx_path(quiet.ep[0]) != XVMC_PATH_RING)
 		assert_true(os_now_ns() < end);
 	for (int i = 0; i < 2; i++)
 		guest_pair_end(&quiet, i);
@@ -255,7 +265,7 @@ static size_t stuff(size_t pos, int looks, bool until_tcp)
 	struct xvmc_endpoint *ep = w.pair.ep[0];
 	static uint8_t buf[16384];
 
-	for (int i = 0; i < looks && !(until_tcp && ep->conn.tx.path == XVMC_PATH_TCP); i++) {
+	for (int i = 0; i < looks && !(until_tcp && tx_path(ep) == XVMC_PATH_TCP); i++) {
 		struct iovec vec = { buf, sizeof(buf) };
 		ssize_t r;
 
@@ -301,7 +311,7 @@ static void test_back_when_read_again(void **state)
 	(void)state;
 	ping_until(on_ring, "on the ring");
 	sent = stuff(0, 10000, true);
-	assert_int_equal(ep->conn.tx.path, XVMC_PATH_TCP);
+	assert_int_equal(tx_path(ep), XVMC_PATH_TCP);
 	section_lock(&ep->conn.tx.lock);
 	ep->svc.try_ns = os_now_ns() + 3600000000000u;
 	section_unlock(&ep->conn.tx.lock);
@@ -316,9 +326,9 @@ static void test_back_when_read_again(void **state)
 		pos += (size_t)r;
 	}
 	/* Without a byte more than what was written before. */
-	while (ep->conn.tx.path != XVMC_PATH_RING && os_now_ns() < end)
+	while (tx_path(ep) != XVMC_PATH_RING && os_now_ns() < end)
 		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
-	assert_int_equal(ep->conn.tx.path, XVMC_PATH_RING);
+	assert_int_equal(tx_path(ep), XVMC_PATH_RING);
 }
 
 static void test_close_delivers_all(void **state)
