@@ -18,6 +18,19 @@ static bool outlived(const struct xvmc_epreg *reg)
 	return !ep->forked && !ep->inherited && (reg->own_fd || ep->io_fd >= 0);
 }
 
+/* Somebody else may have the file open, so that the kernel goes on reporting it:
+ * as the program would have it, then, not by our data. */
+static void give_back(struct xvmc_epset *set, struct xvmc_epreg *reg)
+{
+	struct epoll_event kev;
+
+	if (!reg->own_data || reg->fired || !(reg->ep->forked || reg->ep->spoilt))
+		return;
+	reg->own_data = false;
+	kev = epreg_kernel_event(reg);
+	os_epoll_ctl(epset_kernel_fd(set), EPOLL_CTL_MOD, reg->fd, &kev);
+}
+
 /*
  * The kernel forgets a registration when the last descriptor of the file is
  * closed, not when this number is. The last one: where a duplicate of ours may
@@ -44,6 +57,8 @@ static bool close_regs(struct xvmc_endpoint *ep, int fd, bool last, bool escaped
 			if (reg->fd >= 0 && (reg->managed || outlived(reg)))
 				os_epoll_ctl(epset_kernel_fd(set), EPOLL_CTL_DEL,
 					     reg->fd, NULL);
+			else if (reg->fd >= 0)
+				give_back(set, reg);
 			epreg_drop(reg);
 		} else if (!escaped && atomic_load(&ep->state) != XVMC_EP_PINNED) {
 			survivors |= epreg_rekey(reg) < 0;
