@@ -29,6 +29,7 @@
 
 #define XVMC_BOARD_MAGIC 0x58564d42u
 #define XVMC_BOARD_DOMS 64u
+#define XVMC_BOARD_NETS 16u
 #define XVMC_BOARD_SIZE 65536u
 
 /* Made by a HELLO, not by CREATE: its slot may be taken when no process of
@@ -50,6 +51,13 @@ struct xvmc_board_dom {
 	struct in6_addr addr[XVMC_ADDRS_MAX];
 };
 
+/* Xen: a network that one of the guest's interfaces is on, so that a guest with
+ * an address of it may be migrated to this host. */
+struct xvmc_board_net {
+	struct in6_addr addr; /* the interface's own */
+	uint32_t bits;        /* of 128; the rest is the others' */
+};
+
 /*
  * seq is odd while xvmcd writes; a reader takes seq (acquire), copies, and
  * compares again. incarnation and domid may be read alone, as one word; when
@@ -67,6 +75,8 @@ struct xvmc_board {
 	uint32_t next_domid; /* the next one to be given out */
 	uint32_t pad[10];
 	struct xvmc_board_dom dom[XVMC_BOARD_DOMS];
+	uint32_t nnets;
+	struct xvmc_board_net net[XVMC_BOARD_NETS];
 };
 static_assert(sizeof(struct xvmc_board) <= XVMC_BOARD_SIZE, "board");
 

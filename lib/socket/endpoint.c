@@ -151,15 +151,18 @@ static void track(struct xvmc_ctx *ctx, int fd, const struct sockaddr *sa,
 		  socklen_t len, bool active, int flags)
 {
 	struct xvmc_endpoint *ep;
+	enum vms_who who;
 	struct in6_addr ip;
 	uint16_t port;
 	struct vms *vms;
+	uint32_t seq;
 
 	if (!ctx->opt.enable || ctx->ended || (unsigned int)fd >= ctx->nfds ||
 	    !vms_addr(sa, len, &ip, &port))
 		return;
 	vms = get_vms(ctx);
-	if (!vms || !vms_possible(vms, &ip))
+	who = vms ? vms_look(vms, &ip, &seq) : VMS_NOBODY;
+	if (who == VMS_NOBODY)
 		return;
 	if (xvmc_fd_peek(ctx, fd)) /* a second connect on the same socket */
 		return;
@@ -170,6 +173,9 @@ static void track(struct xvmc_ctx *ctx, int fd, const struct sockaddr *sa,
 		return;
 	endpoint_reset(ep, ctx, fd);
 	ep->active = active;
+	ep->absent = who == VMS_ABSENT;
+	ep->absent_seq = seq;
+	ep->absent_ip = ip;
 	settings_begin(ep, fd, flags);
 	section_lock(&ctx->lock);
 	ep->epid = ++ctx->next_epid;
@@ -190,6 +196,22 @@ void xvmc_sock_accepted(struct xvmc_ctx *ctx, int fd, const struct sockaddr *sa,
 			socklen_t len, int flags)
 {
 	track(ctx, fd, sa, len, false, flags);
+}
+
+bool endpoint_here(struct xvmc_endpoint *ep)
+{
+	struct vms *vms = atomic_load_explicit(&ep->ctx->vms, memory_order_acquire);
+	uint32_t seq;
+
+	if (!atomic_load_explicit(&ep->absent, memory_order_relaxed))
+		return true;
+	if (vms_seq(vms) == atomic_load_explicit(&ep->absent_seq, memory_order_relaxed))
+		return false;
+	if (vms_look(vms, &ep->absent_ip, &seq) == VMS_GUEST)
+		atomic_store_explicit(&ep->absent, false, memory_order_relaxed);
+	else
+		atomic_store_explicit(&ep->absent_seq, seq, memory_order_relaxed);
+	return !atomic_load_explicit(&ep->absent, memory_order_relaxed);
 }
 
 struct xvmc_endpoint *endpoint_found(struct xvmc_ctx *ctx, int fd, bool active)

@@ -124,6 +124,11 @@ struct xvmc_endpoint {
 	_Atomic uint32_t ops;    /* calls that moved bytes, until worth it */
 	_Atomic uint32_t nfds;   /* application numbers that lead here */
 	bool active;             /* we connected; the peer accepted */
+	/* Nobody xvmcd knows has the peer's address, but somebody who has may
+	 * arrive: looked for when the board's number is no longer this one. */
+	_Atomic bool absent;
+	_Atomic uint32_t absent_seq;
+	struct in6_addr absent_ip;
 	_Atomic bool nonblock;   /* O_NONBLOCK */
 	_Atomic bool forked;     /* a child may hold the socket as well */
 	_Atomic bool fork_idle;  /* forked, and this process has not used it since */

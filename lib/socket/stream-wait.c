@@ -264,7 +264,7 @@ void stream_moved(struct xvmc_endpoint *ep, uint64_t bytes)
 	if (ops < opt->min_ops && bytes < opt->min_bytes)
 		return;
 	if (atomic_load_explicit(&ep->state, memory_order_relaxed) != XVMC_EP_TRACKED ||
-	    !fork_alone(ep))
+	    !endpoint_here(ep) || !fork_alone(ep))
 		return;
 	if (atomic_compare_exchange_strong(&ep->state, &want, XVMC_EP_QUEUED))
 		xvmc_service_kick(ep);

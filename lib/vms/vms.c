@@ -19,6 +19,8 @@
 
 struct vms_table {
 	uint32_t seq;
+	uint32_t nnets;
+	struct xvmc_board_net net[XVMC_BOARD_NETS];
 	size_t n;
 	struct in6_addr ip[]; /* all that lead to a guest, sorted */
 };
@@ -69,6 +71,10 @@ static struct vms_table *build(const struct vms *vms)
 	if (!t)
 		goto out;
 	t->seq = copy->seq;
+	t->nnets = copy->local			    ? 0 :
+		   copy->nnets < XVMC_BOARD_NETS ? copy->nnets :
+						   XVMC_BOARD_NETS;
+	memcpy(t->net, copy->net, sizeof(t->net));
 	t->n = 0;
 	for (unsigned int i = 0; i < XVMC_BOARD_DOMS; i++) {
 		const struct xvmc_board_dom *dom = &copy->dom[i];
@@ -157,16 +163,38 @@ static bool is_loopback(const struct in6_addr *ip)
 	       (IN6_IS_ADDR_V4MAPPED(ip) && ip->s6_addr[12] == 127);
 }
 
-bool vms_possible(struct vms *vms, const struct in6_addr *ip)
+static bool on_net(const struct xvmc_board_net *net, const struct in6_addr *ip)
+{
+	uint32_t bytes = net->bits / 8, rest = net->bits % 8;
+
+	/* A network of one has nobody else; nobody arrives at our own address. */
+	if (net->bits == 0 || net->bits >= 128 || IN6_ARE_ADDR_EQUAL(&net->addr, ip))
+		return false;
+	return memcmp(&net->addr, ip, bytes) == 0 &&
+	       (net->addr.s6_addr[bytes] ^ ip->s6_addr[bytes]) >> (8 - rest) == 0;
+}
+
+static enum vms_who who(const struct vms_table *t, const struct in6_addr *ip)
+{
+	if (bsearch(ip, t->ip, t->n, sizeof(t->ip[0]), by_ip))
+		return VMS_GUEST;
+	for (uint32_t i = 0; i < t->nnets; i++)
+		if (on_net(&t->net[i], ip))
+			return VMS_ABSENT;
+	return VMS_NOBODY;
+}
+
+enum vms_who vms_look(struct vms *vms, const struct in6_addr *ip, uint32_t *ret_seq)
 {
 	const struct vms_table *t;
-	bool found;
+	enum vms_who found;
 
+	*ret_seq = board_seq(vms->board);
 	/* Processes of one board share the loopback address; which domain is
 	 * at the other end turns out when both ends have registered. In a Xen
 	 * guest it is this one. */
 	if (is_loopback(ip))
-		return vms->board->local;
+		return vms->board->local ? VMS_GUEST : VMS_NOBODY;
 	rcu_read_lock();
 	t = rcu_dereference(vms->table);
 	if (!t || t->seq != board_seq(vms->board)) {
@@ -175,9 +203,16 @@ bool vms_possible(struct vms *vms, const struct in6_addr *ip)
 		rcu_read_lock();
 		t = rcu_dereference(vms->table);
 	}
-	found = t && bsearch(ip, t->ip, t->n, sizeof(t->ip[0]), by_ip);
+	/* It may be older than the board: somebody else is at it. */
+	found = t ? who(t, ip) : VMS_NOBODY;
+	*ret_seq = t ? t->seq : 1; /* odd: the board's at no time one can look */
 	rcu_read_unlock();
 	return found;
+}
+
+uint32_t vms_seq(const struct vms *vms)
+{
+	return board_seq(vms->board);
 }
 
 bool vms_addr(const struct sockaddr *sa, socklen_t len, struct in6_addr *ret_ip,

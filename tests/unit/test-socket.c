@@ -100,6 +100,32 @@ static void test_demote_and_promote(void **state)
 	close(tool);
 }
 
+static bool is_registered(int i)
+{
+	return w.pair.ep[i]->state == XVMC_EP_REGISTERED;
+}
+
+/* The peer was on another host when the connection was made. */
+static void test_begun_apart(void **state)
+{
+	int tool = agent_tool(&w.xvmcd);
+	char c = 'x';
+
+	(void)state;
+	assert_int_equal(agent_domop(tool, XVMC_AG_CREATE, "vm1", "A", 0, 0), 0);
+	assert_int_equal(agent_domop(tool, XVMC_AG_CREATE, "vm2", "B", 0, 0), 0);
+	ping_until(is_registered, "known to xvmcd");
+	for (int i = 0; i < 1000; i++) {
+		guest_send(&w.pair, i % 2, &c, 1);
+		recv_all(!(i % 2), &c, 1);
+	}
+	assert_int_equal(stat_of(0, XVMC_S_SETUPS), 0);
+	assert_int_equal(agent_domop(tool, XVMC_AG_MIGRATE, "vm2", "A",
+				     XVMC_MIGRATE_UNPREPARED, 0), 0);
+	ping_until(on_ring, "on the ring");
+	close(tool);
+}
+
 /* Many ask at once for the one ring that a process may have. */
 static void test_max_rings(void **state)
 {
@@ -429,6 +455,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_promotes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_demote_and_promote, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_begun_apart, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_max_rings, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_promoted_within, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_writer_within, setup, teardown),

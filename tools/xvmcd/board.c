@@ -69,6 +69,18 @@ void board_clear(struct xvmcd *d, uint32_t slot)
 	write_end(d->board);
 }
 
+void board_nets(struct xvmcd *d, const struct xvmc_board_net *nets, uint32_t n)
+{
+	struct xvmc_board *board = d->board;
+
+	if (n == board->nnets && memcmp(board->net, nets, n * sizeof(*nets)) == 0)
+		return;
+	write_begin(board);
+	store_all(board->net, nets, n * sizeof(*nets));
+	store(&board->nnets, n);
+	write_end(board);
+}
+
 static bool is_ours(const struct xvmcd *d)
 {
 	return d->board->magic == XVMC_BOARD_MAGIC &&

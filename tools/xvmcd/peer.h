@@ -2,7 +2,7 @@
 /*
  * xvmcd in a Xen guest, the inside: this guest (xen.c), its peers and what
  * they say (peer.c), where each connection of our processes is matched
- * (route.c), and migrations (notice.c).
+ * (route.c), the networks it is on (nets.c), and migrations (notice.c).
  *
  * Of two guests the one with the lower domid leads: its matcher brings the
  * connections between the two together. The other one's xvmcd, the follower,
@@ -24,6 +24,7 @@ struct xen_mode {
 	struct xen_store *store;
 	struct watch store_watch;
 	struct timer look; /* at the store, soon */
+	struct watch nets_watch;
 	struct xvmc_lh_dom *self;
 	uint32_t domid, incarnation;
 	int holder; /* its socket */
@@ -75,6 +76,11 @@ void peer_send(struct peer *peer, uint32_t agent, const void *msg, size_t len);
 /* For as long as one of the two is about to be suspended: no channel, and no
  * connection may be linked. */
 bool peer_quiet(const struct peer *peer);
+
+/* ---- nets.c ---- */
+
+/* Keeps the board's networks those of this guest. */
+int nets_start(struct xen_mode *xen);
 
 /* ---- notice.c ---- */
 

@@ -372,6 +372,9 @@ int xen_start(struct xvmcd *d)
 	board_put(d, xen->self);
 	log_line("this guest is domid %u, incarnation %u", xen->domid, xen->incarnation);
 	xen->look.fire = look;
+	rc = nets_start(xen);
+	if (rc < 0)
+		log_line("no word of this guest's networks: %s", strerror(-rc));
 	rc = xen_store_watch(xen->store, "domid");
 	if (rc == 0)
 		rc = xen_store_watch(xen->store, "xvmc/peers");

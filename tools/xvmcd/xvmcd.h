@@ -120,6 +120,8 @@ void die(int status, const char *fmt, ...)
 int board_open(struct xvmcd *d);
 void board_put(struct xvmcd *d, const struct xvmc_lh_dom *dom);
 void board_clear(struct xvmcd *d, uint32_t slot);
+/* On Xen: where others may arrive from. */
+void board_nets(struct xvmcd *d, const struct xvmc_board_net *nets, uint32_t n);
 
 /* xvmcd ends; keep: living processes still need what the board says. */
 void board_close(struct xvmcd *d, bool keep);
