@@ -2,7 +2,8 @@
 #
 # Two hosts: vm1 goes to the other one by a plain `xl migrate` and comes back by
 # `xvmc migrate`, under one stream with vm2, which stays. By ring while they are
-# together, by TCP while they are not. Sourced by lab.sh, which has wired host A
+# together, by TCP while they are not. Another stream begins while they are apart,
+# and goes by ring when they are together. Sourced by lab.sh, which has wired host A
 # for this.
 # shellcheck shell=sh disable=SC2154,SC2034,SC2016 # names of the caller; text for the guests
 
@@ -53,6 +54,11 @@ hosts_away() {
 	echo "$hosts_took s; 8 of 8 directions by TCP, $((hosts_now - hosts_before)) bytes in the meantime"
 }
 
+hosts_apart() {
+	stream_begin 5041 apart --rate 1M || return 1
+	echo "one more, from one host to the other"
+}
+
 # Each guest is alone on its host now: it has nothing with any other.
 hosts_alone() {
 	left_on A && left_on B && echo "nothing is left on either host"
@@ -63,12 +69,13 @@ hosts_back() {
 	migrate_by=prepared
 	migrate vm1 B A || return 1
 	hosts_began=$(date +%s)
+	streams=2
 	wait_rings 90 || {
 		echo "no rings again in time after the migration"
 		return 1
 	}
 	hosts_said=$(in_dom0 B "sed -n 's/.*xvmc: //p' /tmp/migrate.log")
-	echo "$migrate_took s, rings again $(seconds "$hosts_began") s later; $hosts_said"
+	echo "$migrate_took s, rings again $(seconds "$hosts_began") s later, also where there were none; $hosts_said"
 	case $hosts_said in *'1 of 1 guests prepared'*) ;; *) return 1 ;; esac
 }
 
@@ -78,8 +85,10 @@ part_hosts() {
 	step hosts 'a stream by ring' hosts_rings
 	step hosts 'vm1 to the other host' hosts_away
 	step hosts 'each alone' hosts_alone
+	step hosts 'a stream that begins apart' hosts_apart
 	step hosts 'vm1 back again' hosts_back
 	step hosts 'the stream is whole' stream_end hosts
+	step hosts 'so is the other' stream_end apart
 	step hosts 'nothing is left' nothing_left 11 12
 	step hosts 'nothing is left there' left_on B
 	step hosts 'kernels' kernels_fine 11 12

@@ -31,7 +31,7 @@ stream_says() { # NUMBER FILE
 
 # dom0's part, once a host.
 xvmcd_dom0() { # HOST
-	in_dom0 "$1" 'pidof xvmcd >/dev/null || { xvmcd --dom0 >/tmp/xvmcd.log 2>&1 & sleep 1; tail -n 2 /tmp/xvmcd.log; }'
+	in_dom0 "$1" 'pidof xvmcd >/dev/null || { xvmcd --dom0 >/tmp/xvmcd.log 2>&1 & echo $! >/tmp/xvmcd.pid; sleep 1; tail -n 2 /tmp/xvmcd.log; }'
 }
 
 # One in each guest; both must have a channel to the other.
@@ -77,12 +77,13 @@ stream_end() { # NAME
 	cat "$run/stream.verdict"
 }
 
-# How many directions of the two connections are on this path; both guests'
-# processes have four.
+# How many directions of a stream's two connections are on this path; both
+# guests' processes have four. There may be more than one stream.
+streams=1
 directions='{ labsh run -t 60 10.77.0.11 7000 "xvmc ss --json --dir /run/xvmc"; labsh run -t 60 10.77.0.12 7000 "xvmc ss --json --dir /run/xvmc"; } >/tmp/ss; n=$(grep -c "\"path\":[[:space:]]*\"$path\"" /tmp/ss)'
 
 wait_path() { # RING|TCP SECONDS
-	in_dom0 -t "$2" A "path=$1; until $directions; [ \$n = 8 ]; do usleep 200000; done" && return 0
+	in_dom0 -t "$2" A "path=$1; until $directions; [ \$n = $((8 * streams)) ]; do usleep 200000; done" && return 0
 	in_dom0 A 'cat /tmp/ss' >"$run/ss"
 	return 1
 }
