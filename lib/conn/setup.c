@@ -16,6 +16,7 @@ int xvmc_conn_offer(struct conn_t *c, struct xvmc_hv *hv, unsigned int order,
 	struct conn_tx *tx = &c->tx;
 	uint32_t npages = 1u << order;
 	uint8_t nonce[XVMC_NONCE_LEN];
+	struct xvmc_offered made;
 	struct xvmc_hv_self self;
 	uint8_t *sd;
 	int r;
@@ -30,22 +31,12 @@ int xvmc_conn_offer(struct conn_t *c, struct xvmc_hv *hv, unsigned int order,
 	r = xvmc_hv_self(hv, &self);
 	if (r < 0)
 		return r;
-	r = xvmc_hv_share(hv, c->peer_domid, 1, true, &tx->share_r,
-			  ret_offer->gref);
+	r = xvmc_hv_offer(hv, c->peer_domid, 1 + npages, &made, ret_offer->gref);
 	if (r < 0)
 		return r;
-	r = xvmc_hv_share(hv, c->peer_domid, 1 + npages, false, &tx->share_sd,
-			  ret_offer->gref + 1);
-	if (r < 0) {
-		xvmc_hv_unshare(hv, &tx->share_r);
-		return r;
-	}
-	r = xvmc_hv_chan_alloc(hv, c->peer_domid, &tx->chan);
-	if (r < 0) {
-		xvmc_hv_unshare(hv, &tx->share_sd);
-		xvmc_hv_unshare(hv, &tx->share_r);
-		return r;
-	}
+	tx->share_r = made.r;
+	tx->share_sd = made.sd;
+	tx->chan = made.chan;
 	tx->have_share = tx->have_chan = true;
 	sd = tx->share_sd.addr;
 	xvmc_sender_init(&tx->s, (struct xvmc_spage *)(void *)sd,
@@ -84,6 +75,7 @@ int xvmc_conn_accept_offer(struct conn_t *c, struct xvmc_hv *hv,
 			   const struct xvmc_setup_offer *offer, size_t len)
 {
 	struct conn_rx *rx = &c->rx;
+	struct xvmc_accepted theirs;
 	uint8_t *sd;
 	int r;
 
@@ -94,35 +86,28 @@ int xvmc_conn_accept_offer(struct conn_t *c, struct xvmc_hv *hv,
 	if (!xvmc_conn_rx_idle(c) || rx->have_map_r || rx->have_chan)
 		return -EBUSY;
 	c->hv = hv;
-	r = xvmc_hv_map(hv, offer->domid, offer->gref, 1, true,
-			offsetof(struct xvmc_rpage, alive), &rx->map_r);
+	r = xvmc_hv_accept(hv, offer->domid, offer->gref, offer->ngrefs,
+			   offsetof(struct xvmc_rpage, alive), offer->port, &theirs);
 	if (r < 0)
 		return r;
-	rx->have_map_r = true;
-	r = xvmc_hv_map(hv, offer->domid, offer->gref + 1, offer->ngrefs - 1,
-			false, XVMC_HV_NO_CLEAR, &rx->map_sd);
-	if (r < 0)
-		goto fail;
-	rx->have_map_sd = true;
-	r = xvmc_hv_chan_bind(hv, offer->domid, offer->port, &rx->chan);
-	if (r < 0)
-		goto fail;
-	rx->have_chan = true;
+	rx->map_r = theirs.r;
+	rx->map_sd = theirs.sd;
+	rx->chan = theirs.chan;
+	rx->have_map_r = rx->have_map_sd = rx->have_chan = true;
 	sd = rx->map_sd.addr;
 	r = xvmc_recver_init(&rx->r, (const struct xvmc_spage *)(void *)sd,
 			     rx->map_r.addr, sd + XVMC_PAGE_SIZE, offer->order,
 			     offer->nonce);
-	if (r < 0)
-		goto fail;
+	if (r < 0) {
+		xvmc_conn_rx_detach(c);
+		return r;
+	}
 	ring_start_reading(rx->r.r);
 	memcpy(rx->nonce, offer->nonce, XVMC_NONCE_LEN);
 	rx->epoch = rx->odd_epoch = 0;
 	rx->gone = false;
 	rx->attached = true;
 	return 0;
-fail:
-	xvmc_conn_rx_detach(c);
-	return r;
 }
 
 void xvmc_conn_ready(struct conn_t *c)

@@ -72,6 +72,19 @@ struct xvmc_chan {
 	void *priv;
 };
 
+/* What a direction's sender makes for its receiver: a page that both write, pages
+ * that the receiver may read, and a channel. */
+struct xvmc_offered {
+	struct xvmc_share r, sd;
+	struct xvmc_chan chan;
+};
+
+/* The same as the receiver has it. */
+struct xvmc_accepted {
+	struct xvmc_map r, sd;
+	struct xvmc_chan chan;
+};
+
 /* Identity as the hypervisor tells it, at this instant. */
 struct xvmc_hv_self {
 	xvmc_domid_t domid;
@@ -104,6 +117,12 @@ struct xvmc_hv_ops {
 	int (*owner_clear)(struct xvmc_hv *hv, struct xvmc_share *share,
 			   size_t byte);
 	void (*chan_ack)(struct xvmc_hv *hv, struct xvmc_chan *chan);
+	/* for who can do it with less waiting than one by one */
+	int (*offer)(struct xvmc_hv *hv, xvmc_domid_t peer, size_t npages,
+		     struct xvmc_offered *ret_offered, xvmc_gref_t *ret_grefs);
+	int (*accept)(struct xvmc_hv *hv, xvmc_domid_t peer,
+		      const xvmc_gref_t *grefs, size_t ngrefs, size_t clear_byte,
+		      xvmc_port_t port, struct xvmc_accepted *ret_accepted);
 };
 
 /* Every backend's handle begins with this. */
@@ -201,6 +220,20 @@ static inline void xvmc_hv_chan_close(struct xvmc_hv *hv, struct xvmc_chan *chan
 {
 	hv->ops->chan_close(hv, chan);
 }
+
+/*
+ * All that a direction needs, or nothing. offer: one writable page and npages
+ * others; ret_grefs: 1 + npages, in this order. accept: what was offered with
+ * these; clear_byte is of the first page. withdraw and leave take it apart, and
+ * what there is of it. [S 3 steps 3 and 5] [S 4]
+ */
+int xvmc_hv_offer(struct xvmc_hv *hv, xvmc_domid_t peer, size_t npages,
+		  struct xvmc_offered *ret_offered, xvmc_gref_t *ret_grefs);
+int xvmc_hv_accept(struct xvmc_hv *hv, xvmc_domid_t peer, const xvmc_gref_t *grefs,
+		   size_t ngrefs, size_t clear_byte, xvmc_port_t port,
+		   struct xvmc_accepted *ret_accepted);
+void xvmc_hv_withdraw(struct xvmc_hv *hv, struct xvmc_offered *offered);
+void xvmc_hv_leave(struct xvmc_hv *hv, struct xvmc_accepted *accepted);
 
 /* Rings the peer. Any thread, signal-safe, never blocks. After a migration
  * of either side it does nothing and returns 0. */

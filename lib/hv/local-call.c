@@ -80,6 +80,21 @@ static void undo(struct local_hv *lh, uint16_t type, uint32_t number)
 	}
 }
 
+/* The answer to a call that nobody waits for any more, if it is one. */
+static void too_late(struct local_hv *lh, const struct xvmc_lw_reply *reply)
+{
+	for (unsigned int i = 0; i < lh->noverdue; i++) {
+		uint16_t type = lh->overdue[i].type;
+
+		if (lh->overdue[i].serial != reply->hdr.serial)
+			continue;
+		lh->overdue[i] = lh->overdue[--lh->noverdue];
+		if (reply->hdr.status == 0)
+			undo(lh, type, reply->number);
+		return;
+	}
+}
+
 static bool well_formed(const union local_packet *p, ssize_t n)
 {
 	size_t len = sizeof(p->word);
@@ -107,11 +122,7 @@ static void play(struct local_hv *lh, const union local_packet *p)
 		local_tell(lh, XVMC_LW_CUT_DONE, p->word.number);
 		break;
 	case XVMC_LW_REPLY:
-		if (p->hdr.serial != lh->overdue)
-			break;
-		lh->overdue = 0;
-		if (p->hdr.status == 0)
-			undo(lh, lh->overdue_type, p->reply.number);
+		too_late(lh, &p->reply);
 		break;
 	}
 }
@@ -208,10 +219,10 @@ static int ready(struct local_hv *lh)
 		if (rc < 0)
 			return rc;
 	}
-	if (lh->overdue == 0)
+	if (lh->noverdue == 0)
 		return 0;
 	rc = local_drain(lh);
-	return rc < 0 || lh->overdue != 0 ? -EIO : 0;
+	return rc < 0 || lh->noverdue > 0 ? -EIO : 0;
 }
 
 static int take_fds(const int *fds, unsigned int nfds, unsigned int want,
@@ -226,15 +237,9 @@ static int take_fds(const int *fds, unsigned int nfds, unsigned int want,
 	return 0;
 }
 
-int local_call(struct local_hv *lh, void *msg, int fd,
-	       struct xvmc_lw_reply *ret_reply, unsigned int nfds,
-	       int *ret_fds)
+static int begin(struct local_hv *lh, void *msg, int fd, uint64_t deadline)
 {
-	uint64_t deadline = os_now_ns() + LOCAL_WAIT_NS;
 	struct xvmc_lw_hdr *hdr = msg;
-	int fds[XVMC_LW_FDS_MAX];
-	unsigned int got = 0;
-	union local_packet p;
 	int rc;
 
 	rc = ready(lh);
@@ -245,16 +250,41 @@ int local_call(struct local_hv *lh, void *msg, int fd,
 	hdr->version = XVMC_LW_VERSION;
 	hdr->serial = lh->serial;
 	rc = local_send(lh->sock, msg, fd, deadline);
-	if (rc < 0) {
-		if (rc != -ETIMEDOUT)
-			local_disconnect(lh);
+	if (rc < 0 && rc != -ETIMEDOUT)
+		local_disconnect(lh);
+	return rc < 0 ? -EIO : 0;
+}
+
+void local_call_begin(struct local_hv *lh, void *msg, int fd,
+		      struct local_call *ret_call)
+{
+	const struct xvmc_lw_hdr *hdr = msg;
+	struct local_call call = { .deadline = os_now_ns() + LOCAL_WAIT_NS };
+
+	call.rc = begin(lh, msg, fd, call.deadline);
+	call.type = hdr->type;
+	call.serial = hdr->serial;
+	call.life = lh->life;
+	*ret_call = call;
+}
+
+int local_call_end(struct local_hv *lh, const struct local_call *call,
+		   struct xvmc_lw_reply *ret_reply, unsigned int nfds, int *ret_fds)
+{
+	int fds[XVMC_LW_FDS_MAX];
+	unsigned int got = 0;
+	union local_packet p;
+	int rc;
+
+	if (call->rc < 0)
+		return call->rc;
+	/* Gone, and perhaps another one there, since it was sent. */
+	if (lh->sock < 0 || lh->life != call->life)
 		return -EIO;
-	}
-	rc = local_answer(lh, hdr->serial, deadline, &p, fds, &got);
-	if (rc == -ETIMEDOUT) {
-		lh->overdue = hdr->serial;
-		lh->overdue_type = hdr->type;
-	}
+	rc = local_answer(lh, call->serial, call->deadline, &p, fds, &got);
+	if (rc == -ETIMEDOUT && lh->noverdue < LOCAL_CALLS_MAX)
+		lh->overdue[lh->noverdue++] = (struct local_overdue){ call->serial,
+								      call->type };
 	if (rc < 0)
 		return -EIO;
 	if (p.hdr.type != XVMC_LW_REPLY || p.hdr.status < 0) {
@@ -263,14 +293,15 @@ int local_call(struct local_hv *lh, void *msg, int fd,
 	}
 	rc = take_fds(fds, got, nfds, ret_fds);
 	if (rc < 0) {
-		undo(lh, hdr->type, p.reply.number);
+		undo(lh, call->type, p.reply.number);
 		return rc;
 	}
 	*ret_reply = p.reply;
 	return 0;
 }
 
-int local_grant(struct local_hv *lh, struct local_share *share)
+void local_grant_begin(struct local_hv *lh, const struct local_share *share,
+		       struct local_call *ret_call)
 {
 	struct xvmc_lw_call msg = {
 		.hdr = { .type = XVMC_LW_GRANT, .len = sizeof(msg) },
@@ -278,10 +309,17 @@ int local_grant(struct local_hv *lh, struct local_share *share)
 		.npages = (uint32_t)share->npages,
 		.writable = share->writable,
 	};
+
+	local_call_begin(lh, &msg, share->fd, ret_call);
+}
+
+int local_grant_end(struct local_hv *lh, struct local_share *share,
+		    const struct local_call *call)
+{
 	struct xvmc_lw_reply reply;
 	int rc;
 
-	rc = local_call(lh, &msg, share->fd, &reply, 0, NULL);
+	rc = local_call_end(lh, call, &reply, 0, NULL);
 	if (rc < 0)
 		return rc;
 	share->gref = reply.number;

@@ -53,7 +53,7 @@ void local_disconnect(struct local_hv *lh)
 	if (lh->sock >= 0)
 		os_close(lh->sock); /* leaves wait_fd's set by itself */
 	lh->sock = -1;
-	lh->overdue = 0;
+	lh->noverdue = 0;
 	if (lh->life > 0)
 		look_out(lh);
 }
@@ -178,13 +178,17 @@ static int open_socket(const char *dir)
 static void grant_again(struct local_hv *lh)
 {
 	struct xvmc_list *it, *tmp;
+	struct local_call call;
 
 	xvmc_list_each(it, tmp, &lh->shares) {
 		struct local_share *share = xvmc_list_entry(it, struct local_share, node);
 
 		if (share->cut || !share->clear || share->life == lh->life)
 			continue;
-		if (lh->sock < 0 || local_grant(lh, share) < 0)
+		if (lh->sock < 0)
+			return;
+		local_grant_begin(lh, share, &call);
+		if (local_grant_end(lh, share, &call) < 0)
 			return;
 		local_tell_at(lh, XVMC_LW_OWNER_CLEAR, share->gref,
 			      (uint32_t)share->clear_byte);

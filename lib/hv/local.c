@@ -18,27 +18,17 @@
 #include "base/os.h"
 #include "local.h"
 
-static struct local_hv *local(struct xvmc_hv *hv)
-{
-	return (struct local_hv *)hv;
-}
-
-static uint32_t load(const uint32_t *word)
-{
-	return __atomic_load_n(word, __ATOMIC_ACQUIRE);
-}
-
 static int local_self(struct xvmc_hv *hv, struct xvmc_hv_self *ret_self)
 {
-	struct local_hv *lh = local(hv);
+	struct local_hv *lh = local_of(hv);
 	const struct xvmc_board_dom *dom = &lh->board->dom[lh->slot];
 	uint32_t domid, incarnation;
 
 	do {
-		domid = load(&dom->domid);
-		incarnation = load(&dom->incarnation);
-	} while (load(&dom->domid) != domid);
-	if (!load(&dom->in_use))
+		domid = local_load(&dom->domid);
+		incarnation = local_load(&dom->incarnation);
+	} while (local_load(&dom->domid) != domid);
+	if (!local_load(&dom->in_use))
 		return -EIO;
 	ret_self->domid = domid;
 	ret_self->incarnation = incarnation;
@@ -47,51 +37,70 @@ static int local_self(struct xvmc_hv *hv, struct xvmc_hv_self *ret_self)
 
 static uint32_t local_incarnation(struct xvmc_hv *hv)
 {
-	struct local_hv *lh = local(hv);
+	struct local_hv *lh = local_of(hv);
 
-	return load(&lh->board->dom[lh->slot].incarnation);
+	return local_load(&lh->board->dom[lh->slot].incarnation);
 }
 
-/* Whether the present xvmcd knows what was made in that life. */
-static bool known(const struct local_hv *lh, uint32_t life)
+/* ---- pages of ours ---- */
+
+/* On its way to be granted. */
+struct granting {
+	struct local_share *share;
+	struct local_call call;
+	int rc; /* there is none */
+};
+
+static void share_begin(struct local_hv *lh, xvmc_domid_t peer, size_t npages,
+			bool writable, struct granting *ret_g)
 {
-	return lh->sock >= 0 && lh->life == life;
+	ret_g->rc = local_share_new(npages, writable, &ret_g->share);
+	if (ret_g->rc < 0)
+		return;
+	ret_g->share->peer = peer;
+	local_grant_begin(lh, ret_g->share, &ret_g->call);
+}
+
+static int share_end(struct local_hv *lh, const struct granting *g,
+		     struct xvmc_share *ret_share, xvmc_gref_t *ret_grefs)
+{
+	struct local_share *share = g->share;
+	int rc;
+
+	if (g->rc < 0)
+		return g->rc;
+	rc = local_grant_end(lh, share, &g->call);
+	if (rc < 0) {
+		local_share_free(share);
+		return rc;
+	}
+	xvmc_list_add(&lh->shares, &share->node);
+	for (size_t i = 0; i < share->npages; i++)
+		ret_grefs[i] = share->gref + (uint32_t)i;
+	*ret_share = (struct xvmc_share){ .addr = share->addr,
+					  .npages = share->npages,
+					  .writable = share->writable,
+					  .priv = share };
+	return 0;
 }
 
 static int local_share(struct xvmc_hv *hv, xvmc_domid_t peer, size_t npages,
 		       bool writable, struct xvmc_share *ret_share,
 		       xvmc_gref_t *ret_grefs)
 {
-	struct local_hv *lh = local(hv);
-	struct local_share *share;
-	int rc;
+	struct granting g;
 
-	rc = local_share_new(npages, writable, &share);
-	if (rc < 0)
-		return rc;
-	share->peer = peer;
-	rc = local_grant(lh, share);
-	if (rc < 0) {
-		local_share_free(share);
-		return rc;
-	}
-	xvmc_list_add(&lh->shares, &share->node);
-	for (size_t i = 0; i < npages; i++)
-		ret_grefs[i] = share->gref + (uint32_t)i;
-	*ret_share = (struct xvmc_share){ .addr = share->addr,
-					  .npages = npages,
-					  .writable = writable,
-					  .priv = share };
-	return 0;
+	share_begin(local_of(hv), peer, npages, writable, &g);
+	return share_end(local_of(hv), &g, ret_share, ret_grefs);
 }
 
 static void local_unshare(struct xvmc_hv *hv, struct xvmc_share *handle)
 {
-	struct local_hv *lh = local(hv);
+	struct local_hv *lh = local_of(hv);
 	struct local_share *share = handle->priv;
 
 	/* xvmcd dropped the grant itself when we were cut. */
-	if (known(lh, share->life) && !share->cut)
+	if (local_known(lh, share->life) && !share->cut)
 		local_tell(lh, XVMC_LW_UNGRANT, share->gref);
 	local_share_free(share);
 	*handle = (struct xvmc_share){ 0 };
@@ -100,18 +109,20 @@ static void local_unshare(struct xvmc_hv *hv, struct xvmc_share *handle)
 static int local_owner_clear(struct xvmc_hv *hv, struct xvmc_share *handle,
 			     size_t byte)
 {
-	struct local_hv *lh = local(hv);
+	struct local_hv *lh = local_of(hv);
 	struct local_share *share = handle->priv;
 
 	if (!handle->writable || byte >= handle->npages * XVMC_PAGE_SIZE)
 		return -EINVAL;
-	if (!known(lh, share->life) || share->cut)
+	if (!local_known(lh, share->life) || share->cut)
 		return -EIO;
 	share->clear = true;
 	share->clear_byte = byte;
 	local_tell_at(lh, XVMC_LW_OWNER_CLEAR, share->gref, (uint32_t)byte);
 	return 0;
 }
+
+/* ---- pages of a peer's ---- */
 
 /* A map call takes the pages of one share call, or a run of them. */
 static bool one_run(const xvmc_gref_t *grefs, size_t n)
@@ -122,11 +133,18 @@ static bool one_run(const xvmc_gref_t *grefs, size_t n)
 	return n > 0 && n <= XVMC_LW_PAGES_MAX;
 }
 
-static int local_map(struct xvmc_hv *hv, xvmc_domid_t peer,
-		     const xvmc_gref_t *grefs, size_t ngrefs, bool writable,
-		     size_t clear_byte, struct xvmc_map *ret_map)
+/* Asked for. */
+struct mapping {
+	size_t npages, clear_byte;
+	bool writable;
+	struct local_call call;
+	int rc; /* it cannot be */
+};
+
+static void map_begin(struct local_hv *lh, xvmc_domid_t peer, const xvmc_gref_t *grefs,
+		      size_t ngrefs, bool writable, size_t clear_byte,
+		      struct mapping *ret_m)
 {
-	struct local_hv *lh = local(hv);
 	struct xvmc_lw_call msg = {
 		.hdr = { .type = XVMC_LW_MAP, .len = sizeof(msg) },
 		.peer = peer,
@@ -134,141 +152,131 @@ static int local_map(struct xvmc_hv *hv, xvmc_domid_t peer,
 		.writable = writable,
 		.clear_byte = XVMC_LW_NO_CLEAR,
 	};
-	struct local_map *map;
-	struct xvmc_lw_reply reply;
-	int rc, fd;
 
+	*ret_m = (struct mapping){ .npages = ngrefs,
+				   .clear_byte = clear_byte,
+				   .writable = writable,
+				   .rc = -EINVAL };
 	if (!one_run(grefs, ngrefs))
-		return -EINVAL;
+		return;
 	if (clear_byte != XVMC_HV_NO_CLEAR) {
 		if (!writable || clear_byte >= ngrefs * XVMC_PAGE_SIZE)
-			return -EINVAL;
+			return;
 		msg.clear_byte = clear_byte;
 	}
 	msg.number = grefs[0];
-	rc = local_call(lh, &msg, -1, &reply, 1, &fd);
+	ret_m->rc = 0;
+	local_call_begin(lh, &msg, -1, &ret_m->call);
+}
+
+static int map_end(struct local_hv *lh, const struct mapping *m, struct xvmc_map *ret_map)
+{
+	struct xvmc_lw_reply reply;
+	struct local_map *map;
+	int rc = m->rc, fd;
+
+	if (rc == 0)
+		rc = local_call_end(lh, &m->call, &reply, 1, &fd);
 	if (rc < 0)
 		return rc;
-	rc = local_map_new(fd, reply.offset, ngrefs, writable, &map);
+	rc = local_map_new(fd, reply.offset, m->npages, m->writable, &map);
 	if (rc < 0) {
 		local_tell(lh, XVMC_LW_UNMAP, reply.number);
 		return rc;
 	}
-	map->clear_byte = clear_byte;
+	map->clear_byte = m->clear_byte;
 	map->number = reply.number;
 	map->life = lh->life;
 	xvmc_list_add(&lh->maps, &map->node);
 	*ret_map = (struct xvmc_map){ .addr = map->addr,
-				      .npages = ngrefs,
-				      .writable = writable,
+				      .npages = m->npages,
+				      .writable = m->writable,
 				      .priv = map };
 	return 0;
 }
 
+static int local_map(struct xvmc_hv *hv, xvmc_domid_t peer,
+		     const xvmc_gref_t *grefs, size_t ngrefs, bool writable,
+		     size_t clear_byte, struct xvmc_map *ret_map)
+{
+	struct mapping m;
+
+	map_begin(local_of(hv), peer, grefs, ngrefs, writable, clear_byte, &m);
+	return map_end(local_of(hv), &m, ret_map);
+}
+
 static void local_unmap(struct xvmc_hv *hv, struct xvmc_map *handle)
 {
-	struct local_hv *lh = local(hv);
+	struct local_hv *lh = local_of(hv);
 	struct local_map *map = handle->priv;
 
 	if (!map->cut && map->clear_byte != XVMC_HV_NO_CLEAR)
 		__atomic_store_n(map->addr + map->clear_byte, 0, __ATOMIC_RELEASE);
-	if (known(lh, map->life))
+	if (local_known(lh, map->life))
 		local_tell(lh, XVMC_LW_UNMAP, map->number);
 	local_map_free(map);
 	*handle = (struct xvmc_map){ 0 };
 }
 
-static int local_chan(struct local_hv *lh, uint16_t type, xvmc_domid_t peer,
-		      xvmc_port_t port, struct xvmc_chan *ret_chan)
-{
-	struct xvmc_lw_call msg = {
-		.hdr = { .type = type, .len = sizeof(msg) },
-		.peer = peer,
-		.number = port,
-	};
-	struct xvmc_lw_reply reply;
-	struct local_chan *chan;
-	int fds[2], rc;
+/* ---- what a direction needs: three calls, and one wait ---- */
 
-	chan = calloc(1, sizeof(*chan));
-	if (!chan)
-		return -ENOBUFS;
-	rc = local_call(lh, &msg, -1, &reply, 2, fds);
-	if (rc < 0) {
-		free(chan);
-		return rc;
-	}
-	chan->wait_fd = fds[0];
-	chan->peer_fd = fds[1];
-	chan->port = reply.number;
-	chan->life = lh->life;
-	chan->self_word = &lh->board->dom[lh->slot].domid;
-	chan->peer_word = &lh->board->dom[reply.peer_slot % XVMC_BOARD_DOMS].domid;
-	chan->self_domid = reply.self;
-	chan->peer_domid = peer;
-	xvmc_list_add(&lh->chans, &chan->node);
-	*ret_chan = (struct xvmc_chan){ .wait_fd = fds[0],
-					.port = reply.number,
-					.self_ring = true,
-					.priv = chan };
+static int local_offer(struct xvmc_hv *hv, xvmc_domid_t peer, size_t npages,
+		       struct xvmc_offered *ret_offered, xvmc_gref_t *ret_grefs)
+{
+	struct xvmc_offered got = { 0 };
+	struct local_hv *lh = local_of(hv);
+	struct granting r, sd;
+	struct local_call chan;
+	int rc[3];
+
+	share_begin(lh, peer, 1, true, &r);
+	share_begin(lh, peer, npages, false, &sd);
+	local_chan_begin(lh, XVMC_LW_CHAN_ALLOC, peer, 0, &chan);
+	rc[0] = share_end(lh, &r, &got.r, ret_grefs);
+	rc[1] = share_end(lh, &sd, &got.sd, ret_grefs + 1);
+	rc[2] = local_chan_end(lh, peer, &chan, &got.chan);
+	for (int i = 0; i < 3; i++)
+		if (rc[i] < 0) {
+			xvmc_hv_withdraw(hv, &got);
+			return rc[i];
+		}
+	*ret_offered = got;
 	return 0;
 }
 
-static int local_chan_alloc(struct xvmc_hv *hv, xvmc_domid_t peer,
-			    struct xvmc_chan *ret_chan)
+static int local_accept(struct xvmc_hv *hv, xvmc_domid_t peer, const xvmc_gref_t *grefs,
+			size_t ngrefs, size_t clear_byte, xvmc_port_t port,
+			struct xvmc_accepted *ret_accepted)
 {
-	return local_chan(local(hv), XVMC_LW_CHAN_ALLOC, peer, 0, ret_chan);
-}
+	struct xvmc_accepted got = { 0 };
+	struct local_hv *lh = local_of(hv);
+	struct mapping r, sd;
+	struct local_call chan;
+	int rc[3];
 
-static int local_chan_bind(struct xvmc_hv *hv, xvmc_domid_t peer,
-			   xvmc_port_t peer_port, struct xvmc_chan *ret_chan)
-{
-	return local_chan(local(hv), XVMC_LW_CHAN_BIND, peer, peer_port, ret_chan);
-}
-
-static void chan_free(struct local_chan *chan)
-{
-	xvmc_list_del(&chan->node);
-	os_close(chan->wait_fd);
-	os_close(chan->peer_fd);
-	free(chan);
-}
-
-static void local_chan_close(struct xvmc_hv *hv, struct xvmc_chan *handle)
-{
-	struct local_hv *lh = local(hv);
-	struct local_chan *chan = handle->priv;
-
-	if (known(lh, chan->life))
-		local_tell(lh, XVMC_LW_CHAN_CLOSE, chan->port);
-	chan_free(chan);
-	*handle = (struct xvmc_chan){ .wait_fd = -1 };
-}
-
-/* The board is the authority on whether either side has moved: it says so
- * before anybody is told. */
-static int local_notify(struct xvmc_hv *hv, struct xvmc_chan *handle)
-{
-	const struct local_chan *chan = handle->priv;
-	const uint64_t one = 1;
-	ssize_t n;
-
-	if (atomic_load_explicit(&chan->silent, memory_order_relaxed) ||
-	    load(chan->self_word) != chan->self_domid ||
-	    load(chan->peer_word) != chan->peer_domid)
-		return 0;
-	n = os_write(chan->peer_fd, &one, sizeof(one));
-	return n < 0 ? (int)n : 0;
+	map_begin(lh, peer, grefs, 1, true, clear_byte, &r);
+	map_begin(lh, peer, grefs + 1, ngrefs - 1, false, XVMC_HV_NO_CLEAR, &sd);
+	local_chan_begin(lh, XVMC_LW_CHAN_BIND, peer, port, &chan);
+	rc[0] = map_end(lh, &r, &got.r);
+	rc[1] = map_end(lh, &sd, &got.sd);
+	rc[2] = local_chan_end(lh, peer, &chan, &got.chan);
+	for (int i = 0; i < 3; i++)
+		if (rc[i] < 0) {
+			xvmc_hv_leave(hv, &got);
+			return rc[i];
+		}
+	*ret_accepted = got;
+	return 0;
 }
 
 static int local_event_fd(struct xvmc_hv *hv)
 {
-	return local(hv)->wait_fd;
+	return local_of(hv)->wait_fd;
 }
 
 static int local_dispatch(struct xvmc_hv *hv)
 {
-	struct local_hv *lh = local(hv);
+	struct local_hv *lh = local_of(hv);
 
 	int rc = lh->sock < 0 ? -EIO : local_drain(lh);
 
@@ -295,11 +303,11 @@ static void release(struct local_hv *lh)
 
 static void local_close(struct xvmc_hv *hv)
 {
-	struct local_hv *lh = local(hv);
+	struct local_hv *lh = local_of(hv);
 	struct xvmc_list *it, *tmp;
 
 	xvmc_list_each(it, tmp, &lh->chans)
-		chan_free(xvmc_list_entry(it, struct local_chan, node));
+		local_chan_free(xvmc_list_entry(it, struct local_chan, node));
 	xvmc_list_each(it, tmp, &lh->maps) {
 		struct local_map *map = xvmc_list_entry(it, struct local_map, node);
 
@@ -315,11 +323,11 @@ static void local_close(struct xvmc_hv *hv)
 /* The mappings do not exist in a child: their addresses may be anyone's. */
 static void local_abandon(struct xvmc_hv *hv)
 {
-	struct local_hv *lh = local(hv);
+	struct local_hv *lh = local_of(hv);
 	struct xvmc_list *it, *tmp;
 
 	xvmc_list_each(it, tmp, &lh->chans)
-		chan_free(xvmc_list_entry(it, struct local_chan, node));
+		local_chan_free(xvmc_list_entry(it, struct local_chan, node));
 	xvmc_list_each(it, tmp, &lh->maps)
 		free(xvmc_list_entry(it, struct local_map, node));
 	xvmc_list_each(it, tmp, &lh->shares) {
@@ -348,6 +356,8 @@ static const struct xvmc_hv_ops local_ops = {
 	.event_fd = local_event_fd,
 	.dispatch = local_dispatch,
 	.owner_clear = local_owner_clear,
+	.offer = local_offer,
+	.accept = local_accept,
 };
 
 int xvmc_hv_open_local(const struct xvmc_hv_local_spec *spec,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The inside of the local backend: what local.c (the contract),
- * local-connect.c and local-call.c (talking to xvmcd) and local-pages.c
- * (memory, and the instant of a migration) share. Nobody else includes it.
+ * The inside of the local backend: what local.c (the contract), local-chan.c
+ * (channels), local-connect.c and local-call.c (talking to xvmcd) and
+ * local-pages.c (memory, and the instant of a migration) share. Nobody else includes it.
  *
  * Who touches what: everything belongs to the handle's one thread, except
  * the board, slot, and the fields of a channel that notify reads, which are
@@ -19,6 +19,9 @@
 #include "base/list.h"
 #include "hv.h"
 #include "local-wire.h"
+
+/* So many calls are under way at the same time at most. */
+#define LOCAL_CALLS_MAX 3
 
 struct local_share {
 	struct xvmc_list node;
@@ -71,11 +74,32 @@ struct local_hv {
 	uint32_t domid;    /* as we last knew it */
 	uint32_t life;     /* +1 with each connection to an xvmcd */
 	uint32_t serial;   /* of the last call */
-	uint32_t overdue;  /* a call that was not answered in time, or 0 */
-	uint16_t overdue_type;
+	/* calls that were not answered in time */
+	struct local_overdue {
+		uint32_t serial;
+		uint16_t type;
+	} overdue[LOCAL_CALLS_MAX];
+	unsigned int noverdue;
 	uint64_t retry_at; /* xvmcd hangs: no new connection before */
 	struct xvmc_list shares, maps, chans;
 };
+
+static inline struct local_hv *local_of(struct xvmc_hv *hv)
+{
+	return (struct local_hv *)hv;
+}
+
+/* A word of the board. */
+static inline uint32_t local_load(const uint32_t *word)
+{
+	return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+}
+
+/* Whether the present xvmcd knows what was made in that life. */
+static inline bool local_known(const struct local_hv *lh, uint32_t life)
+{
+	return lh->sock >= 0 && lh->life == life;
+}
 
 /* ---- local-connect.c ---- */
 
@@ -89,16 +113,31 @@ void local_disconnect(struct local_hv *lh);
 /* ---- local-call.c ---- */
 
 /*
- * One hypercall: sets version and serial, sends with fd (or -1), waits for
- * the answer, plays what arrives in between. nfds descriptors are expected
- * along with success and returned high and CLOEXEC.
+ * One hypercall, in two steps: several may be sent before the first is waited
+ * for, and are ended in the same order, each of them, whatever became of those
+ * before it. begin sets version and serial and sends, with fd (or -1). end waits
+ * for the answer, plays what arrives in between, and says what went wrong in
+ * either. nfds descriptors are expected along with success and returned high
+ * and CLOEXEC.
  */
-int local_call(struct local_hv *lh, void *msg, int fd,
-	       struct xvmc_lw_reply *ret_reply, unsigned int nfds,
-	       int *ret_fds);
+struct local_call {
+	uint64_t deadline;
+	uint32_t serial;
+	uint32_t life; /* the connection that it went out by */
+	uint16_t type;
+	int rc; /* it did not go out */
+};
+
+void local_call_begin(struct local_hv *lh, void *msg, int fd,
+		      struct local_call *ret_call);
+int local_call_end(struct local_hv *lh, const struct local_call *call,
+		   struct xvmc_lw_reply *ret_reply, unsigned int nfds, int *ret_fds);
 
 /* Has the share granted to its peer by the present xvmcd. */
-int local_grant(struct local_hv *lh, struct local_share *share);
+void local_grant_begin(struct local_hv *lh, const struct local_share *share,
+		       struct local_call *ret_call);
+int local_grant_end(struct local_hv *lh, struct local_share *share,
+		    const struct local_call *call);
 
 /* Sends a message that is not answered; lost if it cannot be sent. */
 void local_tell(struct local_hv *lh, uint16_t type, uint32_t number);
@@ -107,6 +146,23 @@ void local_tell_at(struct local_hv *lh, uint16_t type, uint32_t number,
 
 /* Handles all that has arrived. -EIO: xvmcd is gone. */
 int local_drain(struct local_hv *lh);
+
+/* ---- local-chan.c ---- */
+
+/* A channel in two steps, as a call. type: CHAN_ALLOC, or CHAN_BIND with port. */
+void local_chan_begin(struct local_hv *lh, uint16_t type, xvmc_domid_t peer,
+		      xvmc_port_t port, struct local_call *ret_call);
+int local_chan_end(struct local_hv *lh, xvmc_domid_t peer, const struct local_call *call,
+		   struct xvmc_chan *ret_chan);
+/* Here alone: xvmcd is not told. */
+void local_chan_free(struct local_chan *chan);
+
+/* struct xvmc_hv_ops */
+int local_chan_alloc(struct xvmc_hv *hv, xvmc_domid_t peer, struct xvmc_chan *ret_chan);
+int local_chan_bind(struct xvmc_hv *hv, xvmc_domid_t peer, xvmc_port_t peer_port,
+		    struct xvmc_chan *ret_chan);
+void local_chan_close(struct xvmc_hv *hv, struct xvmc_chan *handle);
+int local_notify(struct xvmc_hv *hv, struct xvmc_chan *handle);
 
 /* ---- local-pages.c ---- */
 

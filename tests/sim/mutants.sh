@@ -32,7 +32,7 @@ compile() {
 }
 
 lib="conn/conn conn/record conn/setup conn/rx-peek conn/rx-raw conn/rx-read conn/switch-rx
-conn/switch-tx xfer/recver xfer/sender base/reason base/stats"
+conn/switch-tx hv/hv xfer/recver xfer/sender base/reason base/stats"
 
 fresh() {
 	rm -rf "${tmp:?}/lib"
@@ -233,8 +233,10 @@ mutant "detaches while it expects a record" conn/setup \
 	's/c->rx.expect == XVMC_POS_NONE)/1)/'
 mutant "leaks a channel" conn/setup \
 	's/xvmc_hv_chan_close(c->hv, &rx->chan);/;/'
-mutant "leaks a share when out of ports" conn/setup \
-	's/xvmc_hv_unshare(hv, &tx->share_sd);//'
+mutant "leaks a share when out of ports" hv/hv \
+	's/xvmc_hv_unshare(hv, &offered->sd);/;/'
+mutant "leaks a mapping when out of ports" hv/hv \
+	's/xvmc_hv_unmap(hv, &accepted->r);/;/'
 
 echo "1..$tests"
 [ "$failures" -eq 0 ]
