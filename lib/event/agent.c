@@ -103,7 +103,6 @@ int xvmc_agent_open(struct xvmc_agent *agent, const char *dir, const char *domai
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	struct timeval limit = { .tv_sec = HELLO_TIMEOUT_S };
-	union xvmc_agent_msg msg;
 	ssize_t r;
 	int fd;
 
@@ -120,18 +119,25 @@ int xvmc_agent_open(struct xvmc_agent *agent, const char *dir, const char *domai
 		r = xvmc_rundir_check_server(fd);
 	if (r == 0)
 		r = send_hello(fd, domain, stats_fd);
-	if (r == 0) {
-		r = os_recv(fd, &msg, sizeof(msg), 0);
-		if (r >= 0 && ((size_t)r != sizeof(msg.welcome) ||
-			       msg.hdr.type != XVMC_AG_WELCOME ||
-			       msg.hdr.version != XVMC_AGENT_VERSION))
-			r = -EPROTO;
-	}
 	if (r < 0) {
 		os_close(fd);
 		return (int)r;
 	}
-	*agent = (struct xvmc_agent){ .fd = fd, .self = msg.welcome };
+	*agent = (struct xvmc_agent){ .fd = fd };
+	return 0;
+}
+
+int xvmc_agent_welcome(struct xvmc_agent *agent)
+{
+	union xvmc_agent_msg msg;
+	ssize_t r = os_recv(agent->fd, &msg, sizeof(msg), 0);
+
+	if (r < 0)
+		return (int)r;
+	if ((size_t)r != sizeof(msg.welcome) || msg.hdr.type != XVMC_AG_WELCOME ||
+	    msg.hdr.version != XVMC_AGENT_VERSION)
+		return -EPROTO;
+	agent->self = msg.welcome;
 	return 0;
 }
 

@@ -37,12 +37,15 @@ union xvmc_agent_msg {
 	uint8_t room[XVMC_AGENT_MAX];
 };
 
-/* Connects to dir/agent.sock, says HELLO as domain, waits (bounded) for
- * WELCOME. stats_fd is passed along, or -1. -ENOENT, -ECONNREFUSED: nobody
- * there; -EACCES: who is there is another user, not root; -EPROTO: it speaks
- * otherwise. */
+/* Connects to dir/agent.sock and says HELLO as domain. stats_fd is passed along,
+ * or -1. -ENOENT, -ECONNREFUSED: nobody there; -EACCES: who is there is another
+ * user, not root. */
 int xvmc_agent_open(struct xvmc_agent *agent, const char *dir, const char *domain,
 		    int stats_fd);
+/* Waits (bounded) for WELCOME, the first that comes; messages may be sent before
+ * that, which it hears in vain if this fails: close it then. -EPROTO: it speaks
+ * otherwise, or will have nothing to do with us. */
+int xvmc_agent_welcome(struct xvmc_agent *agent);
 void xvmc_agent_close(struct xvmc_agent *agent);
 
 /* Sends one message, hdr.type and hdr.len being set, or queues it; never

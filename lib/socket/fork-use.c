@@ -244,6 +244,8 @@ static int ask_xvmcd(struct xvmc_endpoint *ep, pid_t owner)
 	if (r == 0)
 		r = xvmc_agent_send(&agent, &msg.hdr);
 	if (r == 0)
+		r = xvmc_agent_welcome(&agent);
+	if (r == 0)
 		r = await_end(&agent, os_now_ns() + escape_ns(ep));
 	xvmc_agent_close(&agent);
 	return r;

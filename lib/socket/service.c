@@ -108,42 +108,41 @@ static int hold_chan(void *arg, xvmc_port_t port, int fd)
 	return xvmc_agent_hold(&sv->agent, port, fd);
 }
 
-static int open_hv(struct xvmc_service *sv, const struct xvmc_hv_local_spec *spec)
+static int open_hv(struct xvmc_service *sv)
 {
+	const struct xvmc_hv_local_spec spec = { .dir = sv->ctx->opt.dir,
+						 .domain = sv->ctx->opt.domain };
 	int r;
 
 	if (!sv->agent.self.xen)
-		return xvmc_hv_open_local(spec, &sv->hv);
+		return xvmc_hv_open_local(&spec, &sv->hv);
 	r = xvmc_hv_open_xen(&sv->hv);
 	if (r == 0)
 		xvmc_hv_xen_holder(sv->hv, hold_chan, sv);
 	return r;
 }
 
-static void connect_xvmcd(struct xvmc_service *sv, uint64_t now)
+/* Opened once: the handle finds a restarted xvmcd by itself. */
+static int have_hv(struct xvmc_service *sv)
 {
-	struct xvmc_hv_local_spec spec = { .dir = sv->ctx->opt.dir,
-					   .domain = sv->ctx->opt.domain };
+	int r;
+
+	if (sv->hv && sv->agent.self.xen)
+		xvmc_hv_xen_hold_all(sv->hv);
+	if (sv->hv)
+		return 0;
+	r = open_hv(sv);
+	if (r < 0)
+		sv->hv = NULL;
+	else if (xvmc_hv_event_fd(sv->hv) >= 0)
+		watch_own(sv, xvmc_hv_event_fd(sv->hv), ON_HV);
+	return r;
+}
+
+static void register_all(struct xvmc_service *sv)
+{
 	struct xvmc_list *it, *tmp;
 
-	sv->reconnect_ns = now + RECONNECT_NS;
-	if (xvmc_agent_open(&sv->agent, spec.dir, spec.domain,
-			    sv->ctx->stats_memfd) < 0)
-		return;
-	/* Opened once: the handle finds a restarted xvmcd by itself. */
-	if (sv->hv && sv->agent.self.xen) {
-		xvmc_hv_xen_hold_all(sv->hv);
-	} else if (!sv->hv) {
-		if (open_hv(sv, &spec) < 0) {
-			sv->hv = NULL;
-			xvmc_agent_close(&sv->agent);
-			return;
-		}
-		if (xvmc_hv_event_fd(sv->hv) >= 0)
-			watch_own(sv, xvmc_hv_event_fd(sv->hv), ON_HV);
-	}
-	watch_own(sv, sv->agent.fd, ON_AGENT);
-	service_log(sv, NULL, "connected to xvmcd", XVMC_R_NONE);
 	xvmc_list_each(it, tmp, &sv->known) {
 		struct xvmc_endpoint *ep =
 			xvmc_list_entry(it, struct xvmc_endpoint, svc_link);
@@ -155,6 +154,25 @@ static void connect_xvmcd(struct xvmc_service *sv, uint64_t now)
 							      XVMC_EP_REGISTERED;
 		}
 	}
+}
+
+/* What is worth a ring is on its way to xvmcd before we know whether that will
+ * have us: it may have found the other end by then. */
+static void connect_xvmcd(struct xvmc_service *sv, uint64_t now)
+{
+	const struct xvmc_options *opt = &sv->ctx->opt;
+
+	sv->reconnect_ns = now + RECONNECT_NS;
+	if (xvmc_agent_open(&sv->agent, opt->dir, opt->domain, sv->ctx->stats_memfd) < 0)
+		return;
+	register_all(sv);
+	if (xvmc_agent_welcome(&sv->agent) < 0 || have_hv(sv) < 0) {
+		lose_xvmcd(sv, now);
+		sv->reconnect_ns = now + RECONNECT_NS;
+		return;
+	}
+	watch_own(sv, sv->agent.fd, ON_AGENT);
+	service_log(sv, NULL, "connected to xvmcd", XVMC_R_NONE);
 }
 
 static void read_agent(struct xvmc_service *sv, uint64_t now)
@@ -312,14 +330,15 @@ static void *service_main(void *arg)
 	struct xvmc_endpoint *ep;
 
 	while (!atomic_load(&sv->stop)) {
-		int ms = timers(sv);
-		int n = os_epoll_pwait(sv->epfd, evs, EVENTS,
-				       have_work(sv) ? 0 : ms, NULL);
+		int ms, n;
 
-		for (int i = 0; i < n; i++)
-			on_event(sv, &evs[i]);
+		/* Before the first look at xvmcd: it is to hear of these. */
 		while ((ep = next_work(sv)))
 			attend(sv, ep);
+		ms = timers(sv);
+		n = os_epoll_pwait(sv->epfd, evs, EVENTS, have_work(sv) ? 0 : ms, NULL);
+		for (int i = 0; i < n; i++)
+			on_event(sv, &evs[i]);
 	}
 	return NULL;
 }

@@ -2,9 +2,12 @@
 /*
  * A process's side of the agent protocol (lib/event/agent.c) against a xvmcd
  * that is played here: one that does not read costs nobody any time, loses no
- * message, and is given up if it stays so.
+ * message, and is given up if it stays so. And what the service thread says to it
+ * first.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +18,7 @@
 
 #include "event/agent.h"
 #include "fresh.h"
+#include "guests.h"
 
 struct fake {
 	char dir[64];
@@ -41,13 +45,10 @@ static void *welcome(void *arg)
 	return fake;
 }
 
-/* Returns what xvmc_agent_open says of one that listens as this user. */
-static int fake_listen(struct fake *fake, struct xvmc_agent *agent, uid_t uid)
+static void fake_begin(struct fake *fake, uid_t uid, void *(*run)(void *))
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	uid_t self = geteuid();
-	void *ok;
-	int r;
 
 	strcpy(fake->dir, "/tmp/xvmc-test-agent.XXXXXX");
 	assert_non_null(mkdtemp(fake->dir));
@@ -57,13 +58,35 @@ static int fake_listen(struct fake *fake, struct xvmc_agent *agent, uid_t uid)
 	assert_int_equal(seteuid(uid), 0);
 	assert_int_equal(listen(fake->lfd, 1), 0);
 	assert_int_equal(seteuid(self), 0);
-	assert_int_equal(pthread_create(&fake->thread, NULL, welcome, fake), 0);
+	assert_int_equal(pthread_create(&fake->thread, NULL, run, fake), 0);
+}
+
+static void fake_remove(const struct fake *fake)
+{
+	const char *const names[] = { "agent.sock", "board" };
+	char path[128];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", fake->dir, names[i]);
+		unlink(path);
+	}
+	assert_int_equal(rmdir(fake->dir), 0);
+}
+
+/* Returns what xvmc_agent_open says of one that listens as this user. */
+static int fake_listen(struct fake *fake, struct xvmc_agent *agent, uid_t uid)
+{
+	void *ok;
+	int r;
+
+	fake_begin(fake, uid, welcome);
 	*agent = (struct xvmc_agent){ .fd = -1 };
 	r = xvmc_agent_open(agent, fake->dir, "vm1", -1);
+	if (r == 0)
+		r = xvmc_agent_welcome(agent);
 	assert_int_equal(pthread_join(fake->thread, &ok), 0);
 	assert_ptr_equal(ok, r == 0 ? fake : NULL);
-	unlink(sa.sun_path);
-	rmdir(fake->dir);
+	fake_remove(fake);
 	return r;
 }
 
@@ -182,6 +205,81 @@ static void test_foreign(void **state)
 	fake_close(&fake, &agent);
 }
 
+/* Says nothing before it has heard of the connection; what it says then is no
+ * WELCOME, and nobody is there to be asked again. */
+static void *reserved(void *arg)
+{
+	struct xvmc_agent_hdr end = { .version = XVMC_AGENT_VERSION,
+				      .type = XVMC_AG_END,
+				      .len = sizeof(end),
+				      .status = -ENOSPC };
+	struct fake *fake = arg;
+	union xvmc_agent_msg msg;
+	struct pollfd pfd;
+
+	fake->fd = accept(fake->lfd, NULL, NULL);
+	pfd = (struct pollfd){ .fd = fake->fd, .events = POLLIN };
+	close(fake->lfd);
+	if (recv(fake->fd, &msg, sizeof(msg), 0) <= 0 || msg.hdr.type != XVMC_AG_HELLO ||
+	    poll(&pfd, 1, 1500) != 1 || recv(fake->fd, &msg, sizeof(msg), 0) <= 0 ||
+	    msg.hdr.type != XVMC_AG_REGISTER ||
+	    send(fake->fd, &end, sizeof(end), 0) != sizeof(end))
+		return NULL;
+	while (recv(fake->fd, &msg, sizeof(msg), 0) > 0)
+		;
+	return fake;
+}
+
+static void put_board(const struct fake *fake)
+{
+	static const struct xvmc_board board = { .magic = XVMC_BOARD_MAGIC,
+						 .version = XVMC_AGENT_VERSION,
+						 .local = 1 };
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/board", fake->dir);
+	fd = open(path, O_CREAT | O_EXCL | O_RDWR, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, XVMC_BOARD_SIZE), 0);
+	assert_int_equal(pwrite(fd, &board, sizeof(board), 0), sizeof(board));
+	close(fd);
+}
+
+/* A connection that is worth a ring is registered at once, whatever will be said
+ * to HELLO; if that is no, it is as if there were no xvmcd. */
+static void test_registers_first(void **state)
+{
+	static char buf[1 << 17];
+	struct xvmc_ctx ctx = { 0 };
+	struct guest_pair p;
+	struct fake fake;
+	ssize_t n, sum;
+	void *ok;
+
+	(void)state;
+	fake_begin(&fake, geteuid(), reserved);
+	put_board(&fake);
+	guest_make(&ctx, fake.dir, "vm1");
+	guest_pair_make(&p, &ctx, &ctx);
+	guest_send(&p, 0, buf, sizeof(buf));
+	assert_int_equal(pthread_join(fake.thread, &ok), 0);
+	assert_ptr_equal(ok, &fake);
+	for (sum = 0; sum < (ssize_t)sizeof(buf); sum += n) {
+		n = guest_recv(&p, 1, buf, sizeof(buf), 0);
+		assert_true(n > 0);
+	}
+	for (int i = 0; i < 5000 && p.ep[0]->state != XVMC_EP_QUEUED; i++)
+		usleep(1000);
+	assert_int_equal(p.ep[0]->state, XVMC_EP_QUEUED);
+	assert_int_equal(p.ep[0]->reason, XVMC_R_NO_XVMCD);
+	guest_pair_end(&p, 0);
+	guest_pair_end(&p, 1);
+	close(fake.fd);
+	xvmc_ctx_deinit(&ctx);
+	fake_remove(&fake);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
@@ -189,6 +287,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_patience),
 		cmocka_unit_test(test_gone),
 		cmocka_unit_test(test_foreign),
+		cmocka_unit_test(test_registers_first),
 	};
 
 	return fresh_run("agent", tests, sizeof(tests) / sizeof(tests[0]), argc, argv);
