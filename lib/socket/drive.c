@@ -210,6 +210,7 @@ static void became_plain(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 	if (ep->svc.closing)
 		why = XVMC_R_CLOSE;
 	sv->nrings -= ep->svc.asked;
+	link_offer_end(ep);
 	ep->svc.leaving = ep->svc.leave_told = ep->svc.asked = false;
 	ep->svc.tcp_ev = ep->svc.unlinked = 0;
 	ep->svc.doubt_ns = 0;

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <linux/socket.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "service.h"
@@ -91,6 +92,36 @@ static unsigned int order_limit(const struct xvmc_endpoint *ep, int name, int lo
 	return order;
 }
 
+/* Step 3, or the same once more with a smaller ring. It need not wait for the
+ * peer's ASK, which is on its way while we ask the hypervisor. */
+static int make_offer(struct xvmc_service *sv, struct xvmc_endpoint *ep,
+		      unsigned int order_max)
+{
+	unsigned int order = order_limit(ep, SO_SNDBUF, SOCK_SNDBUF_LOCK);
+	struct conn_t *c = &ep->conn;
+	int r;
+
+	if (order > sv->ctx->opt.order)
+		order = sv->ctx->opt.order;
+	if (order > order_max)
+		order = order_max;
+	if (!ep->svc.offer)
+		ep->svc.offer = malloc(sizeof(*ep->svc.offer));
+	if (!ep->svc.offer)
+		return -ENOMEM;
+	section_lock(&c->tx.lock);
+	xvmc_conn_tx_detach(c);
+	r = xvmc_conn_offer(c, sv->hv, order, ep->svc.offer);
+	section_unlock(&c->tx.lock);
+	return r;
+}
+
+void link_offer_end(struct xvmc_endpoint *ep)
+{
+	free(ep->svc.offer);
+	ep->svc.offer = NULL;
+}
+
 void link_match(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		const struct xvmc_ag_match *match)
 {
@@ -100,6 +131,7 @@ void link_match(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 			 .len = sizeof(ask) },
 	};
 	struct xvmc_hv_self self;
+	int r;
 
 	/* After a restart of xvmcd the link has a new number; rings that are
 	 * in use stay in use. */
@@ -155,31 +187,27 @@ void link_match(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 	sv->nrings++;
 	service_log(sv, ep, "is matched", XVMC_R_SETUP);
 	link_relay(sv, ep, &ask.hdr); /* step 2 */
+	r = make_offer(sv, ep, XVMC_RING_ORDER_MAX); /* 3 */
+	if (r < 0)
+		give_up(sv, ep, r);
 }
 
 static void on_ask(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		   const struct xvmc_setup_ask *ask, size_t len)
 {
-	struct xvmc_setup_offer *offer = &sv->offer;
-	unsigned int order = sv->ctx->opt.order, limit;
 	int r = -EPROTO;
 
-	if (len == sizeof(*ask) && ask->domid != ep->conn.peer_domid) {
+	if (len == sizeof(*ask) && ask->domid != ep->conn.peer_domid)
 		r = -ENOENT;
-	} else if (len == sizeof(*ask) && !ep->conn.tx.have_share) {
-		if (order > ask->order_max)
-			order = ask->order_max;
-		limit = order_limit(ep, SO_SNDBUF, SOCK_SNDBUF_LOCK);
-		if (order > limit)
-			order = limit;
-		section_lock(&ep->conn.tx.lock);
-		r = xvmc_conn_offer(&ep->conn, sv->hv, order, offer); /* 3 */
-		section_unlock(&ep->conn.tx.lock);
-	}
-	if (r < 0)
+	else if (len == sizeof(*ask) && ep->svc.offer) /* once */
+		r = ask->order_max < ep->svc.offer->order ?
+			    make_offer(sv, ep, ask->order_max) : 0;
+	if (r < 0) {
 		give_up(sv, ep, r);
-	else
-		link_relay(sv, ep, &offer->hdr); /* step 4 */
+		return;
+	}
+	link_relay(sv, ep, &ep->svc.offer->hdr); /* step 4 */
+	link_offer_end(ep);
 }
 
 static void on_offer(struct xvmc_service *sv, struct xvmc_endpoint *ep,
@@ -189,8 +217,9 @@ static void on_offer(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 	int r;
 
 	section_lock(&c->rx.lock);
-	r = c->tx.have_chan ? xvmc_conn_accept_offer(c, sv->hv, offer, len) :
-			      -EPROTO;
+	/* Not before our own has gone out, which the peer's ASK comes before. */
+	r = c->tx.have_chan && !ep->svc.offer ?
+		    xvmc_conn_accept_offer(c, sv->hv, offer, len) : -EPROTO;
 	section_unlock(&c->rx.lock);
 	if (r == 0)
 		r = endpoint_manage(ep);

@@ -431,6 +431,7 @@ static void drop_all(struct xvmc_service *sv)
 		if (ep->io_fd >= 0)
 			os_close(ep->io_fd);
 		ep->io_fd = -1;
+		link_offer_end(ep);
 		xvmc_list_del(&ep->svc_link);
 		xvmc_ep_put(ep);
 	}

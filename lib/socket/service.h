@@ -34,8 +34,7 @@ struct xvmc_service {
 		uint64_t deadline_ns;
 		struct migrate_event ev;
 	} prepare;
-	union xvmc_agent_msg msg;      /* the one being read */
-	struct xvmc_setup_offer offer; /* the one being made */
+	union xvmc_agent_msg msg; /* the one being read */
 };
 
 /* What an epoll event of the service thread is about: an endpoint's address
@@ -75,6 +74,8 @@ void link_match(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		const struct xvmc_ag_match *match);
 void link_relayed(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		  const struct xvmc_ag_relay *relay);
+/* What was made for a link, and not offered. */
+void link_offer_end(struct xvmc_endpoint *ep);
 /* The old link is left: takes up the one that was held meanwhile. */
 void link_held(struct xvmc_service *sv, struct xvmc_endpoint *ep);
 

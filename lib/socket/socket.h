@@ -214,6 +214,7 @@ struct xvmc_endpoint {
 		 * waits, with the one message the peer can send by itself. */
 		struct xvmc_ag_match held;
 		struct xvmc_setup_ask held_ask;
+		struct xvmc_setup_offer *offer; /* ours, until the peer asks; or NULL */
 		uint32_t tcp_ev;     /* EPOLL* of the TCP socket since the last look */
 		uint32_t reason;     /* of leaving */
 	} svc;
