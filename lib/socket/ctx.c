@@ -104,15 +104,15 @@ void endpoint_each(struct xvmc_ctx *ctx,
 
 static bool at_end(const struct xvmc_endpoint *ep)
 {
-	return !ep->inherited && ep->io_fd >= 0 &&
-	       (ep->rx_gate & XVMC_GATE_MANAGED);
+	return ep->io_fd >= 0 && (ep->rx_gate & XVMC_GATE_MANAGED);
 }
 
 /* Another process has the socket open, too: for it the stream goes on. */
 static void leave_to_child(struct xvmc_endpoint *ep, void *arg)
 {
 	(void)arg;
-	if (!ep->inherited && ep->nfds && fork_shared(ep))
+	/* Who does not read has nothing of it but what is in the kernel. */
+	if (!(xvmc_ep_lacks(ep) & HOLD_RX) && ep->nfds && fork_shared(ep))
 		xvmc_sock_escape(ep, XVMC_R_FORK);
 }
 

@@ -41,7 +41,7 @@ static bool may_announce(const struct xvmc_endpoint *ep, uint64_t now)
 void drive_tx(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now)
 {
 	struct conn_t *c = &ep->conn;
-	bool wants;
+	bool mine = fork_owns_tx(ep), wants;
 	int r;
 
 	if (c->tx.announced) {
@@ -61,8 +61,8 @@ void drive_tx(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now)
 	if (xvmc_conn_tx_pending(c))
 		xvmc_conn_tx_flush(c);
 	/* A writer that is inside the kernel kicks us when it leaves. */
-	wants = ep->svc.want_ring && c->tx.attached && c->tx.path == XVMC_PATH_TCP &&
-		!c->tx.err && !(atomic_load(&ep->tx_gate) & ~XVMC_GATE_MANAGED);
+	wants = mine && ep->svc.want_ring && c->tx.attached && c->tx.path == XVMC_PATH_TCP &&
+		!c->tx.err && !(atomic_load(&ep->tx_gate) & XVMC_GATE_COUNT);
 	if (wants && !c->tx.announced && may_announce(ep, now)) {
 		c->patience = ep->svc.away ? AWAY_PATIENCE : XVMC_PATIENCE;
 		r = xvmc_conn_tx_announce(c, now);

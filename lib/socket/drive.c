@@ -21,6 +21,8 @@
 #define CLOSE_MAX (60000ull * MS)
 /* Whether the peer still reads our ring is asked at least so often. */
 #define DOUBT_MAX (1000u * MS)
+/* A peer that is asked to leave its ring, and has not, is asked again. */
+#define LEAVE_NS (100u * MS)
 /* Of those who use a connection in turns each has rings so often. */
 #define RESTS_MAX 16u
 
@@ -39,7 +41,7 @@ void drive_leave(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 static void drive_rx(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 {
 	struct conn_t *c = &ep->conn;
-	uint32_t sleepers = atomic_load(&ep->rx_gate) & ~XVMC_GATE_MANAGED;
+	uint32_t sleepers = atomic_load(&ep->rx_gate) & XVMC_GATE_COUNT;
 	int r;
 
 	/* A thread that went into the kernel before the connection was
@@ -211,7 +213,8 @@ static void became_plain(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 		why = XVMC_R_CLOSE;
 	sv->nrings -= ep->svc.asked;
 	link_offer_end(ep);
-	ep->svc.leaving = ep->svc.leave_told = ep->svc.asked = false;
+	ep->svc.leaving = ep->svc.asked = false;
+	ep->svc.leave_ns = 0;
 	ep->svc.tcp_ev = ep->svc.unlinked = 0;
 	ep->svc.doubt_ns = 0;
 	ep->reason = why;
@@ -296,11 +299,14 @@ static void drive_managed(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		xvmc_conn_tx_leave(c, (enum xvmc_reason)ep->svc.reason,
 				   !(ev & XVMC_EV_FOLLOW));
 		/* Where no record asks the peer for the same, a word does: an
-		 * announcement may have been given up just now. */
-		if (c->switches == records && c->rx.path == XVMC_PATH_RING &&
-		    !ep->svc.leave_told) {
-			ep->svc.leave_told = true;
-			link_say(sv, ep, XVMC_SETUP_LEAVE, ep->svc.reason);
+		 * announcement may have been given up just now. xvmcd may be a
+		 * new one, whom nobody has told of the link yet. */
+		if (c->switches == records && c->rx.path == XVMC_PATH_RING) {
+			if (now >= ep->svc.leave_ns + LEAVE_NS) {
+				ep->svc.leave_ns = now;
+				link_say(sv, ep, XVMC_SETUP_LEAVE, ep->svc.reason);
+			}
+			drive_due(ep, ep->svc.leave_ns + LEAVE_NS);
 		}
 	}
 	drive_tx(sv, ep, now);
@@ -312,7 +318,7 @@ static void drive_managed(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 	if (ep->svc.tcp_ev && c->tx.path == XVMC_PATH_TCP)
 		ev |= XVMC_EV_TX_CHANGED;
 	ep->svc.tcp_ev = 0;
-	if (ep->svc.leaving && ep->bring && !(ep->rx_gate & ~XVMC_GATE_MANAGED))
+	if (ep->svc.leaving && ep->bring && !(ep->rx_gate & XVMC_GATE_COUNT))
 		xvmc_conn_rx_bring(c);
 	watches(sv, ep);
 	/* What came before the watch was on. */
@@ -343,7 +349,7 @@ static bool is_managed(struct xvmc_endpoint *ep)
 	bool yes;
 
 	section_lock(&ep->conn.tx.lock);
-	yes = xvmc_ep_managed(ep) && !ep->inherited;
+	yes = xvmc_ep_managed(ep);
 	section_unlock(&ep->conn.tx.lock);
 	return yes;
 }
@@ -390,7 +396,7 @@ void drive(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now)
 		OS3(SYS_futex, &ep->state, FUTEX_WAKE_PRIVATE, INT32_MAX);
 		return;
 	}
-	if (ep->inherited && !ep->svc.asked &&
+	if ((xvmc_ep_lacks(ep) & HOLD_RX) && !fork_alone(ep) && !ep->svc.asked &&
 	    (ep->state == XVMC_EP_QUEUED || ep->state == XVMC_EP_REGISTERED))
 		link_withdraw(sv, ep);
 	if (ep->state == XVMC_EP_QUEUED)

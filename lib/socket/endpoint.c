@@ -39,13 +39,13 @@ void endpoint_restart(struct xvmc_endpoint *ep)
 
 	ep->state = XVMC_EP_TRACKED;
 	ep->reason = XVMC_R_YOUNG;
-	ep->nonblock = ep->fork_idle = ep->owned = false;
+	ep->nonblock = ep->fork_idle = ep->owned = ep->owns_tx = false;
 	ep->pin_wanted = ep->steer_wanted = 0;
 	ep->return_wanted = false;
 	ep->bring = false;
 	ep->rcv_timeo_ns = ep->snd_timeo_ns = 0;
 	ep->rx_waiters = ep->tx_waiters = ep->bell_holds = 0;
-	ep->inside = ep->dries = 0;
+	ep->inside_rx = ep->inside_tx = ep->dries = 0;
 	ep->close_later = false;
 	ep->closed = false;
 	ep->linger_ns = 0;
@@ -70,13 +70,13 @@ static void endpoint_reset(struct xvmc_endpoint *ep, struct xvmc_ctx *ctx, int f
 	ep->nfds = 1;
 	ep->active = false;
 	ep->forked = ep->orphan = false;
-	ep->inherited = ep->spoilt = false;
+	ep->spoilt = false;
 	ep->stdio = 0;
 	ep->counted = true;
 	ep->hold = NULL;
 	ep->hold_arena = NULL;
-	atomic_fetch_and(&ep->rx_gate, ~XVMC_GATE_MANAGED);
-	atomic_fetch_and(&ep->tx_gate, ~XVMC_GATE_MANAGED);
+	atomic_fetch_and(&ep->rx_gate, XVMC_GATE_COUNT);
+	atomic_fetch_and(&ep->tx_gate, XVMC_GATE_COUNT);
 	xvmc_list_init(&ep->epregs);
 	endpoint_restart(ep);
 }
@@ -290,8 +290,8 @@ void endpoint_unmanage(struct xvmc_endpoint *ep)
 
 int endpoint_ack(struct xvmc_endpoint *ep)
 {
-	uint32_t readers = atomic_load(&ep->rx_gate) & ~XVMC_GATE_MANAGED;
-	uint32_t writers = atomic_load(&ep->tx_gate) & ~XVMC_GATE_MANAGED;
+	uint32_t readers = atomic_load(&ep->rx_gate) & XVMC_GATE_COUNT;
+	uint32_t writers = atomic_load(&ep->tx_gate) & XVMC_GATE_COUNT;
 
 	/* The child may be about to read what came by TCP, and could not if
 	 * a record were behind it. */
@@ -299,8 +299,10 @@ int endpoint_ack(struct xvmc_endpoint *ep)
 		return 0;
 	if (fork_shared(ep))
 		ep->conn.rx.hand_over = true;
-	/* What a writer inside the kernel has sent so far, nobody knows. */
-	return xvmc_conn_rx_ack(&ep->conn, writers ? UINT64_MAX : ep->conn.tx.sent,
+	/* What a writer inside the kernel has sent so far, nobody knows, nor what
+	 * other processes have. */
+	return xvmc_conn_rx_ack(&ep->conn,
+				writers || !ep->owns_tx ? UINT64_MAX : ep->conn.tx.sent,
 				readers);
 }
 

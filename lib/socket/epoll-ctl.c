@@ -266,14 +266,14 @@ static int ctl(struct xvmc_ctx *ctx, struct xvmc_epset *set, int epfd, int op,
 	if (target->kind == XVMC_OBJ_ENDPOINT) {
 		struct xvmc_endpoint *ep = (struct xvmc_endpoint *)(void *)target;
 
-		if (ep->inherited && op != EPOLL_CTL_DEL) {
-			xvmc_sock_inherited_use(ep);
+		if (xvmc_ep_lacks(ep) && op != EPOLL_CTL_DEL) {
+			xvmc_sock_hold(ep, HOLD_BOTH);
 			epset_claim_severed(set);
 		}
 		r = ctl_endpoint(set, ep, epfd, op, fd, ev);
 		/* The hold was given back in between; now it cannot be. */
-		if (r == 0 && op != EPOLL_CTL_DEL && ep->inherited)
-			xvmc_sock_inherited_use(ep);
+		if (r == 0 && op != EPOLL_CTL_DEL)
+			xvmc_sock_use(ep, HOLD_BOTH);
 	} else {
 		r = epset_ctl_nested(set, (struct xvmc_epset *)(void *)target, epfd,
 				     op, fd, ev);

@@ -15,7 +15,7 @@ static bool outlived(const struct xvmc_epreg *reg)
 {
 	const struct xvmc_endpoint *ep = reg->ep;
 
-	return !ep->forked && !ep->inherited && (reg->own_fd || ep->io_fd >= 0);
+	return !ep->forked && !xvmc_ep_lacks(ep) && (reg->own_fd || ep->io_fd >= 0);
 }
 
 /* Somebody else may have the file open, so that the kernel goes on reporting it:
@@ -52,7 +52,7 @@ static bool close_regs(struct xvmc_endpoint *ep, int fd, bool last, bool escaped
 		if (reg->fd != fd && !last)
 			continue;
 		section_lock(&set->lock);
-		if (last || ep->inherited || reg->parked ||
+		if (last || xvmc_ep_lacks(ep) || reg->parked ||
 		    (escaped && reg->managed)) {
 			if (reg->fd >= 0 && (reg->managed || outlived(reg)))
 				os_epoll_ctl(epset_kernel_fd(set), EPOLL_CTL_DEL,
@@ -143,7 +143,7 @@ static void sever(struct xvmc_epset *set)
 		struct xvmc_epreg *reg =
 			xvmc_list_entry(it, struct xvmc_epreg, set_link);
 
-		if (!reg->severed && !reg->parked && reg->ep->inherited) {
+		if (!reg->severed && !reg->parked && xvmc_ep_lacks(reg->ep)) {
 			reg->severed = true;
 			atomic_fetch_add(&set->nsevered, 1);
 		}

@@ -83,11 +83,9 @@ static int escape(struct xvmc_endpoint *ep, enum xvmc_reason why, bool here)
 	uint32_t state;
 	int r;
 
-	if (ep->inherited) {
-		r = xvmc_sock_inherited_use(ep);
-		if (r < 0)
-			return r;
-	}
+	r = xvmc_sock_use(ep, HOLD_BOTH);
+	if (r < 0)
+		return r;
 	if (here)
 		ep->bring = true;
 	while ((state = escape_begin(ep, why)) != XVMC_EP_PINNED) {
@@ -197,7 +195,7 @@ static struct xvmc_endpoint *concerned(struct xvmc_ctx *ctx, int fd, bool any)
 	struct xvmc_endpoint *ep = xvmc_fd_peek(ctx, fd) ? xvmc_ep_get(ctx, fd) : NULL;
 	int flags = ep ? os_fcntl(fd, F_GETFD, 0) : -1;
 
-	if (flags >= 0 && ((any && !ep->inherited) || !(flags & FD_CLOEXEC)))
+	if (flags >= 0 && ((any && !xvmc_ep_lacks(ep)) || !(flags & FD_CLOEXEC)))
 		return ep;
 	if (ep)
 		xvmc_ep_put(ep);
@@ -217,7 +215,7 @@ static unsigned int escape_all(struct xvmc_ctx *ctx, enum xvmc_reason why, bool 
 
 			if (!ep)
 				continue;
-			if (pass == 0 && !ep->inherited)
+			if (pass == 0 && !xvmc_ep_lacks(ep))
 				escape_begin(ep, why);
 			else if (pass == 1)
 				xvmc_sock_escape(ep, why);

@@ -29,7 +29,7 @@
 #include "exec.h"
 
 /* Another version of the library may read it, which says another number here. */
-#define NOTE_MAGIC UINT64_C(0x315f636578655f78)
+#define NOTE_MAGIC UINT64_C(0x325f636578655f78)
 #define NOTE_NAME "xvmc-exec"
 
 #ifndef SO_COOKIE
@@ -160,7 +160,7 @@ static bool describe(struct xvmc_endpoint *ep, int fd, struct note_conn *ret)
 		fork_sums(c, &ret->sums);
 		/* Pinned for now: for good it would have another reason. */
 		fit = ep->state == XVMC_EP_PINNED && ep->reason == XVMC_R_FORK &&
-		      !ep->spoilt && !ep->inherited && !ep->owned &&
+		      !ep->spoilt && !xvmc_ep_lacks(ep) && !ep->owned &&
 		      !xvmc_ep_managed(ep) && !c->tx.err && !c->rx.err &&
 		      ret->cookie && (arena ? arena->mem_fd >= 0 && ep->counted :
 					      !ep->forked);

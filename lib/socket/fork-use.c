@@ -16,6 +16,7 @@
 
 /* ---- the service thread's side ---- */
 
+/* Of both directions: of one that was not claimed they are 0. */
 void fork_add_sums(struct conn_t *c, const struct hold_sums *sums)
 {
 	atomic_fetch_add(&c->tx.sent, sums->of[HOLD_SENT]);
@@ -26,39 +27,68 @@ void fork_add_sums(struct conn_t *c, const struct hold_sums *sums)
 	c->rx.extra += sums->of[HOLD_RX_EXTRA];
 }
 
-static bool claim(struct xvmc_endpoint *ep)
+/* tx.lock held: these are held here from now on. */
+static void no_lack(struct xvmc_endpoint *ep, unsigned int dirs)
+{
+	if (dirs & HOLD_RX)
+		atomic_fetch_and(&ep->rx_gate, ~XVMC_GATE_LACKS);
+	if (dirs & HOLD_TX)
+		atomic_fetch_and(&ep->tx_gate, ~XVMC_GATE_LACKS);
+}
+
+static unsigned int claim(struct xvmc_endpoint *ep)
 {
 	struct hold_sums sums;
 	struct hold *h = ep->hold;
+	unsigned int mine;
 
-	if (ep->inherited || ep->spoilt || ep->stdio || !ep->nfds)
-		return false;
+	if (xvmc_ep_lacks(ep) == HOLD_BOTH || ep->spoilt || ep->stdio || !ep->nfds)
+		return 0;
 	if (!h)
-		return !ep->forked;
+		return ep->forked ? 0 : HOLD_BOTH;
 	/* Before: who takes a hold from now on rings, and is heard. */
 	arena_hear(ep->ctx, ep->hold_arena);
-	if (!hold_claim(h, ep->ctx->pid, &sums))
-		return false;
+	mine = hold_claim(h, ep->ctx->pid, HOLD_BOTH & ~xvmc_ep_lacks(ep), &sums);
+	if (!mine)
+		return 0;
 	h->link = ep->conn.link;
 	h->epid = ep->epid;
 	fork_add_sums(&ep->conn, &sums);
-	return true;
+	no_lack(ep, mine);
+	return mine;
 }
 
 bool fork_claim(struct xvmc_endpoint *ep)
 {
 	struct conn_t *c = &ep->conn;
-	bool mine;
+	unsigned int mine;
 
 	section_lock(&c->tx.lock); /* of the hold */
 	section_lock(&c->rx.lock);
 	section_lock(&ep->ctx->lock); /* against a fork */
 	mine = claim(ep);
-	ep->owned = mine;
+	ep->owned = mine != 0;
+	ep->owns_tx = (mine & HOLD_TX) != 0;
 	section_unlock(&ep->ctx->lock);
 	section_unlock(&c->rx.lock);
 	section_unlock(&c->tx.lock);
 	return mine;
+}
+
+bool fork_owns_tx(struct xvmc_endpoint *ep)
+{
+	struct hold *h = ep->hold;
+	struct hold_sums sums;
+
+	if (!fork_alone_tx(ep))
+		return ep->owns_tx;
+	section_lock(&ep->ctx->lock); /* against a fork */
+	if (ep->owned && hold_claim_tx(h, ep->ctx->pid, &sums)) {
+		fork_add_sums(&ep->conn, &sums);
+		ep->owns_tx = true;
+	}
+	section_unlock(&ep->ctx->lock);
+	return ep->owns_tx;
 }
 
 void fork_release(struct xvmc_endpoint *ep)
@@ -66,7 +96,7 @@ void fork_release(struct xvmc_endpoint *ep)
 	section_lock(&ep->ctx->lock);
 	if (ep->owned && ep->hold)
 		hold_release(ep->hold);
-	ep->owned = false;
+	ep->owned = ep->owns_tx = false;
 	section_unlock(&ep->ctx->lock);
 }
 
@@ -74,7 +104,15 @@ bool fork_alone(struct xvmc_endpoint *ep)
 {
 	const struct hold *h = ep->hold;
 
-	return !h || hold_alone(h);
+	return !h || hold_alone(h, HOLD_BOTH & ~xvmc_ep_lacks(ep));
+}
+
+bool fork_alone_tx(struct xvmc_endpoint *ep)
+{
+	const struct hold *h = ep->hold;
+
+	return h && ep->owned && !ep->owns_tx && !(xvmc_ep_lacks(ep) & HOLD_TX) &&
+	       hold_alone_tx(h);
 }
 
 bool fork_wanted(struct xvmc_endpoint *ep)
@@ -114,16 +152,23 @@ void fork_sums(const struct conn_t *c, struct hold_sums *ret_sums)
 	} };
 }
 
-void fork_give(struct xvmc_endpoint *ep)
+void fork_give(struct xvmc_endpoint *ep, unsigned int dirs)
 {
 	struct conn_t *c = &ep->conn;
 	struct hold_sums sums;
 
+	if (!dirs)
+		return;
 	fork_sums(c, &sums);
-	atomic_fetch_sub(&c->tx.sent, sums.of[HOLD_SENT]);
-	atomic_fetch_sub(&c->rx.rcvd, sums.of[HOLD_RCVD]);
-	c->tx.ring_bytes = c->tx.extra = c->rx.ring_bytes = c->rx.extra = 0;
-	hold_give(ep->hold, &sums);
+	if (dirs & HOLD_TX) {
+		atomic_fetch_sub(&c->tx.sent, sums.of[HOLD_SENT]);
+		c->tx.ring_bytes = c->tx.extra = 0;
+	}
+	if (dirs & HOLD_RX) {
+		atomic_fetch_sub(&c->rx.rcvd, sums.of[HOLD_RCVD]);
+		c->rx.ring_bytes = c->rx.extra = 0;
+	}
+	hold_give(ep->hold, dirs, &sums);
 }
 
 void fork_uncounted(struct xvmc_endpoint *ep)
@@ -133,27 +178,34 @@ void fork_uncounted(struct xvmc_endpoint *ep)
 	section_unlock(&ep->ctx->lock);
 }
 
-/* Nobody is in the kernel on it, nor will be without asking. */
-static bool shut_gates(struct xvmc_endpoint *ep)
+/* Nobody is in the kernel on a direction of it, nor will be without asking. */
+static bool shut_gate(struct xvmc_endpoint *ep, unsigned int dir)
 {
-	uint32_t rx, tx;
+	_Atomic uint32_t *gate = dir == HOLD_RX ? &ep->rx_gate : &ep->tx_gate;
+	_Atomic uint32_t *inside = dir == HOLD_RX ? &ep->inside_rx : &ep->inside_tx;
+	uint32_t old = atomic_fetch_or(gate, XVMC_GATE_LACKS);
 
-	ep->inherited = true;
-	rx = atomic_fetch_or(&ep->rx_gate, XVMC_GATE_MANAGED);
-	tx = atomic_fetch_or(&ep->tx_gate, XVMC_GATE_MANAGED);
-	if (!rx && !tx && !ep->inside)
+	if (!old && !*inside)
 		return true;
-	atomic_fetch_and(&ep->rx_gate, ~XVMC_GATE_MANAGED);
-	atomic_fetch_and(&ep->tx_gate, ~XVMC_GATE_MANAGED);
-	ep->inherited = false;
+	if (!(old & XVMC_GATE_LACKS))
+		atomic_fetch_and(gate, ~XVMC_GATE_LACKS);
 	return false;
 }
 
-/* On plain TCP, and all who may use it here ask first: from now on, if true. */
-static bool may_give(struct xvmc_endpoint *ep)
+/* tx.lock held. On plain TCP all who may use a direction here can be made to ask
+ * first: what it gives back of what it holds. */
+static unsigned int give_back(struct xvmc_endpoint *ep)
 {
-	return !ep->owned && !ep->spoilt && !ep->stdio && !xvmc_ep_managed(ep) &&
-	       shut_gates(ep);
+	unsigned int dirs = 0;
+
+	if (ep->owned || ep->spoilt || ep->stdio || xvmc_ep_managed(ep))
+		return 0;
+	if (shut_gate(ep, HOLD_RX))
+		dirs |= HOLD_RX;
+	if (shut_gate(ep, HOLD_TX))
+		dirs |= HOLD_TX;
+	fork_give(ep, dirs);
+	return dirs;
 }
 
 void fork_let_go(struct xvmc_endpoint *ep)
@@ -161,27 +213,23 @@ void fork_let_go(struct xvmc_endpoint *ep)
 	/* Who has the lock is using it, or has ended with it. */
 	if (!ep->hold || section_trylock(&ep->conn.tx.lock) != 0)
 		return;
-	if (ep->inherited) {
+	give_back(ep);
+	if (xvmc_ep_lacks(ep) == HOLD_BOTH)
 		fork_closed(ep);
-	} else if (may_give(ep)) {
-		fork_give(ep);
-		fork_closed(ep);
-	}
 	section_unlock(&ep->conn.tx.lock);
 }
 
 bool fork_rest(struct xvmc_endpoint *ep)
 {
-	bool done;
+	unsigned int dirs = 0;
 
 	if (!ep->hold || section_trylock(&ep->conn.tx.lock) != 0)
 		return false;
 	/* In a set it waits all the time, and nothing in a set asks first. */
-	done = !ep->inherited && xvmc_list_empty(&ep->epregs) && may_give(ep);
-	if (done)
-		fork_give(ep);
+	if (xvmc_list_empty(&ep->epregs))
+		dirs = give_back(ep);
 	section_unlock(&ep->conn.tx.lock);
-	return done;
+	return dirs & HOLD_RX;
 }
 
 void fork_spoil(struct xvmc_endpoint *ep)
@@ -256,13 +304,13 @@ static int ask_xvmcd(struct xvmc_endpoint *ep, pid_t owner)
  * is a bell xvmcd need not be within reach (a child may have another root
  * directory, or no descriptors left); it knows, though, of one that has died.
  */
-static int ask_owner(struct xvmc_endpoint *ep, pid_t owner)
+static int ask_owner(struct xvmc_endpoint *ep, unsigned int dirs, pid_t owner)
 {
 	int bell = ep->hold_arena->bell_fd, r;
 
 	if (bell >= 0) {
 		os_eventfd_ring(bell);
-		if (hold_await(ep->hold, owner, BELL_NS))
+		if (hold_await(ep->hold, dirs, owner, BELL_NS))
 			return 0;
 	}
 	if (!ep->ctx->opt.enable) /* confined: one call more might be too many */
@@ -276,35 +324,38 @@ static int ask_owner(struct xvmc_endpoint *ep, pid_t owner)
  * xvmcd knows of no such link. It is not done before the word says so: until
  * then bytes of the stream may be in its hands.
  */
-static int await_owner(struct xvmc_endpoint *ep)
+static int await_owner(struct xvmc_endpoint *ep, unsigned int dirs)
 {
 	uint64_t end = os_now_ns() + escape_ns(ep);
 	pid_t owner;
 
-	while ((owner = hold_owner(ep->hold))) {
-		int r = ask_owner(ep, owner);
+	while ((owner = hold_in_way(ep->hold, dirs))) {
+		int r = ask_owner(ep, dirs, owner);
 
-		if (!hold_owner(ep->hold))
+		if (!hold_in_way(ep->hold, dirs))
 			break; /* it went in order */
 		if (r == 0 && os_now_ns() >= end)
 			r = -ETIMEDOUT;
 		if (r < 0)
 			return r;
-		hold_await(ep->hold, owner, 1000000);
+		hold_await(ep->hold, dirs, owner, 1000000);
 	}
 	return 0;
 }
 
-int xvmc_sock_inherited_use(struct xvmc_endpoint *ep)
+int xvmc_sock_hold(struct xvmc_endpoint *ep, unsigned int dirs)
 {
 	int r = 0;
 
 	section_lock(&ep->conn.tx.lock);
-	if (!ep->inherited)
+	dirs &= xvmc_ep_lacks(ep);
+	if (!dirs)
 		goto out;
 	if (ep->hold) {
-		hold_take(ep->hold);
-		r = await_owner(ep);
+		hold_take(ep->hold, dirs);
+		/* If it is we who own the way in, nobody owns the way out. */
+		if (!ep->owned)
+			r = await_owner(ep, dirs);
 	} else if (ep->orphan) {
 		r = -ENOMEM;
 	}
@@ -314,10 +365,7 @@ int xvmc_sock_inherited_use(struct xvmc_endpoint *ep)
 		xvmc_stat_add(ep->ctx->stats, XVMC_S_RESETS, 1);
 		r = -ECONNRESET;
 	}
-	/* In this order: who finds it MANAGED finds it inherited, too. */
-	atomic_fetch_and(&ep->rx_gate, ~XVMC_GATE_MANAGED);
-	atomic_fetch_and(&ep->tx_gate, ~XVMC_GATE_MANAGED);
-	ep->inherited = false;
+	no_lack(ep, dirs);
 out:
 	section_unlock(&ep->conn.tx.lock);
 	return r;

@@ -53,9 +53,9 @@ static void give_holds(struct xvmc_ctx *ctx)
 		if (ep->hold && ep->counted)
 			hold_open(ep->hold); /* though the fork may fail */
 		/* The child's stdio asks nobody. Owned, it is not there yet. */
-		ep->born_held = ep->stdio && !ep->owned && !ep->inherited;
+		ep->born_held = ep->stdio && !ep->owned && !xvmc_ep_lacks(ep);
 		if (ep->hold && ep->born_held)
-			hold_take(ep->hold);
+			hold_take(ep->hold, HOLD_BOTH);
 		/* Whoever is to use it may be the child; we ask as well. */
 		ctx->fork_rests |= fork_rest(ep);
 	}
@@ -77,7 +77,7 @@ void xvmc_ctx_fork_prepare(struct xvmc_ctx *ctx)
 static void withdraw(struct xvmc_endpoint *ep, void *arg)
 {
 	(void)arg;
-	if (ep->inherited && ep->nfds &&
+	if (xvmc_ep_lacks(ep) && ep->nfds &&
 	    (ep->state == XVMC_EP_QUEUED || ep->state == XVMC_EP_REGISTERED))
 		xvmc_service_kick(ep);
 }
@@ -129,12 +129,11 @@ static void disown(struct xvmc_endpoint *ep)
 	/* Without a hold nobody would know of an owner. */
 	ep->orphan = !ep->hold && ep->owned;
 	endpoint_restart(ep);
-	ep->inherited = !ep->born_held;
 	ep->conn.tx.shut = shut;
 	ep->state = pinned ? XVMC_EP_PINNED : XVMC_EP_TRACKED;
 	ep->reason = pinned ? reason : XVMC_R_FORK;
-	/* Every call comes by xvmc_sock_inherited_use first. */
-	ep->rx_gate = ep->tx_gate = ep->inherited ? XVMC_GATE_MANAGED : 0;
+	/* Every call comes by xvmc_sock_hold first. */
+	ep->rx_gate = ep->tx_gate = ep->born_held ? 0 : XVMC_GATE_LACKS;
 }
 
 void xvmc_ctx_fork_child(struct xvmc_ctx *ctx)
@@ -171,8 +170,8 @@ void fork_end(struct xvmc_endpoint *ep)
 {
 	if (!ep->hold)
 		return;
-	if (!ep->inherited && !ep->owned)
-		fork_give(ep);
+	if (!ep->owned)
+		fork_give(ep, HOLD_BOTH & ~xvmc_ep_lacks(ep));
 	fork_closed(ep);
 	section_lock(&ep->ctx->lock);
 	atomic_store(&ep->hold, NULL);

@@ -4,15 +4,18 @@
  * word per connection, in memory that all of them share. What a process does
  * when it has asked the word is fork.c's.
  *
- * A process **holds** a connection while it may use the socket without asking.
- * Whoever made the connection holds it; a forked child does not, however many
- * descriptors it has inherited: it takes a hold with its first use, and gives
- * it back when it has closed the last number, or ends in order; or while it
- * keeps it open, at a fork, or when another process has asked it to leave its
- * rings: then its next use takes one again. The word counts the holds. Who holds alone may claim the connection for rings, and
- * owns it until it is back on plain TCP. Who takes a hold of an owned one
- * has to wait until the owner has left, and the owner cannot come back then,
- * for it does not hold alone any more.
+ * A process **holds** a direction of a connection while it may use that without
+ * asking. Whoever made the connection holds both; a forked child holds none,
+ * however many descriptors it has inherited: it takes a hold with its first use
+ * of either, and gives it back when it has closed the last number, or ends in
+ * order; or while it keeps it open, at a fork, or when another process has asked
+ * it to leave its rings: then its next use takes one again. The word counts the
+ * holds. Who is the only one to read may claim the connection for rings, and owns
+ * it until it is back on plain TCP; the way out is its as well if it is the only
+ * one to write, else it stays on TCP and whoever has a hold of it writes there.
+ * Who takes a hold of a direction that is owned has to wait until the owner has
+ * left, and the owner cannot come back to it then, for it does not hold it alone
+ * any more.
  *
  * Beside it stands how many processes have the connection open. That may be too
  * many, never too few: who alone has it open may do with it what only the last
@@ -42,6 +45,11 @@ struct hold_sums {
 	uint64_t of[HOLD_SUMS];
 };
 
+/* Directions: what comes, what goes. */
+#define HOLD_RX 1u
+#define HOLD_TX 2u
+#define HOLD_BOTH (HOLD_RX | HOLD_TX)
+
 struct hold {
 	_Atomic uint64_t word;
 	_Atomic uint64_t link;  /* the owner's, for xvmcd; a hint ... */
@@ -51,27 +59,33 @@ struct hold {
 	_Atomic uint64_t given[HOLD_SUMS];
 };
 
-/* Held and open by one process, which owns it if owner is not 0. */
+/* Held and open by one process, both directions, which owns them if owner is not
+ * 0. dirs and what is returned as such: of HOLD_RX and HOLD_TX. */
 void hold_init(struct hold *h, pid_t owner);
-/* One more holder. It may use the socket once hold_owner() says 0. */
-void hold_take(struct hold *h);
-/* One less. It does not own the connection, and nothing of it is under way. */
-void hold_give(struct hold *h, const struct hold_sums *sums);
-/* A holder would own it: true if it holds alone, and *ret_sums is what was
- * given back, to be added to its own. Else nothing has changed. */
-bool hold_claim(struct hold *h, pid_t pid, struct hold_sums *ret_sums);
+/* One holder more of these. It may use them once hold_in_way() says 0. */
+void hold_take(struct hold *h, unsigned int dirs);
+/* One less. It owns none of these, and nothing is under way there. Of sums only
+ * theirs count. */
+void hold_give(struct hold *h, unsigned int dirs, const struct hold_sums *sums);
+/* A holder of these would own what it holds alone, HOLD_RX at least, of which it
+ * gets a hold with it if nobody has one: what that is, and in *ret_sums what was
+ * given back there, to be added to its own. 0: nothing has changed. */
+unsigned int hold_claim(struct hold *h, pid_t pid, unsigned int held,
+			struct hold_sums *ret_sums);
+/* The owner of HOLD_RX holds HOLD_TX, too, and would own it: as above. */
+bool hold_claim_tx(struct hold *h, pid_t pid, struct hold_sums *ret_sums);
 /* The owner is back on plain TCP. */
 void hold_release(struct hold *h);
-/* The owner asks: has anybody else taken a hold? */
+/* The owner asks: has anybody else taken a hold of what it owns? */
 bool hold_wanted(const struct hold *h);
-/* Waits while that one owns it, at most so long; true: it does no more. Makes no
- * other system call than futex. */
-bool hold_await(struct hold *h, pid_t owner, uint64_t ns);
+/* Waits while that one owns any of these, at most so long; true: it does no more.
+ * Makes no other system call than futex. */
+bool hold_await(struct hold *h, unsigned int dirs, pid_t owner, uint64_t ns);
 /* Nobody shall ever own it again. */
 void hold_spoil(struct hold *h);
 
-/* 0: nobody owns it. */
-pid_t hold_owner(const struct hold *h);
+/* Who owns any of these; 0: nobody. */
+pid_t hold_in_way(const struct hold *h, unsigned int dirs);
 /* One process more, before it is forked; one less, when nothing of it is open
  * any more. */
 void hold_open(struct hold *h);
@@ -79,7 +93,9 @@ void hold_closed(struct hold *h);
 /* One that has it open asks: is it the only one? Then it stays so until it
  * forks. */
 bool hold_sole(const struct hold *h);
-/* A holder asks: would hold_claim succeed, as things are? */
-bool hold_alone(const struct hold *h);
+/* A holder of these asks: would hold_claim succeed, as things are? */
+bool hold_alone(const struct hold *h, unsigned int held);
+/* One of HOLD_TX: does nobody else hold that, nor own it? */
+bool hold_alone_tx(const struct hold *h);
 
 #endif

@@ -62,6 +62,10 @@ static inline void endpoint_used(struct xvmc_endpoint *ep)
 	if (atomic_load_explicit(&ep->fork_idle, memory_order_relaxed))
 		atomic_store_explicit(&ep->fork_idle, false, memory_order_relaxed);
 }
+static inline bool endpoint_inside(const struct xvmc_endpoint *ep)
+{
+	return ep->inside_rx || ep->inside_tx;
+}
 /* Both locks held: has the program bytes that it has not read? */
 bool endpoint_left_unread(struct xvmc_endpoint *ep);
 /* Has the kernel's close send a reset, as it does by itself for whom bytes are
@@ -118,12 +122,17 @@ void exec_note_forget(struct xvmc_ctx *ctx);
 void fork_end(struct xvmc_endpoint *ep);
 
 /* fork-use.c */
-/* Before rings are made: false if another process may use the socket. */
+/* Before rings are made: false if another process may read the socket. */
 bool fork_claim(struct xvmc_endpoint *ep);
+/* tx.lock held, rings: nobody else writes? Then our own way out may use its ring
+ * from now on. */
+bool fork_owns_tx(struct xvmc_endpoint *ep);
 /* The rings are gone. */
 void fork_release(struct xvmc_endpoint *ep);
-/* Worth a try: nobody else holds it. */
+/* Worth a try: fork_claim would succeed, as things are; and fork_owns_tx make a
+ * difference. */
 bool fork_alone(struct xvmc_endpoint *ep);
+bool fork_alone_tx(struct xvmc_endpoint *ep);
 /* We own it, and somebody else wants to use it. */
 bool fork_wanted(struct xvmc_endpoint *ep);
 /* Another process may have it open. */
@@ -133,16 +142,15 @@ void fork_spoil(struct xvmc_endpoint *ep);
 /* It is closed here, or the process ends: others may have the connection to
  * themselves. */
 void fork_let_go(struct xvmc_endpoint *ep);
-struct hold_sums;
 /* What this process has moved since it took its hold; and what others did. */
 void fork_sums(const struct conn_t *c, struct hold_sums *ret_sums);
 void fork_add_sums(struct conn_t *c, const struct hold_sums *sums);
-/* epoll_lock held: gives the hold back, if nobody here is using the socket or
- * waiting for it. The next use takes it again. */
+/* epoll_lock held: gives the hold of each direction back that nobody here is using
+ * or waiting for. The next use takes it again. True: HOLD_RX was given. */
 bool fork_rest(struct xvmc_endpoint *ep);
-/* Gives the hold back: nobody here may be using the socket. And has it open no
+/* Gives the hold of these back: nobody here may be using them. And has it open no
  * more. */
-void fork_give(struct xvmc_endpoint *ep);
+void fork_give(struct xvmc_endpoint *ep, unsigned int dirs);
 void fork_closed(struct xvmc_endpoint *ep);
 /* Nobody knows when it is closed: it counts as open here for ever. */
 void fork_uncounted(struct xvmc_endpoint *ep);

@@ -45,7 +45,7 @@ bool endpoint_left_unread(struct xvmc_endpoint *ep)
 
 	/* Our own records that nobody has read would count for the kernel as
 	 * unread, too: take them off first. */
-	if (!(ep->rx_gate & ~XVMC_GATE_MANAGED))
+	if (!(ep->rx_gate & XVMC_GATE_COUNT))
 		xvmc_conn_rx_pump(&ep->conn);
 	if (xvmc_conn_rx_ready(&ep->conn) > 0)
 		return true;
@@ -56,7 +56,8 @@ bool endpoint_left_unread(struct xvmc_endpoint *ep)
 
 static bool threads_inside(const struct xvmc_endpoint *ep)
 {
-	return ep->inside || ((ep->rx_gate | ep->tx_gate) & ~XVMC_GATE_MANAGED);
+	return endpoint_inside(ep) ||
+	       ((ep->rx_gate | ep->tx_gate) & XVMC_GATE_COUNT);
 }
 
 static void close_managed(struct xvmc_endpoint *ep)
@@ -155,7 +156,7 @@ static void hold(struct xvmc_endpoint *ep, int fd)
 	if (own < 0)
 		return;
 	atomic_store(&ep->held_fd, own);
-	if (!ep->inside) /* the last has left meanwhile */
+	if (!endpoint_inside(ep)) /* the last has left meanwhile */
 		endpoint_let_go(ep);
 }
 
@@ -174,7 +175,7 @@ static void close_last(struct xvmc_endpoint *ep, int fd)
 {
 	if (xvmc_ep_managed(ep) || !close_half_made(ep))
 		close_managed(ep);
-	if (!xvmc_ep_managed(ep) && ep->inside)
+	if (!xvmc_ep_managed(ep) && endpoint_inside(ep))
 		hold(ep, fd);
 }
 
@@ -195,8 +196,7 @@ static bool forget(struct xvmc_ctx *ctx, int fd, bool close)
 	/* Another process may have the socket open: then the stream goes on
 	 * without us, and all of it must be in the kernel. While this number
 	 * counts. */
-	if (fork_shared(ep) && !ep->inherited && ep->nfds == 1 &&
-	    (xvmc_ep_managed(ep) || ep->owned))
+	if (fork_shared(ep) && ep->nfds == 1 && (xvmc_ep_managed(ep) || ep->owned))
 		xvmc_sock_escape(ep, XVMC_R_FORK);
 	xvmc_epoll_fd_closed(ctx, ep, fd);
 	if (atomic_fetch_sub(&ep->nfds, 1) > 1) {
@@ -204,7 +204,7 @@ static bool forget(struct xvmc_ctx *ctx, int fd, bool close)
 		pick_other_fd(ctx, ep, fd);
 		section_unlock(&ep->conn.tx.lock);
 	} else {
-		if (!ep->inherited)
+		if (xvmc_ep_lacks(ep) != HOLD_BOTH)
 			close_last(ep, fd);
 		/* Without a service thread there is nothing to tell one. */
 		if ((ep->attended || ep->state != XVMC_EP_TRACKED) && ctx->service)
@@ -253,12 +253,10 @@ int xvmc_sock_shutdown(struct xvmc_endpoint *ep, int fd, int how)
 	struct conn_t *c = &ep->conn;
 	int r;
 
-	if (ep->inherited) {
-		/* What the parent has in its rings comes before the end. */
-		r = xvmc_sock_inherited_use(ep);
-		if (r < 0)
-			return r;
-	}
+	/* What another process has in its rings comes before the end. */
+	r = xvmc_sock_use(ep, HOLD_TX);
+	if (r < 0)
+		return r;
 	if (how != SHUT_WR) {
 		/* The kernel's own notion of a socket nobody reads. */
 		r = xvmc_sock_escape_here(ep, XVMC_R_SHUTDOWN);

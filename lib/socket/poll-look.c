@@ -30,8 +30,9 @@ void poll_classify(struct poll_call *c)
 	for (size_t i = 0; i < c->nent; i++) {
 		struct poll_entry *e = &c->ent[i];
 
-		if (e->ep && e->ep->inherited)
-			xvmc_sock_inherited_use(e->ep);
+		if (e->ep)
+			xvmc_sock_use(e->ep, (e->want & POLLIN ? HOLD_RX : 0) |
+						     (e->want & POLLOUT ? HOLD_TX : 0));
 		if (e->set && atomic_load(&e->set->nsevered))
 			epset_claim_severed(e->set);
 		e->managed = poll_managed(e);

@@ -77,7 +77,7 @@ static short poll_rx(struct xvmc_endpoint *ep, bool arm, uint64_t *ret_pos)
 		return ev;
 	}
 	if (!(ev & POLLIN)) {
-		if (rx->expect == rx->rcvd && !(ep->rx_gate & ~XVMC_GATE_MANAGED))
+		if (rx->expect == rx->rcvd && !(ep->rx_gate & XVMC_GATE_COUNT))
 			xvmc_conn_rx_pump(c);
 		if (rx->path == XVMC_PATH_RING)
 			return poll_rx(ep, arm, ret_pos);
@@ -135,8 +135,7 @@ short xvmc_ep_poll(struct xvmc_endpoint *ep, short arm, uint64_t *ret_rx_pos,
 	bool full;
 
 	*ret_rx_pos = *ret_tx_pos = 0;
-	if (ep->inherited)
-		xvmc_sock_inherited_use(ep);
+	xvmc_sock_use(ep, HOLD_RX);
 	section_lock(&c->rx.lock);
 	if (!xvmc_ep_managed(ep)) {
 		section_unlock(&c->rx.lock);
@@ -253,8 +252,7 @@ int xvmc_sock_ioctl(struct xvmc_endpoint *ep, unsigned long req, void *arg)
 	int *val = arg;
 	int r = 0;
 
-	if (ep->inherited)
-		xvmc_sock_inherited_use(ep);
+	xvmc_sock_use(ep, req == FIONREAD ? HOLD_RX : req == SIOCOUTQ ? HOLD_TX : HOLD_BOTH);
 	if (!xvmc_ep_managed(ep))
 		return -ENOTTY;
 	if (req == FIONREAD) {
@@ -262,7 +260,7 @@ int xvmc_sock_ioctl(struct xvmc_endpoint *ep, unsigned long req, void *arg)
 		/* Before the ring there may be a record that nobody has taken
 		 * since the last byte of TCP was read. */
 		if (c->rx.path == XVMC_PATH_TCP && c->rx.expect == c->rx.rcvd &&
-		    !(ep->rx_gate & ~XVMC_GATE_MANAGED))
+		    !(ep->rx_gate & XVMC_GATE_COUNT))
 			xvmc_conn_rx_pump(c);
 		*val = (int)xvmc_conn_rx_count(c);
 		section_unlock(&c->rx.lock);

@@ -34,13 +34,13 @@
 #include "base/rules.h"
 #include "base/section.h"
 #include "conn/conn.h"
+#include "hold.h"
 #include "vms/vms.h"
 #include "xvmc/agent.h"
 
 struct xvmc_ctx;
 struct xvmc_service;
 struct xvmc_epset;
-struct hold;
 struct hold_arena;
 struct exec_note;
 
@@ -93,8 +93,12 @@ struct xvmc_obj *xvmc_fd_peek(struct xvmc_ctx *ctx, int fd);
 
 /* ---- endpoints ---- */
 
-/* gate words: the top bit says MANAGED, the rest counts threads in the kernel */
+/* gate words: the top bit says MANAGED, the next one that we do not hold that
+ * direction (hold.h) and ask before we use it; the rest counts threads in the
+ * kernel. Who is MANAGED holds HOLD_RX. */
 #define XVMC_GATE_MANAGED 0x80000000u
+#define XVMC_GATE_LACKS 0x40000000u
+#define XVMC_GATE_COUNT 0x3fffffffu
 
 enum xvmc_ep_state {
 	XVMC_EP_TRACKED = 0,    /* followed, not yet worth a ring */
@@ -132,8 +136,8 @@ struct xvmc_endpoint {
 	_Atomic bool nonblock;   /* O_NONBLOCK */
 	_Atomic bool forked;     /* a child may hold the socket as well */
 	_Atomic bool fork_idle;  /* forked, and this process has not used it since */
-	_Atomic bool inherited;  /* not held by us (hold.h): asks before it is used */
 	_Atomic bool owned;      /* claimed by us for rings; set under ctx->lock */
+	_Atomic bool owns_tx;    /* both directions of it; likewise */
 	bool born_held;          /* the child of this fork holds it; under ctx->lock */
 	bool counted;            /* as one that has it open; under ctx->lock */
 	bool orphan;             /* forked without a hold from one who owned it */
@@ -145,7 +149,8 @@ struct xvmc_endpoint {
 	_Atomic uint32_t rx_waiters, tx_waiters; /* threads asleep on the bells */
 	_Atomic uint32_t bell_holds;             /* epoll registrations */
 	_Atomic uint32_t dries;   /* reads that found less than they asked for */
-	_Atomic uint32_t inside;  /* calls that may sleep, until they return */
+	_Atomic uint32_t inside_rx, inside_tx; /* calls that may sleep, until they
+						* return */
 	_Atomic bool close_later; /* closed meanwhile: to these it stays open, as
 				   * the kernel's file would */
 	bool closed; /* while managed: the peer has been told; under both locks */
@@ -204,7 +209,7 @@ struct xvmc_endpoint {
 		uint32_t rests;      /* times the hold was given back then */
 		bool demoted;        /* until `xvmc promote` */
 		bool closing;        /* the application has closed it */
-		bool leave_told;     /* LEAVE was sent */
+		uint64_t leave_ns;   /* LEAVE was sent last, or 0 */
 		bool told_xvmcd;     /* it is registered there */
 		/* The peer may be gone: xvmcd says so, or its half of TCP has
 		 * ended. Since when; enum xvmc_reason if xvmcd said it. */
@@ -245,19 +250,27 @@ static inline bool xvmc_ep_managed(struct xvmc_endpoint *ep)
 		XVMC_GATE_MANAGED) != 0;
 }
 
+static inline unsigned int xvmc_ep_lacks(const struct xvmc_endpoint *ep)
+{
+	uint32_t rx = atomic_load_explicit(&ep->rx_gate, memory_order_acquire);
+	uint32_t tx = atomic_load_explicit(&ep->tx_gate, memory_order_acquire);
+
+	return (rx & XVMC_GATE_LACKS ? HOLD_RX : 0) | (tx & XVMC_GATE_LACKS ? HOLD_TX : 0);
+}
+
 /*
  * Enters the kernel on a PLAIN endpoint: true, and the caller must leave by
- * xvmc_ep_gate_exit; false: the endpoint is MANAGED.
+ * xvmc_ep_gate_exit; false: the endpoint is MANAGED, or we lack the direction.
  */
 static inline bool xvmc_ep_gate_enter(_Atomic uint32_t *gate)
 {
 	uint32_t old = atomic_load_explicit(gate, memory_order_acquire);
 
-	if (old & XVMC_GATE_MANAGED)
+	if (old & ~XVMC_GATE_COUNT)
 		return false;
 	old = atomic_fetch_add_explicit(gate, 1, memory_order_acquire);
 
-	if (!(old & XVMC_GATE_MANAGED))
+	if (!(old & ~XVMC_GATE_COUNT))
 		return true;
 	atomic_fetch_sub_explicit(gate, 1, memory_order_release);
 	return false;
@@ -378,10 +391,15 @@ int xvmc_sock_escape(struct xvmc_endpoint *ep, enum xvmc_reason why);
 int xvmc_sock_escape_here(struct xvmc_endpoint *ep, enum xvmc_reason why);
 /* After that: are there such bytes? */
 bool xvmc_sock_early(struct xvmc_endpoint *ep);
-/* The first use of a socket that this process does not hold (ep->inherited): has
- * the owner leave its rings if there is one. Then the endpoint is PLAIN here.
+/* The first use of directions that this process does not hold (xvmc_ep_lacks): has
+ * their owner leave its rings if there is one. Then they are PLAIN here.
  * 0 or -ECONNRESET. */
-int xvmc_sock_inherited_use(struct xvmc_endpoint *ep);
+int xvmc_sock_hold(struct xvmc_endpoint *ep, unsigned int dirs);
+/* The same before a call that uses these; where they are held it costs a load. */
+static inline int xvmc_sock_use(struct xvmc_endpoint *ep, unsigned int dirs)
+{
+	return xvmc_ep_lacks(ep) & dirs ? xvmc_sock_hold(ep, dirs) : 0;
+}
 /* It is to be at this number, which stdio has: on TCP while it is there. As
  * xvmc_sock_escape. */
 int xvmc_sock_stdio(struct xvmc_endpoint *ep, int number);

@@ -102,7 +102,7 @@ ssize_t xvmc_sock_splice(struct xvmc_endpoint *ep, int in, int out, size_t n,
 	while ((state = escape_begin(ep, XVMC_R_UNFOLLOWED)) != XVMC_EP_PINNED) {
 		bool ours = ours_to_give(ep);
 
-		if (ep->inherited || (!ours && ep->conn.rx.err) || os_now_ns() >= end)
+		if (xvmc_ep_lacks(ep) || (!ours && ep->conn.rx.err) || os_now_ns() >= end)
 			break;
 		r = ours ? copy(ep, in, out, n, wait) : -ENODATA;
 		if (r != -ENODATA)

@@ -23,10 +23,11 @@ static struct xvmc_endpoint *glimpse(struct xvmc_ctx *ctx, int fd)
 }
 
 /* One of its locks held: is it still the one, and nothing to be seen to? */
-static bool usual(struct xvmc_ctx *ctx, int fd, struct xvmc_endpoint *ep)
+static bool usual(struct xvmc_ctx *ctx, int fd, struct xvmc_endpoint *ep,
+		  unsigned int dir)
 {
 	return xvmc_fd_peek(ctx, fd) == &ep->obj && xvmc_ep_managed(ep) &&
-	       !ep->inherited && !ep->fork_idle && !ep->closed &&
+	       !(xvmc_ep_lacks(ep) & dir) && !ep->fork_idle && !ep->closed &&
 	       !atomic_load_explicit(&ep->conn.events, memory_order_relaxed);
 }
 
@@ -37,7 +38,7 @@ size_t xvmc_sock_send_now(struct xvmc_ctx *ctx, int fd, const void *buf, size_t 
 
 	if (!ep || section_trylock(&ep->conn.tx.lock) != 0)
 		return 0;
-	if (usual(ctx, fd, ep))
+	if (usual(ctx, fd, ep, HOLD_TX))
 		r = xvmc_conn_write_now(&ep->conn, buf, n);
 	if (r && ep->tx_waiters)
 		endpoint_poke_tx(ep);
@@ -52,7 +53,7 @@ size_t xvmc_sock_recv_now(struct xvmc_ctx *ctx, int fd, void *buf, size_t n)
 
 	if (!ep || section_trylock(&ep->conn.rx.lock) != 0)
 		return 0;
-	if (usual(ctx, fd, ep))
+	if (usual(ctx, fd, ep, HOLD_RX))
 		r = xvmc_conn_read_now(&ep->conn, buf, n);
 	if (r && ep->rx_waiters)
 		endpoint_rx_taken(ep);

@@ -29,7 +29,7 @@ static bool others_read(const struct xvmc_endpoint *ep)
 {
 	return ep->conn.rx.path == XVMC_PATH_TCP &&
 	       ep->conn.rx.expect != XVMC_POS_NONE &&
-	       (atomic_load(&ep->rx_gate) & ~XVMC_GATE_MANAGED);
+	       (atomic_load(&ep->rx_gate) & XVMC_GATE_COUNT);
 }
 
 /* Who reads is awake already; the service thread may have to wait for a CPU,
@@ -77,8 +77,8 @@ static ssize_t recv_managed_once(struct visit *v, struct xvmc_iov *it, int flags
 
 	*ret_sleep = false;
 	*ret_seen = 0;
-	if (ep->inherited) {
-		r = xvmc_sock_inherited_use(ep);
+	if (xvmc_ep_lacks(ep) & HOLD_RX) {
+		r = xvmc_sock_hold(ep, HOLD_RX);
 		return r < 0 ? r : -ESTALE;
 	}
 	section_lock(&c->rx.lock);
@@ -185,7 +185,7 @@ void visit_torn(struct visit *v)
 	section_lock(&ep->conn.rx.lock);
 	if (xvmc_ep_managed(ep))
 		xvmc_conn_rx_torn(&ep->conn, v->into->msg_iov, v->into->msg_iovlen,
-				  (ep->rx_gate & ~XVMC_GATE_MANAGED) == 1);
+				  (ep->rx_gate & XVMC_GATE_COUNT) == 1);
 	section_unlock(&ep->conn.rx.lock);
 }
 
@@ -274,7 +274,7 @@ ssize_t xvmc_sock_recv(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 	struct iovec rest[64];
 	struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)vec,
 			      .msg_iovlen = cnt };
-	struct visit v = { .ep = ep, .in = interrupt_begin() };
+	struct visit v = { .ep = ep, .inside = &ep->inside_rx, .in = interrupt_begin() };
 	int how = stream_decide(ep, flags);
 	ssize_t sum = 0, r;
 	bool again, kernels;

@@ -28,8 +28,8 @@ static ssize_t send_managed_once(struct visit *v, struct xvmc_iov *it,
 	ssize_t r;
 
 	*ret_sleep = false;
-	if (ep->inherited) {
-		r = xvmc_sock_inherited_use(ep);
+	if (xvmc_ep_lacks(ep) & HOLD_TX) {
+		r = xvmc_sock_hold(ep, HOLD_TX);
 		return r < 0 ? r : -ESTALE;
 	}
 	section_lock(&c->tx.lock);
@@ -57,7 +57,8 @@ static ssize_t send_managed_once(struct visit *v, struct xvmc_iov *it,
 		endpoint_poke_tx(ep);
 	}
 	section_unlock(&c->tx.lock);
-	if (full && !atomic_exchange(&ep->tx_full, true))
+	if ((full && !atomic_exchange(&ep->tx_full, true)) ||
+	    fork_alone_tx(ep))
 		xvmc_service_kick(ep);
 	endpoint_events(ep);
 	return r;
@@ -158,8 +159,8 @@ static ssize_t send_nothing(struct xvmc_endpoint *ep)
 	struct conn_t *c = &ep->conn;
 	ssize_t r;
 
-	if (ep->inherited) {
-		r = xvmc_sock_inherited_use(ep);
+	if (xvmc_ep_lacks(ep) & HOLD_TX) {
+		r = xvmc_sock_hold(ep, HOLD_TX);
 		return r < 0 ? r : -ESTALE;
 	}
 	section_lock(&c->tx.lock);
@@ -196,7 +197,7 @@ ssize_t xvmc_sock_send(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 {
 	struct xvmc_iov it = xvmc_iov_make(vec, cnt);
 	struct iovec rest[64];
-	struct visit v = { .ep = ep, .in = interrupt_begin() };
+	struct visit v = { .ep = ep, .inside = &ep->inside_tx, .in = interrupt_begin() };
 	int how = stream_decide(ep, flags);
 	size_t total = it.left;
 	struct unwind u;

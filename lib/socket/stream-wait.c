@@ -173,9 +173,9 @@ int stream_sleep(struct visit *v, short event, uint64_t deadline, bool restart)
 
 void visit_begin(struct visit *v)
 {
-	if (!v->inside)
-		atomic_fetch_add(&v->ep->inside, 1);
-	v->inside = true;
+	if (!v->stays)
+		atomic_fetch_add(v->inside, 1);
+	v->stays = true;
 }
 
 void visit_leave_gate(struct visit *v)
@@ -192,9 +192,9 @@ void visit_leave_gate(struct visit *v)
 void visit_end(struct visit *v)
 {
 	visit_leave_gate(v);
-	if (v->inside && atomic_fetch_sub(&v->ep->inside, 1) == 1)
+	if (v->stays && atomic_fetch_sub(v->inside, 1) == 1 && !endpoint_inside(v->ep))
 		endpoint_let_go(v->ep);
-	v->inside = false;
+	v->stays = false;
 }
 
 void visit_abandon(void *arg)

@@ -19,8 +19,9 @@ bool stream_spin_tx(struct xvmc_endpoint *ep);
 struct visit {
 	struct xvmc_endpoint *ep;
 	short gate;  /* POLLIN, POLLOUT: inside that direction's; or 0 */
-	bool inside; /* may sleep: keeps the connection open, whoever closes its
-		      * number */
+	bool stays;  /* may sleep: keeps the connection open, whoever closes its
+		      * number, and is counted ... */
+	_Atomic uint32_t *inside; /* ... here */
 	struct interrupt in;
 	/* where the kernel's recv puts what it takes, while it may; or NULL */
 	const struct msghdr *into;
