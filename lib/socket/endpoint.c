@@ -44,6 +44,7 @@ void endpoint_restart(struct xvmc_endpoint *ep)
 	ep->return_wanted = false;
 	ep->bring = false;
 	ep->rcv_timeo_ns = ep->snd_timeo_ns = 0;
+	ep->settings = 0;
 	ep->rx_waiters = ep->tx_waiters = ep->bell_holds = 0;
 	ep->inside_rx = ep->inside_tx = ep->dries = 0;
 	ep->close_later = false;

@@ -55,6 +55,8 @@ struct hold {
 	_Atomic uint64_t link;  /* the owner's, for xvmcd; a hint ... */
 	_Atomic uint32_t epid;  /* ... and what the owner calls it */
 	_Atomic uint32_t opens; /* processes that may have it open */
+	/* Times that one of them has changed how calls on it wait. */
+	_Atomic uint32_t settings;
 	/* of those who have given their hold back, until somebody claims */
 	_Atomic uint64_t given[HOLD_SUMS];
 };

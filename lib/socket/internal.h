@@ -87,6 +87,15 @@ extern const struct xvmc_tcp_ops endpoint_tcp_ops;
 void settings_begin(struct xvmc_endpoint *ep, int fd, int flags);
 /* Of one that is to be managed: all of them, as they are now. */
 void settings_note(struct xvmc_endpoint *ep, int fd);
+/* The same, where another process has changed them since. */
+void settings_again(struct xvmc_endpoint *ep, int fd);
+static inline void settings_look(struct xvmc_endpoint *ep, int fd)
+{
+	const struct hold *h = atomic_load_explicit(&ep->hold, memory_order_acquire);
+
+	if (h && atomic_load_explicit(&h->settings, memory_order_acquire) != ep->settings)
+		settings_again(ep, fd);
+}
 
 /* stream-wait.c */
 /* Counts an operation on a PLAIN endpoint until it is worth a ring. */

@@ -2,7 +2,8 @@
 /*
  * What the program has set of a socket and our own waiting goes by: O_NONBLOCK
  * and the two timeouts. The kernel has the truth, which another process may
- * change as well; calls look at our copy.
+ * change as well; calls look at our copy. Who changes it in a process that has
+ * shared it since a fork counts that beside the hold, where the others see it.
  */
 #include "internal.h"
 
@@ -56,10 +57,26 @@ void settings_note(struct xvmc_endpoint *ep, int fd)
 	note_timeo(&ep->snd_timeo_ns, fd, SO_SNDTIMEO);
 }
 
+void settings_again(struct xvmc_endpoint *ep, int fd)
+{
+	/* Before: who changes them meanwhile counts once more. */
+	ep->settings = atomic_load(&ep->hold->settings);
+	settings_note(ep, fd);
+}
+
+/* The kernel has it already. */
+static void tell_others(struct xvmc_endpoint *ep)
+{
+	if (ep->hold)
+		atomic_fetch_add(&ep->hold->settings, 1);
+}
+
 void xvmc_sock_sockopt_changed(struct xvmc_endpoint *ep, int fd, int level, int name)
 {
 	if (level != SOL_SOCKET)
 		return;
+	if (name == SO_RCVTIMEO || name == SO_SNDTIMEO)
+		tell_others(ep);
 	if (name == SO_RCVTIMEO)
 		note_timeo(&ep->rcv_timeo_ns, fd, SO_RCVTIMEO);
 	if (name == SO_SNDTIMEO)
@@ -69,4 +86,5 @@ void xvmc_sock_sockopt_changed(struct xvmc_endpoint *ep, int fd, int level, int 
 void xvmc_sock_set_nonblock(struct xvmc_endpoint *ep, bool on)
 {
 	ep->nonblock = on;
+	tell_others(ep);
 }

@@ -144,6 +144,7 @@ struct xvmc_endpoint {
 	_Atomic bool spoilt;     /* not to be owned by anybody any more */
 	_Atomic uint64_t rcv_timeo_ns, snd_timeo_ns; /* 0: for ever; valid while
 						      * MANAGED */
+	_Atomic uint32_t settings; /* which of hold's these are */
 
 	_Atomic uint32_t rx_gate, tx_gate;
 	_Atomic uint32_t rx_waiters, tx_waiters; /* threads asleep on the bells */

@@ -275,7 +275,7 @@ ssize_t xvmc_sock_recv(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 	struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)vec,
 			      .msg_iovlen = cnt };
 	struct visit v = { .ep = ep, .inside = &ep->inside_rx, .in = interrupt_begin() };
-	int how = stream_decide(ep, flags);
+	int how = stream_decide(ep, fd, flags);
 	ssize_t sum = 0, r;
 	bool again, kernels;
 	struct unwind u;

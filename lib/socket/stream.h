@@ -48,8 +48,9 @@ void visit_abandon(void *visit);
 
 /* Whether a call waits is decided when it begins, whatever another thread does
  * to O_NONBLOCK meanwhile. Returns flags, with MSG_DONTWAIT or without. */
-static inline int stream_decide(const struct xvmc_endpoint *ep, int flags)
+static inline int stream_decide(struct xvmc_endpoint *ep, int fd, int flags)
 {
+	settings_look(ep, fd);
 	return atomic_load_explicit(&ep->nonblock, memory_order_relaxed) ?
 		       flags | MSG_DONTWAIT : flags;
 }
