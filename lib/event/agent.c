@@ -94,7 +94,9 @@ static int send_hello(int fd, const char *domain, int stats_fd)
 	xvmc_numbers_make(); /* libc's socket for a moment */
 	my_addresses(&hello);
 	xvmc_numbers_made();
-	r = send_fd(fd, &hello, sizeof(hello), stats_fd, 0);
+	do
+		r = send_fd(fd, &hello, sizeof(hello), stats_fd, 0);
+	while (r == -EINTR);
 	return r < 0 ? (int)r : 0;
 }
 
@@ -114,7 +116,11 @@ int xvmc_agent_open(struct xvmc_agent *agent, const char *dir, const char *domai
 		return fd;
 	os_setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 	os_setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	r = os_connect(fd, (struct sockaddr *)&sa, sizeof(sa));
+	/* No signal of the program's comes here; that by which libc has all threads
+	 * change their user does, and with a time limit no call goes on after it. */
+	do
+		r = os_connect(fd, (struct sockaddr *)&sa, sizeof(sa));
+	while (r == -EINTR);
 	if (r == 0)
 		r = xvmc_rundir_check_server(fd);
 	if (r == 0)
