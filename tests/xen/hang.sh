@@ -20,12 +20,21 @@ says_nothing() { # HOST
 	[ $(($(date +%s) - $(stat -c %Y "$run/$1.serial.log"))) -ge $silence_s ]
 }
 
+# What its processor and its interrupt controllers are at, for whoever looks into
+# it: halted (HLT=1) with a bit in the APIC's IRR is an interrupt that was lost.
+emulator_state() { # HOST
+	timeout 5 cat "$run/$1.monitor.out" >>"$run/$1.state.log" &
+	timeout 5 sh -c 'printf "info registers\ninfo lapic\ninfo pic\n" >"$1"' sh "$run/$1.monitor.in"
+	wait $!
+}
+
 # Ends a host that has stopped, so that nobody waits for it any longer. Beside
 # everything else, until the host is ended in good order.
 watch_host() { # HOST
 	while host_alive "$1"; do
 		sleep 1
 		says_nothing "$1" || continue
+		emulator_state "$1"
 		echo "host $1 has said nothing for $silence_s s" >"$hung"
 		kill_host "$(cat "$run/$1.pid")"
 	done

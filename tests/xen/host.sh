@@ -39,19 +39,35 @@ wire() { # HOST
 	echo "socket,id=wire,$2=127.0.0.1:$(cat "$run/wire.port")"
 }
 
+# QEMU 7.2 loses interrupts if its threads run on two CPUs at a time. Entering a
+# guest for which an interrupt waits (V_IRQ), the emulated processor's thread sets
+# a bit of interrupt_request by one instruction, without the lock; what the other
+# thread sets there in that moment, when a timer has run out or a packet has come,
+# may be undone by it. If that was the only timer, Xen halts for good. On one CPU
+# no instruction is interrupted half-way.
+one_cpu() { # HOST
+	cpus=$(taskset -cp $$ | sed 's/.*: //')
+	case $1 in
+	A) echo "${cpus%%[-,]*}" ;;
+	B) echo "${cpus##*[-,]}" ;;
+	esac
+}
+
 # Another program may have taken the port meanwhile: QEMU ends at once then.
 launch() { # HOST MEMORY DOM0-MEMORY [QEMU-OPTIONS]
 	host=$1 memory=$2 dom0_memory=$3
 	shift 3
 	for try in 1 2 3 4 5; do
 		port=$(a_port $try)
-		rm -f "$run/$host.serial.log"
-		nice -n 10 qemu-system-x86_64 -machine pc -accel tcg,thread=multi -cpu "$cpu" -smp 1 \
+		rm -f "$run/$host.serial.log" "$run/$host.monitor.in" "$run/$host.monitor.out"
+		mkfifo "$run/$host.monitor.in" "$run/$host.monitor.out"
+		nice -n 10 taskset -c "$(one_cpu "$host")" qemu-system-x86_64 -machine pc -accel tcg,thread=multi -cpu "$cpu" -smp 1 \
 			-m "$memory" -nodefaults -display none -no-reboot \
 			-kernel "$images/xen" \
 			-append "com1=115200,8n1 console=com1 loglvl=all guest_loglvl=all noreboot dom0_mem=${dom0_memory}M,max:${dom0_memory}M dom0_max_vcpus=1 spec-ctrl=no xpti=no pv-l1tf=off" \
 			-initrd "$images/vmlinuz console=hvc0 mitigations=off random.trust_cpu=on panic=5 lab.host=$host,$images/dom0.cpio" \
 			-serial "file:$run/$host.serial.log" \
+			-chardev "pipe,id=monitor,path=$run/$host.monitor" -mon chardev=monitor \
 			-netdev "user,id=lab,restrict=on,hostfwd=tcp:127.0.0.1:$port-10.0.2.15:$guest_port" \
 			-device "virtio-net-pci,netdev=lab,mac=52:54:00:77:00:0$(host_number "$host"),romfile=" "$@" \
 			>"$run/$host.qemu.log" 2>&1 &
