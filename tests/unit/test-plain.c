@@ -73,7 +73,8 @@ static void announce_for(uint64_t ns)
 	section_unlock(&c->tx.lock);
 }
 
-/* The reader finds nothing, but it may follow an announcement. */
+/* The reader finds nothing, but it may follow an announcement, or have followed
+ * one that it read with the record that comes next. */
 static bool follows(void)
 {
 	struct conn_t *c = &w.ep[0]->conn;
@@ -83,7 +84,7 @@ static bool follows(void)
 	if (guest_recv(&w.pair, 0, &byte, 1, MSG_DONTWAIT) != -EAGAIN)
 		w.strange = true; /* nothing was sent */
 	section_lock(&c->rx.lock);
-	yes = c->rx.expect != XVMC_POS_NONE;
+	yes = c->rx.expect != XVMC_POS_NONE || c->rx.path == XVMC_PATH_RING;
 	section_unlock(&c->rx.lock);
 	return yes;
 }
