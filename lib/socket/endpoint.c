@@ -33,30 +33,45 @@ static struct xvmc_endpoint *endpoint_alloc(struct xvmc_ctx *ctx)
 	return ep;
 }
 
+/* What nobody else sees: whoever puts it behind a number orders all of it. A
+ * plain assignment to an _Atomic would wait for each word to be out. */
+#define SET(field, val) atomic_store_explicit(&(field), (val), memory_order_relaxed)
+
 void endpoint_restart(struct xvmc_endpoint *ep)
 {
 	struct xvmc_ctx *ctx = ep->ctx;
 
-	ep->state = XVMC_EP_TRACKED;
-	ep->reason = XVMC_R_YOUNG;
-	ep->nonblock = ep->fork_idle = ep->owned = ep->owns_tx = false;
-	ep->pin_wanted = ep->steer_wanted = 0;
-	ep->return_wanted = false;
-	ep->bring = false;
-	ep->rcv_timeo_ns = ep->snd_timeo_ns = 0;
-	ep->settings = 0;
-	ep->rx_waiters = ep->tx_waiters = ep->bell_holds = 0;
-	ep->inside_rx = ep->inside_tx = ep->dries = 0;
-	ep->close_later = false;
+	SET(ep->state, XVMC_EP_TRACKED);
+	SET(ep->reason, XVMC_R_YOUNG);
+	SET(ep->nonblock, false);
+	SET(ep->fork_idle, false);
+	SET(ep->owned, false);
+	SET(ep->owns_tx, false);
+	SET(ep->pin_wanted, 0);
+	SET(ep->steer_wanted, 0);
+	SET(ep->return_wanted, false);
+	SET(ep->bring, false);
+	SET(ep->rcv_timeo_ns, 0);
+	SET(ep->snd_timeo_ns, 0);
+	SET(ep->settings, 0);
+	SET(ep->rx_waiters, 0);
+	SET(ep->tx_waiters, 0);
+	SET(ep->bell_holds, 0);
+	SET(ep->inside_rx, 0);
+	SET(ep->inside_tx, 0);
+	SET(ep->dries, 0);
+	SET(ep->close_later, false);
 	ep->closed = false;
-	ep->linger_ns = 0;
-	ep->svc_wants_quiet = false;
-	ep->io_fd = ep->rx_poke_fd = ep->tx_poke_fd = -1;
-	ep->held_fd = -1;
-	ep->tx_full = false;
+	SET(ep->linger_ns, 0);
+	SET(ep->svc_wants_quiet, false);
+	SET(ep->io_fd, -1);
+	ep->rx_poke_fd = ep->tx_poke_fd = -1;
+	SET(ep->held_fd, -1);
+	SET(ep->tx_full, false);
 	spin_init(ctx, &ep->spin_rx);
 	spin_init(ctx, &ep->spin_tx);
-	ep->queued = ep->attended = false;
+	SET(ep->queued, false);
+	SET(ep->attended, false);
 	memset(&ep->svc, 0, sizeof(ep->svc));
 	xvmc_conn_restart(&ep->conn, &endpoint_tcp_ops, ep, ctx->stats);
 	ep->conn.announce_ns = (uint64_t)ctx->opt.announce_us * 1000;
@@ -66,15 +81,16 @@ void endpoint_restart(struct xvmc_endpoint *ep)
 static void endpoint_reset(struct xvmc_endpoint *ep, struct xvmc_ctx *ctx, int fd)
 {
 	ep->ctx = ctx;
-	ep->fd = fd;
-	ep->ops = 0;
-	ep->nfds = 1;
+	SET(ep->fd, fd);
+	SET(ep->ops, 0);
+	SET(ep->nfds, 1);
 	ep->active = false;
-	ep->forked = ep->orphan = false;
-	ep->spoilt = false;
-	ep->stdio = 0;
+	SET(ep->forked, false);
+	ep->orphan = false;
+	SET(ep->spoilt, false);
+	SET(ep->stdio, 0);
 	ep->counted = true;
-	ep->hold = NULL;
+	SET(ep->hold, NULL);
 	ep->hold_arena = NULL;
 	atomic_fetch_and(&ep->rx_gate, XVMC_GATE_COUNT);
 	atomic_fetch_and(&ep->tx_gate, XVMC_GATE_COUNT);
@@ -86,10 +102,12 @@ void endpoint_free(struct xvmc_ctx *ctx, struct xvmc_endpoint *ep)
 {
 	section_lock(&ctx->lock);
 	xvmc_list_del(&ep->all_link);
-	section_unlock(&ctx->lock);
-	fork_end(ep);
+	if (ep->hold) { /* takes the lock itself */
+		section_unlock(&ctx->lock);
+		fork_end(ep);
+		section_lock(&ctx->lock);
+	}
 	xvmc_conn_deinit(&ep->conn);
-	section_lock(&ctx->lock);
 	ep->obj.free_next = ctx->free_eps;
 	ctx->free_eps = &ep->obj;
 	section_unlock(&ctx->lock);

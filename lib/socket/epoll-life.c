@@ -77,6 +77,9 @@ void xvmc_epoll_fd_closed(struct xvmc_ctx *ctx, struct xvmc_endpoint *ep, int fd
 	bool last = atomic_load(&ep->nfds) <= 1;
 	bool survivors;
 
+	/* Who adds it now could do so after us just as well. */
+	if (!xvmc_epoll_holds(ep))
+		return;
 	section_lock(&ctx->epoll_lock);
 	survivors = close_regs(ep, fd, last, false);
 	section_unlock(&ctx->epoll_lock);

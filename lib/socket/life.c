@@ -120,6 +120,10 @@ static bool close_half_made(struct xvmc_endpoint *ep)
 {
 	bool made;
 
+	/* Never worth one: the service thread, should it hear of it now, finds
+	 * that no number is left. Both look after they have said so. */
+	if (ep->state == XVMC_EP_TRACKED)
+		return true;
 	section_lock(&ep->conn.tx.lock);
 	made = xvmc_ep_managed(ep);
 	if (!made && ep->io_fd >= 0) {

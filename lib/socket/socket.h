@@ -437,11 +437,16 @@ void xvmc_epoll_ep_changed(struct xvmc_endpoint *ep);
 /* A non-blocking send found no room (-EAGAIN): who waits for EPOLLOUT
  * edge-triggered, perhaps asleep already, shall hear when there is. */
 void xvmc_epoll_ep_blocked(struct xvmc_endpoint *ep);
+/* Does a set hold it? Without a lock: as of a moment ago. */
+static inline bool xvmc_epoll_holds(const struct xvmc_endpoint *ep)
+{
+	return __atomic_load_n(&ep->epregs.next, __ATOMIC_RELAXED) != &ep->epregs;
+}
 /* A sleeper has read, and so emptied, a bell: an epoll set may have lost its
  * edge by that. Costs a load where no set holds the endpoint. */
 static inline void xvmc_epoll_bell_taken(struct xvmc_endpoint *ep)
 {
-	if (__atomic_load_n(&ep->epregs.next, __ATOMIC_RELAXED) != &ep->epregs)
+	if (xvmc_epoll_holds(ep))
 		xvmc_epoll_ep_changed(ep);
 }
 /* MANAGED -> PLAIN, in one step with the endpoint: epoll's locks, which come
