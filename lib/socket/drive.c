@@ -211,7 +211,7 @@ static void became_plain(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 		why = XVMC_R_PEER_LEFT; /* promoted again meanwhile */
 	if (ep->svc.closing)
 		why = XVMC_R_CLOSE;
-	sv->nrings -= ep->svc.asked;
+	known_no_ring(sv, ep);
 	link_offer_end(ep);
 	ep->svc.leaving = ep->svc.asked = false;
 	ep->svc.leave_ns = 0;
@@ -223,7 +223,7 @@ static void became_plain(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 	fork_release(ep);
 	if (ep->svc.yield && !ep->svc.pin) {
 		ep->svc.yield = false;
-		link_withdraw(sv, ep);
+		link_withdraw(sv, ep, XVMC_R_FORK);
 		/* Where nobody uses it here, whoever asked is alone. Two that
 		 * use it in turns would ask each other all the time. */
 		if (ep->svc.rests++ < RESTS_MAX) {
@@ -231,6 +231,11 @@ static void became_plain(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 			fork_rest(ep);
 			section_unlock(&ep->ctx->epoll_lock);
 		}
+		return;
+	}
+	if (link_for_want(why) && !ep->svc.pin) {
+		link_withdraw(sv, ep, why);
+		OS3(SYS_futex, &ep->state, FUTEX_WAKE_PRIVATE, INT32_MAX);
 		return;
 	}
 	link_ended(sv, ep, why);
@@ -262,7 +267,7 @@ static void abort_setup(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 static void forget(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 {
 	link_unregister(sv, ep);
-	xvmc_list_del(&ep->svc_link);
+	known_del(sv, ep);
 	xvmc_ep_put(ep); /* the service's reference: ep may be gone now */
 }
 
@@ -354,7 +359,8 @@ static bool is_managed(struct xvmc_endpoint *ep)
 	return yes;
 }
 
-void drive(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now)
+/* False: it is closed, and forgotten. */
+static bool drive_on(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now)
 {
 	uint32_t pin = atomic_exchange(&ep->pin_wanted, 0);
 	uint32_t steer = atomic_exchange(&ep->steer_wanted, 0);
@@ -381,24 +387,31 @@ void drive(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now)
 	if (is_managed(ep)) {
 		drive_managed(sv, ep, now);
 		if (is_managed(ep))
-			return;
+			return true;
 	}
 	if (ep->svc.leaving || (ep->svc.closing && ep->svc.asked))
 		abort_setup(sv, ep);
 	if (ep->svc.closing) {
 		forget(sv, ep);
-		return;
+		return false;
 	}
 	if (ep->svc.pin && ep->state != XVMC_EP_PINNED) {
 		ep->reason = pin ? pin : ep->svc.reason;
 		link_unregister(sv, ep);
 		ep->state = XVMC_EP_PINNED;
 		OS3(SYS_futex, &ep->state, FUTEX_WAKE_PRIVATE, INT32_MAX);
-		return;
+		return true;
 	}
 	if ((xvmc_ep_lacks(ep) & HOLD_RX) && !fork_alone(ep) && !ep->svc.asked &&
 	    (ep->state == XVMC_EP_QUEUED || ep->state == XVMC_EP_REGISTERED))
-		link_withdraw(sv, ep);
+		link_withdraw(sv, ep, XVMC_R_FORK);
 	if (ep->state == XVMC_EP_QUEUED)
 		link_register(sv, ep);
+	return true;
+}
+
+void drive(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now)
+{
+	if (drive_on(sv, ep, now))
+		known_due(sv, ep);
 }

@@ -146,6 +146,8 @@ void link_query(struct xvmc_service *sv)
 
 void link_steer(struct xvmc_service *sv, struct xvmc_endpoint *ep, enum xvmc_path to)
 {
+	uint32_t tracked = XVMC_EP_TRACKED;
+
 	if (to == XVMC_PATH_TCP) {
 		ep->svc.demoted = true;
 		if (ep->svc.asked)
@@ -158,6 +160,9 @@ void link_steer(struct xvmc_service *sv, struct xvmc_endpoint *ep, enum xvmc_pat
 			link_unregister(sv, ep);
 			link_register(sv, ep);
 		}
+	} else if (fork_alone(ep)) {
+		/* There was no room for it: another try. */
+		atomic_compare_exchange_strong(&ep->state, &tracked, XVMC_EP_QUEUED);
 	}
 }
 

@@ -11,6 +11,9 @@
 
 #include "service.h"
 
+/* Who has not used its rings for so long may lose them to another. */
+#define IDLE_NS 1000000000u
+
 static enum xvmc_reason why_not(int err)
 {
 	switch (err) {
@@ -35,43 +38,33 @@ static enum xvmc_reason why_not(int err)
 	}
 }
 
+/* Of those that have rings, the one that has been idle longest makes way. */
+static void make_way(struct xvmc_service *sv)
+{
+	struct xvmc_endpoint *oldest = known_idle(sv, os_now_ns(), IDLE_NS);
+
+	if (!oldest)
+		return;
+	drive_leave(sv, oldest, XVMC_R_LRU, false);
+	xvmc_service_kick(oldest);
+}
+
+/* It stays on TCP for want of something: says so, and that it was given up. */
+static void refuse(struct xvmc_service *sv, struct xvmc_endpoint *ep,
+		   enum xvmc_reason why)
+{
+	link_say(sv, ep, XVMC_SETUP_REFUSE, why);
+	xvmc_stat_add(sv->ctx->stats, XVMC_S_REASON0 + why, 1);
+	if (link_for_want(why))
+		make_way(sv);
+}
+
 static void give_up(struct xvmc_service *sv, struct xvmc_endpoint *ep, int err)
 {
 	enum xvmc_reason why = why_not(err);
 
-	link_say(sv, ep, XVMC_SETUP_REFUSE, why);
-	xvmc_stat_add(sv->ctx->stats, XVMC_S_REASON0 + why, 1);
+	refuse(sv, ep, why);
 	drive_leave(sv, ep, why, false);
-}
-
-/* A ring for a newcomer: the one that has been idle longest makes way. */
-static bool make_room(struct xvmc_service *sv)
-{
-	struct xvmc_endpoint *oldest = NULL;
-	struct xvmc_list *it, *tmp;
-	uint64_t now = os_now_ns();
-
-	if (sv->nrings < sv->ctx->opt.max_rings)
-		return true;
-	xvmc_list_each(it, tmp, &sv->known) {
-		struct xvmc_endpoint *ep =
-			xvmc_list_entry(it, struct xvmc_endpoint, svc_link);
-		uint64_t bytes = ep->conn.tx.ring_bytes + ep->conn.rx.ring_bytes;
-
-		if (!ep->svc.asked || !xvmc_ep_managed(ep) || ep->svc.leaving)
-			continue;
-		if (bytes != ep->svc.use_bytes) {
-			ep->svc.use_bytes = bytes;
-			ep->svc.use_ns = now;
-		}
-		if (!oldest || ep->svc.use_ns < oldest->svc.use_ns)
-			oldest = ep;
-	}
-	if (oldest && now - oldest->svc.use_ns > 1000000000u) {
-		drive_leave(sv, oldest, XVMC_R_LRU, false);
-		xvmc_service_kick(oldest);
-	}
-	return false;
 }
 
 /* A program that has set its socket's buffers means them: the ring is no larger
@@ -158,13 +151,14 @@ void link_match(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		return;
 	}
 	/* The domid changes with every migration: never the one of old. */
-	if (!sv->hv || xvmc_hv_self(sv->hv, &self) < 0 || !make_room(sv)) {
-		link_say(sv, ep, XVMC_SETUP_REFUSE, XVMC_R_LRU);
-		link_ended(sv, ep, XVMC_R_LRU);
+	if (!sv->hv || xvmc_hv_self(sv->hv, &self) < 0 ||
+	    sv->nrings >= sv->ctx->opt.max_rings) {
+		refuse(sv, ep, XVMC_R_LRU);
+		link_withdraw(sv, ep, XVMC_R_LRU);
 		return;
 	}
 	if (!fork_claim(ep)) {
-		link_withdraw(sv, ep);
+		link_withdraw(sv, ep, XVMC_R_FORK);
 		return;
 	}
 	/* Under the lock: who closes the last number closes ours as well, and
@@ -175,8 +169,8 @@ void link_match(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 	section_unlock(&ep->conn.tx.lock);
 	if (ep->io_fd < 0) {
 		fork_release(ep);
-		link_say(sv, ep, XVMC_SETUP_REFUSE, XVMC_R_NO_FDS);
-		link_ended(sv, ep, XVMC_R_NO_FDS);
+		refuse(sv, ep, XVMC_R_NO_FDS);
+		link_withdraw(sv, ep, XVMC_R_NO_FDS);
 		return;
 	}
 	ask.domid = self.domid;
@@ -184,7 +178,7 @@ void link_match(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 	ep->state = XVMC_EP_LINKED;
 	ep->reason = XVMC_R_SETUP;
 	ep->svc.asked = true;
-	sv->nrings++;
+	known_ring(sv, ep, os_now_ns());
 	service_log(sv, ep, "is matched", XVMC_R_SETUP);
 	link_relay(sv, ep, &ask.hdr); /* step 2 */
 	r = make_offer(sv, ep, XVMC_RING_ORDER_MAX); /* 3 */
@@ -229,7 +223,8 @@ static void on_offer(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 	}
 	xvmc_stat_add(sv->ctx->stats, XVMC_S_RINGS, 1);
 	xvmc_stat_add(sv->ctx->stats, XVMC_S_SETUPS, 1);
-	ep->svc.use_ns = os_now_ns();
+	known_ring(sv, ep, os_now_ns());
+	ep->svc.refused = 0;
 	service_log(sv, ep, "rings are mapped", XVMC_R_SETUP);
 	link_say(sv, ep, XVMC_SETUP_READY, 0); /* step 5 */
 }

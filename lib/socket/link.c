@@ -8,24 +8,12 @@
 
 #include "service.h"
 
+#define REFUSED_MAX 6u /* then it is 64 times as dear, and no dearer */
+
 void link_addr(const struct sockaddr_storage *ss, struct xvmc_ag_addr *ret)
 {
 	memset(ret, 0, sizeof(*ret));
 	vms_addr((const struct sockaddr *)ss, sizeof(*ss), &ret->ip, &ret->port);
-}
-
-static struct xvmc_endpoint *by_epid(struct xvmc_service *sv, uint32_t epid)
-{
-	struct xvmc_list *it, *tmp;
-
-	xvmc_list_each(it, tmp, &sv->known) {
-		struct xvmc_endpoint *ep =
-			xvmc_list_entry(it, struct xvmc_endpoint, svc_link);
-
-		if (ep->epid == epid)
-			return ep;
-	}
-	return NULL;
 }
 
 /* A message of little more than its type, to xvmcd. */
@@ -125,13 +113,50 @@ void link_ended(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 	ep->conn.peer_domid = XVMC_DOMID_NONE;
 }
 
-void link_withdraw(struct xvmc_service *sv, struct xvmc_endpoint *ep)
+void link_withdraw(struct xvmc_service *sv, struct xvmc_endpoint *ep,
+		   enum xvmc_reason why)
 {
-	link_ended(sv, ep, XVMC_R_FORK);
-	ep->reason = XVMC_R_FORK;
+	link_ended(sv, ep, why);
+	ep->reason = why;
 	link_unregister(sv, ep);
 	memset(&ep->svc.held, 0, sizeof(ep->svc.held));
+	if (link_for_want(why))
+		link_want_more(ep);
 	ep->state = XVMC_EP_TRACKED;
+}
+
+/* ---- no room for its rings ---- */
+
+bool link_for_want(enum xvmc_reason why)
+{
+	switch (why) {
+	case XVMC_R_LRU:
+	case XVMC_R_NO_GRANTS:
+	case XVMC_R_NO_PORTS:
+	case XVMC_R_NO_FDS:
+	case XVMC_R_NO_MEMORY:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/*
+ * Who asks again and again costs both ends and xvmcd more than it gains. Those
+ * that have fallen idle, perhaps thousands, shall not ask at all; who is in use
+ * asks seldom, and soon gets the room of one that is not.
+ */
+void link_want_more(struct xvmc_endpoint *ep)
+{
+	const struct xvmc_options *opt = &ep->ctx->opt;
+	uint64_t sent = ep->conn.tx.sent, rcvd = ep->conn.rx.rcvd;
+	uint32_t n = ep->svc.refused;
+
+	ep->ops_wanted = ep->ops + ((opt->min_ops ? opt->min_ops : 1) << n);
+	ep->bytes_wanted = (sent > rcvd ? sent : rcvd) +
+			   ((uint64_t)(opt->min_bytes ? opt->min_bytes : 1) << n);
+	if (n < REFUSED_MAX)
+		ep->svc.refused++;
 }
 
 static void on_unlinked(struct xvmc_service *sv, struct xvmc_endpoint *ep,
@@ -147,7 +172,9 @@ static void on_unlinked(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		return;
 	ep->conn.link = 0; /* nobody to answer to */
 	if (!ep->svc.asked) {
-		if (ep->state != XVMC_EP_PINNED)
+		if (ep->state == XVMC_EP_REGISTERED && link_for_want(why))
+			link_withdraw(sv, ep, why);
+		else if (ep->state != XVMC_EP_PINNED)
 			ep->reason = why;
 		return;
 	}
@@ -165,22 +192,22 @@ void link_message(struct xvmc_service *sv, const union xvmc_agent_msg *msg)
 
 	switch (msg->hdr.type) {
 	case XVMC_AG_MATCH:
-		ep = by_epid(sv, msg->match.epid);
+		ep = known_find(sv, msg->match.epid);
 		if (ep)
 			link_match(sv, ep, &msg->match);
 		break;
 	case XVMC_AG_RELAYED:
-		ep = by_epid(sv, msg->relay.epid);
+		ep = known_find(sv, msg->relay.epid);
 		if (ep)
 			link_relayed(sv, ep, &msg->relay);
 		break;
 	case XVMC_AG_UNLINKED:
-		ep = by_epid(sv, msg->word.epid);
+		ep = known_find(sv, msg->word.epid);
 		if (ep)
 			on_unlinked(sv, ep, &msg->word);
 		break;
 	case XVMC_AG_YIELD:
-		ep = by_epid(sv, msg->word.epid);
+		ep = known_find(sv, msg->word.epid);
 		if (ep)
 			ep->svc.yield = true;
 		break;

@@ -210,7 +210,7 @@ static void attend(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 	if (xvmc_list_linked(&ep->svc_link)) {
 		drive(sv, ep, os_now_ns());
 	} else {
-		xvmc_list_add(&sv->known, &ep->svc_link);
+		known_add(sv, ep);
 		atomic_store(&ep->attended, true);
 		atomic_fetch_add(&ep->obj.users, 1);
 		drive(sv, ep, os_now_ns());
@@ -235,21 +235,21 @@ static int timers(struct xvmc_service *sv)
 		if (sv->agent.fd < 0 && sv->reconnect_ns < next)
 			next = sv->reconnect_ns;
 	}
-	xvmc_list_each(it, tmp, &sv->known) {
+	xvmc_list_each(it, tmp, &sv->due) {
 		struct xvmc_endpoint *ep =
-			xvmc_list_entry(it, struct xvmc_endpoint, svc_link);
+			xvmc_list_entry(it, struct xvmc_endpoint, svc.due_link);
 
-		if (ep->svc.due_ns && ep->svc.due_ns <= now) {
+		if (ep->svc.due_ns <= now) {
 			atomic_fetch_add(&ep->obj.users, 1);
 			attend(sv, ep);
 		}
 	}
 	/* drive() may have set new times, and dropped endpoints */
-	xvmc_list_each(it, tmp, &sv->known) {
+	xvmc_list_each(it, tmp, &sv->due) {
 		struct xvmc_endpoint *ep =
-			xvmc_list_entry(it, struct xvmc_endpoint, svc_link);
+			xvmc_list_entry(it, struct xvmc_endpoint, svc.due_link);
 
-		if (ep->svc.due_ns && ep->svc.due_ns < next)
+		if (ep->svc.due_ns < next)
 			next = ep->svc.due_ns;
 	}
 	link_prepared(sv, now);
@@ -359,6 +359,8 @@ static int service_start(struct xvmc_ctx *ctx)
 	sv->agent.fd = -1;
 	xvmc_list_init(&sv->work);
 	xvmc_list_init(&sv->known);
+	xvmc_list_init(&sv->due);
+	xvmc_list_init(&sv->rings);
 	pthread_mutex_init(&sv->work_lock, NULL);
 	sv->epfd = OS_MAKE(os_epoll_create(EPOLL_CLOEXEC));
 	sv->kick_fd = OS_MAKE(os_eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -432,7 +434,7 @@ static void drop_all(struct xvmc_service *sv)
 			os_close(ep->io_fd);
 		ep->io_fd = -1;
 		link_offer_end(ep);
-		xvmc_list_del(&ep->svc_link);
+		known_del(sv, ep);
 		xvmc_ep_put(ep);
 	}
 }

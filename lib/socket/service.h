@@ -15,6 +15,8 @@
 #include "internal.h"
 #include "migrate/migrate.h"
 
+#define KNOWN_BUCKETS 4096u
+
 struct xvmc_service {
 	struct xvmc_ctx *ctx;
 	pthread_t thread;
@@ -24,10 +26,14 @@ struct xvmc_service {
 	pthread_mutex_t work_lock;
 	struct xvmc_list work;  /* endpoints to attend to, by work_link */
 	struct xvmc_list known; /* all it ever attended to, by svc_link */
+	struct xvmc_list due;   /* of them those with a due_ns */
+	struct xvmc_list rings; /* those with rings, or being given some; who was
+				 * not seen to use them for longest comes first */
+	struct xvmc_endpoint *by_epid[KNOWN_BUCKETS];
 	struct xvmc_agent agent;
 	struct xvmc_hv *hv;     /* NULL while there is none */
 	uint64_t reconnect_ns;
-	uint32_t nrings;
+	uint32_t nrings; /* how many are in rings */
 	struct {
 		bool active;
 		uint32_t serial;
@@ -52,6 +58,19 @@ void service_watch(struct xvmc_service *sv, struct xvmc_endpoint *ep, int fd,
 void service_log(struct xvmc_service *sv, const struct xvmc_endpoint *ep,
 		 const char *what, unsigned int reason);
 
+/* known.c */
+void known_add(struct xvmc_service *sv, struct xvmc_endpoint *ep);
+void known_del(struct xvmc_service *sv, struct xvmc_endpoint *ep);
+struct xvmc_endpoint *known_find(struct xvmc_service *sv, uint32_t epid);
+/* Its due_ns has been set, or is 0 again. */
+void known_due(struct xvmc_service *sv, struct xvmc_endpoint *ep);
+/* It has rings, or is to have some, and used them just now; it has none. */
+void known_ring(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now);
+void known_no_ring(struct xvmc_service *sv, struct xvmc_endpoint *ep);
+/* Who has not used its rings for longest, and for ns at least; or NULL. Takes
+ * endpoint locks. */
+struct xvmc_endpoint *known_idle(struct xvmc_service *sv, uint64_t now, uint64_t ns);
+
 /* link.c */
 int link_register(struct xvmc_service *sv, struct xvmc_endpoint *ep);
 void link_unregister(struct xvmc_service *sv, struct xvmc_endpoint *ep);
@@ -66,8 +85,14 @@ void link_say(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 void link_ended(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		enum xvmc_reason why);
 
-/* Other processes hold it: not registered any more, until it is ours alone. */
-void link_withdraw(struct xvmc_service *sv, struct xvmc_endpoint *ep);
+/* Not registered any more: until it is ours alone, where other processes hold it
+ * (XVMC_R_FORK), or until it has moved enough to be worth another try. */
+void link_withdraw(struct xvmc_service *sv, struct xvmc_endpoint *ep,
+		   enum xvmc_reason why);
+/* There is no room for its rings, and withdrawing is what to do. */
+bool link_for_want(enum xvmc_reason why);
+/* That is so: the next try has to be earned, more dearly each time. */
+void link_want_more(struct xvmc_endpoint *ep);
 
 /* link-setup.c: what came from xvmcd, and through it from the other end. */
 void link_match(struct xvmc_service *sv, struct xvmc_endpoint *ep,

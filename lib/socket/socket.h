@@ -125,7 +125,10 @@ struct xvmc_endpoint {
 	uint32_t epid; /* this process's name for it, never used again */
 	_Atomic uint32_t state;  /* enum xvmc_ep_state */
 	_Atomic uint32_t reason; /* why it is where it is, in PLAIN */
-	_Atomic uint32_t ops;    /* calls that moved bytes, until worth it */
+	_Atomic uint32_t ops;    /* calls that moved bytes by plain TCP */
+	/* so many calls, or bytes of a direction, until it is worth a ring */
+	_Atomic uint32_t ops_wanted;
+	_Atomic uint64_t bytes_wanted;
 	_Atomic uint32_t nfds;   /* application numbers that lead here */
 	bool active;             /* we connected; the peer accepted */
 	/* Nobody xvmcd knows has the peer's address, but somebody who has may
@@ -192,6 +195,9 @@ struct xvmc_endpoint {
 	struct xvmc_ep_svc {
 		struct sockaddr_storage local, remote;
 		bool have_addrs;
+		/* known.c's: of all; of those with a due_ns; of those with rings */
+		struct xvmc_endpoint *epid_next;
+		struct xvmc_list due_link, ring_link;
 		uint64_t due_ns;     /* next time it wants attention, 0: never */
 		bool lingers;        /* closed by us, not yet by the kernel ... */
 		uint64_t close_ns;   /* ... since then */
@@ -201,6 +207,8 @@ struct xvmc_endpoint {
 		uint64_t stuck_ns;   /* so long is no surprise with this reader */
 		bool away;           /* from a ring that was not read */
 		uint64_t use_bytes, use_ns;   /* for the least recently used */
+		uint32_t refused;    /* so often in a row there was no room for its
+				      * rings */
 		bool watch_tcp, watch_rx, watch_tx; /* in the service's epoll */
 		bool asked;          /* we have sent ASK */
 		bool want_ring;      /* tx belongs on the ring */

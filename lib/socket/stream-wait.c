@@ -255,13 +255,13 @@ int stream_sleep_plain(struct xvmc_endpoint *ep, int fd, short event, uint64_t t
 
 void stream_moved(struct xvmc_endpoint *ep, uint64_t bytes)
 {
-	const struct xvmc_options *opt = &ep->ctx->opt;
 	uint32_t ops = atomic_load_explicit(&ep->ops, memory_order_relaxed) + 1;
 	uint32_t want = XVMC_EP_TRACKED;
 
 	/* Lost counts are no harm. */
 	atomic_store_explicit(&ep->ops, ops, memory_order_relaxed);
-	if (ops < opt->min_ops && bytes < opt->min_bytes)
+	if ((int32_t)(ops - atomic_load_explicit(&ep->ops_wanted, memory_order_relaxed)) < 0 &&
+	    bytes < atomic_load_explicit(&ep->bytes_wanted, memory_order_relaxed))
 		return;
 	if (atomic_load_explicit(&ep->state, memory_order_relaxed) != XVMC_EP_TRACKED ||
 	    !endpoint_here(ep) || !fork_alone(ep))
