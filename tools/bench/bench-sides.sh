@@ -4,7 +4,7 @@
 # The sides that bench.sh compares: how each program is started, where, and
 # which figure is taken from what it prints. Read by bench.sh, which sets
 # tmp, pids, bench, run, seconds, client_cpu and server_cpu, and uses value,
-# moved and accelerated.
+# moved, accelerated and told, the bytes by ring where the program counts them.
 : "${tmp:?}" "${bench:?}" "${run:?}" "${seconds:?}" "${client_cpu:?}" "${server_cpu:?}"
 
 # The first number behind a key of a JSON text.
@@ -154,6 +154,7 @@ by_wait() {
 		--seconds "$seconds" --warm 2) >"$tmp/out" 2>"$tmp/err" || return 1
 	value=$(number per_ms "$tmp/out")
 	moved=$(number bytes_moved "$tmp/out")
+	told=$(number ring_bytes "$tmp/out")
 }
 
 # One side, once: sets value, moved, and whether it is to be accelerated.

@@ -7,6 +7,7 @@
  */
 #include "bench.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #include "hist.h"
+#include "xvmc/xvmc.h"
 
 #define ACTIVE 10u
 #define EVENTS 64
@@ -174,6 +176,22 @@ static int measure(const struct bench_options *o, const struct ends *e, int epfd
 	return 0;
 }
 
+/* Of what the active ones have moved, how much by ring: 0 without the library. */
+static uint64_t ring_bytes(const struct ends *e)
+{
+	static int (*info_of)(int, struct xvmc_fd_info *);
+	uint64_t sum = 0;
+
+	*(void **)&info_of = dlsym(RTLD_DEFAULT, "xvmc_fd_info");
+	for (unsigned i = 0; info_of && i < ACTIVE; i++) {
+		struct xvmc_fd_info info = { .size = sizeof(info) };
+
+		if (info_of(e->fd[i], &info) == 0)
+			sum += info.tx.ring_bytes + info.rx.ring_bytes;
+	}
+	return sum;
+}
+
 static int wait_side(const struct bench_options *o, struct ends *e, int listen_fd)
 {
 	static struct hist warm, ready, empty;
@@ -181,7 +199,7 @@ static int wait_side(const struct bench_options *o, struct ends *e, int listen_f
 	struct epoll_event listener = { .events = EPOLLIN, .data.fd = listen_fd };
 	char *buf = must_alloc(o->bytes);
 	int epfd = epoll_create1(0);
-	uint64_t end;
+	uint64_t end, by_ring;
 	int err;
 
 	if (epfd < 0 || epoll_ctl(epfd, EPOLL_CTL_ADD, e->control, &control) < 0 ||
@@ -194,17 +212,21 @@ static int wait_side(const struct bench_options *o, struct ends *e, int listen_f
 	end = now_ns() + (uint64_t)(o->warm_seconds * 1e9);
 	while (err == 0 && now_ns() < end)
 		err = measure(o, e, epfd, buf, &warm, &warm);
+	by_ring = ring_bytes(e);
 	end = now_ns() + (uint64_t)(o->seconds * 1e9);
 	while (err == 0 && now_ns() < end)
 		err = measure(o, e, epfd, buf, &ready, &empty);
 	if (err < 0)
 		return err;
+	by_ring = ring_bytes(e) - by_ring;
 	printf("{\"pattern\":\"wait\",\"connections\":%u,\"active\":%u,\"rounds\":%llu,"
-	       "\"ready_us\":%.3f,\"empty_us\":%.3f,\"per_ms\":%.3f,\"bytes_moved\":%llu}\n",
+	       "\"ready_us\":%.3f,\"empty_us\":%.3f,\"per_ms\":%.3f,\"bytes_moved\":%llu,"
+	       "\"ring_bytes\":%llu}\n",
 	       e->all, ACTIVE, (unsigned long long)ready.count,
 	       (double)hist_quantile(&ready, 0.5) / 1e3, (double)hist_quantile(&empty, 0.5) / 1e3,
 	       1e6 / (double)(hist_quantile(&ready, 0.5) + hist_quantile(&empty, 0.5)),
-	       (unsigned long long)(2 * o->bytes * ready.count * ACTIVE));
+	       (unsigned long long)(2 * o->bytes * ready.count * ACTIVE),
+	       (unsigned long long)by_ring);
 	return 0;
 }
 
