@@ -110,6 +110,14 @@ static int translate(struct wait *w, struct epoll_event *evs, int n)
 	return nested ? translate_nested(w, evs, k) : k;
 }
 
+/* With room for all that a wait may return: hot members alone may do for the
+ * next ones. */
+static void kernel_asked(struct xvmc_epset *set, uint64_t now)
+{
+	SET_HINT(set->since_kernel, 0);
+	SET_HINT(set->kernel_ns, now);
+}
+
 /* A look without sleeping. A result of the kernel's, translated. */
 static int kernel_look(struct wait *w, struct epoll_event *evs, int max)
 {
@@ -158,6 +166,8 @@ static int kernel_sleep(struct wait *w, bool *ret_woken)
 	interrupt_sleep_end(&w->in);
 	errno = saved;
 	*ret_woken = n > 0;
+	if (n >= 0 && w->set)
+		kernel_asked(w->set, os_now_ns());
 	return n > 0 && w->set ? translate(w, w->evs, n) : n;
 }
 
@@ -184,7 +194,7 @@ static int gather(struct wait *w)
 	    now - HINT(set->kernel_ns) > KERNEL_NS) {
 		/* The kernel's turn, with all the room that hot members do not
 		 * need now; half of it is theirs if they do. */
-		SET_HINT(set->kernel_ns, now);
+		kernel_asked(set, now);
 		section_lock(&set->lock);
 		n = epset_count(set, w->max / 2);
 		section_unlock(&set->lock);
