@@ -16,6 +16,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -137,11 +138,23 @@ static void run_command(int sock, const char *command)
 	put(sock, end, sizeof(end));
 }
 
+/* Something goes over it every minute, though the command says nothing for long:
+ * QEMU's user network drops a connection that is idle for twelve minutes. */
+static void keep_alive(int sock)
+{
+	int one = 1, every_s = 60;
+
+	setsockopt(sock, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+	setsockopt(sock, IPPROTO_TCP, TCP_KEEPIDLE, &every_s, sizeof(every_s));
+	setsockopt(sock, IPPROTO_TCP, TCP_KEEPINTVL, &every_s, sizeof(every_s));
+}
+
 static void serve_one(int sock)
 {
 	uint32_t len;
 	char *command;
 
+	keep_alive(sock);
 	if (!get(sock, &len, sizeof(len)) || len > COMMAND_MAX)
 		return;
 	command = calloc(1, len + 1);
