@@ -16,6 +16,12 @@ stays() {
 		>"$work/out" 2>"$work/err" </dev/null
 	[ "$(cat "$work/out")" = 137 ]
 	result $? "--trap: the program's signal"
+	for closed in '<&-' '<&- >&-' '<&- >&- 2>&-'; do
+		ends 3 "--trap: $closed" sh -c "\"\$@\" $closed" sh \
+			"$run" --trap="$work/closed" sh -c 'exit 3'
+	done
+	ends 0 "... which the program finds like that" sh -c '"$@" <&-' sh \
+		"$run" --trap="$work/closed" sh -c '[ ! -e /proc/$$/fd/0 ]'
 	refuses 126 "--trap: not executable" "$run" --trap "$work/plain"
 	refuses 2 "--trap: no file's name" "$run" --trap= true
 	refuses 1 "--trap: a file that cannot be written" "$run" \

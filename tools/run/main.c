@@ -33,6 +33,7 @@ struct run {
 	const char *domain, *host, *dir, *log, *trap;
 	uint32_t spin_us, order;
 	bool no_spin, stats, verbose, anyway, require;
+	bool mute; /* without a standard error */
 	struct cli_list rules;
 	char library[PATH_MAX];
 	char full_dir[PATH_MAX];
@@ -98,11 +99,25 @@ _Noreturn static void start(const struct run *run)
 	not_started(run, errno);
 }
 
+/* What we open shall be at none of the numbers 0 to 2, where they are closed:
+ * those mean something. The program finds them closed again. */
+static void hold_numbers(struct run *run)
+{
+	int fd;
+
+	run->mute = fcntl(2, F_GETFD) < 0;
+	do
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && fd <= 2);
+	if (fd >= 0)
+		close(fd);
+}
+
 /* Where --trap has its say. */
-static int trap_open(const char *path)
+static int trap_open(const char *path, bool mute)
 {
 	int fd = *path ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666) :
-			 fcntl(2, F_DUPFD_CLOEXEC, 3);
+			 fcntl(mute ? -1 : 2, F_DUPFD_CLOEXEC, 3);
 
 	if (fd < 0)
 		cli_die(PROG, CLI_EXIT_FAILED, "--trap: %s: %s",
@@ -113,7 +128,7 @@ static int trap_open(const char *path)
 /* With options that outlast the program's start. */
 _Noreturn static void start_and_stay(struct run *run)
 {
-	int out = run->trap ? trap_open(run->trap) : -1, status;
+	int out = run->trap ? trap_open(run->trap, run->mute) : -1, status;
 	struct trap trap;
 	struct stay stay;
 
@@ -340,6 +355,7 @@ int main(int argc, char **argv)
 {
 	static struct run run;
 
+	hold_numbers(&run);
 	parse(argc, argv, &run);
 	set_options(&run);
 	if (paths_library(run.library) < 0)
