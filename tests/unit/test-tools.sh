@@ -348,6 +348,17 @@ blank() {
 	result $? "... and nothing is said"
 }
 
+# Numbers 0 to 2 closed: nothing of ours is written to for standard error, or led
+# to /dev/null.
+closed() {
+	for how in '<&-' '<&- >&-' '<&- >&- 2>&-'; do
+		ends 0 "xvmcd --daemon $how" sh -c "\"\$@\" $how" sh \
+			"$tools/xvmcd/xvmcd" --daemon --dir "$work/numbers"
+		ends 0 "... answers" "$tools/xvmc" ss --dir "$work/numbers"
+		ends 0 "... ends" "$tools/xvmc" shutdown --dir "$work/numbers"
+	done
+}
+
 # What makes sockets in a directory of its own does so wherever TMPDIR leads.
 works_in() { # NAME TMPDIR
 	mkdir -p "$2"
@@ -399,6 +410,7 @@ doctor
 toolstack
 ending
 blank
+closed
 works_in "in a TMPDIR longer than a socket's name" "$work/$(printf '%0100d' 0)"
 works_in "in a TMPDIR with a blank" "$work/a b"
 all_said

@@ -25,6 +25,7 @@
 #include "xvmc/cli.h"
 #include "xvmc/client.h"
 #include "xvmc/paths.h"
+#include "xvmc/standard.h"
 
 #define PROG "xvmc-run"
 #define UNSET UINT32_MAX
@@ -97,20 +98,6 @@ _Noreturn static void start(const struct run *run)
 {
 	execvp(run->args[0], run->args);
 	not_started(run, errno);
-}
-
-/* What we open shall be at none of the numbers 0 to 2, where they are closed:
- * those mean something. The program finds them closed again. */
-static void hold_numbers(struct run *run)
-{
-	int fd;
-
-	run->mute = fcntl(2, F_GETFD) < 0;
-	do
-		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	while (fd >= 0 && fd <= 2);
-	if (fd >= 0)
-		close(fd);
 }
 
 /* Where --trap has its say. */
@@ -355,7 +342,8 @@ int main(int argc, char **argv)
 {
 	static struct run run;
 
-	hold_numbers(&run);
+	run.mute = fcntl(STDERR_FILENO, F_GETFD) < 0;
+	standard_hold();
 	parse(argc, argv, &run);
 	set_options(&run);
 	if (paths_library(run.library) < 0)

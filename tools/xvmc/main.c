@@ -13,6 +13,7 @@
 #include "base/rundir.h"
 #include "paths.h"
 #include "xvmc.h"
+#include "standard.h"
 
 static int cmd_version(int argc, char **argv);
 
@@ -111,6 +112,7 @@ static void help(void)
 
 int main(int argc, char **argv)
 {
+	standard_hold();
 	if (argc < 2)
 		cli_die("xvmc", CLI_EXIT_USAGE,
 			"which command? (see xvmc --help)");

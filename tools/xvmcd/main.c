@@ -25,6 +25,7 @@
 #include "hv/local-wire.h"
 #include "match.h"
 #include "xen.h"
+#include "xvmc/standard.h"
 
 struct listener {
 	struct watch watch; /* first */
@@ -332,6 +333,7 @@ int main(int argc, char **argv)
 	static struct ends ends;
 	int rc, parent = -1;
 
+	standard_hold();
 	options_parse(argc, argv, &d.opt);
 	make_dir(&d);
 	if (d.opt.background)
