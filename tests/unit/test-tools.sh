@@ -366,7 +366,7 @@ works_in() { # NAME TMPDIR
 	ends 0 "random calls, $1" env TMPDIR="$2" "$here/../fuzz/fuzz-calls.sh" \
 		--build "$build" --seed 1 --runs 1 --calls 5
 	ends 0 "bench, $1" env TMPDIR="$2" "$here/../../tools/bench/bench.sh" \
-		--build "$build" --rounds 1 --seconds 0.3 rr
+		--build "$build" --rounds 1 --seconds 1 rr
 	ends 0 "soak, $1" env TMPDIR="$2" "$here/../../tools/demo/soak.sh" \
 		--build "$build" --seconds 2
 }
