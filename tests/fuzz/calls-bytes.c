@@ -283,6 +283,7 @@ static void act_stuff(void)
 	struct file *f = file_of(fd);
 	struct pollfd p;
 	unsigned int before;
+	double end;
 	long r;
 
 	if (!f || peer < 0 || w.conns[f->conn].unsure)
@@ -296,9 +297,14 @@ static void act_stuff(void)
 			w.regs[i].told = 0; /* room is news then */
 	say_res(r, "stuff(%s)", name(fd));
 	p = (struct pollfd){ .fd = peer, .events = POLLIN };
-	while (all < n + before && poll(&p, 1, STUFF_MS) == 1 &&
-	       (r = recv(peer, w.buf, BUFFER, MSG_DONTWAIT)) > 0)
+	end = conf_now() + STUFF_MS / 1000.0;
+	while (all < n + before && poll(&p, 1, STUFF_MS) == 1) {
+		r = recv(peer, w.buf, BUFFER, MSG_DONTWAIT);
+		/* After shutdown(SHUT_RD) nothing is no end: more may come. */
+		if (r < 0 || (r == 0 && conf_now() > end))
+			break;
 		all += (size_t)r;
+	}
 	w.conns[f->conn].sent[f->end] += n;
 	w.conns[f->conn].got[!f->end] += all;
 	conf_say("  all came: %s", all == n + before ? "yes" : "no");
