@@ -3,7 +3,6 @@
 # shellcheck disable=SC2034,SC2154 # of run-apps.sh
 app_about='rsync: a tree of files from its daemon and to it, changed and sent again'
 app_programs='rsync'
-app_tcp='the receiving end is two processes that use the connection at once'
 
 app_version() {
 	rsync --version | head -n 1 | cut -d ' ' -f 1-4
@@ -28,7 +27,9 @@ rsync_case() { # TEXT FROM TO TREE TREE
 app_run() {
 	port=$(free_port) || exit 1
 	mkdir "$dir/tree" "$dir/back" "$dir/there"
-	random_file "$dir/tree/big" 30000000
+	# The receiving end is two processes, one that reads and one that writes:
+	# before it is on a ring they have come to terms.
+	random_file "$dir/tree/big" 200000000
 	n=0
 	while [ $n -lt 100 ]; do
 		n=$((n + 1))
@@ -49,8 +50,11 @@ app_run() {
 	serve server rsync --daemon --no-detach --address=127.0.0.1 --port="$port" --config="$dir/rsyncd.conf" \
 		--log-file="$dir/rsyncd.log"
 	wait_listening "$port" server
+	not_by_ring
 	rsync_case "from the daemon" "rsync://127.0.0.1:$port/tree/" "$dir/back/" "$dir/tree" "$dir/back"
+	by_ring 100000000
 	rsync_case "to the daemon" "$dir/tree/" "rsync://127.0.0.1:$port/there/" "$dir/tree" "$dir/there"
+	by_ring 100000000
 	random_file "$dir/middle" 100000
 	dd if="$dir/middle" of="$dir/tree/big" bs=1000 seek=9999 conv=notrunc 2>/dev/null
 	rsync_case "what has changed, to the daemon" "$dir/tree/" "rsync://127.0.0.1:$port/there/" "$dir/tree" "$dir/there"

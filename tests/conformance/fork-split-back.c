@@ -14,10 +14,10 @@ static void client(int fd)
 	uint8_t c;
 
 	split_warm_peer(fd);
-	split_put(fd, FIRST);
+	split_put(fd, 0, FIRST);
 	if (!split_get(fd, 0, SPLIT_UP))
 		_exit(95);
-	split_put(fd, SPLIT_DOWN);
+	split_put(fd, 0, SPLIT_DOWN);
 	if (!split_get(fd, 0, SPLIT_UP))
 		_exit(94);
 	conf_warm_client(fd);
@@ -42,10 +42,10 @@ int main(void)
 	split_warm_writer(fd, told);
 	conf_wait(child);
 	conf_say("same %d", split_get(fd, PART, FIRST - PART));
-	split_put(fd, SPLIT_UP);
+	split_put(fd, 0, SPLIT_UP);
 	child = conf_fork();
 	if (child == 0) {
-		split_put(fd, SPLIT_UP);
+		split_put(fd, 0, SPLIT_UP);
 		_exit(0);
 	}
 	conf_say("same %d", split_get(fd, 0, SPLIT_DOWN));

@@ -14,7 +14,7 @@ static pid_t split(int fd, size_t down, size_t up)
 			_exit(97);
 		_exit(recv(fd, &c, 1, 0) == 0 ? 0 : 96);
 	}
-	split_put(fd, up);
+	split_put(fd, 0, up);
 	shutdown(fd, SHUT_WR);
 	return pid;
 }

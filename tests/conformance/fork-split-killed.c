@@ -29,9 +29,9 @@ int main(void)
 		kill(getpid(), SIGKILL);
 	}
 	split_warm_writer(fd, told);
-	split_put(fd, SPLIT_UP);
+	split_put(fd, 0, SPLIT_UP);
 	conf_wait(reader);
-	split_put(fd, SPLIT_UP);
+	split_put(fd, 0, SPLIT_UP);
 	conf_res("close", close(fd));
 	conf_wait(peer);
 	return 0;

@@ -30,7 +30,7 @@ int main(void)
 		_exit(recv(fd, &c, 1, 0) == 0 ? 0 : 96);
 	}
 	split_warm_writer(fd, told);
-	split_put(fd, SPLIT_UP);
+	split_put(fd, 0, SPLIT_UP);
 	conf_res("WR", shutdown(fd, SHUT_WR));
 	conf_wait(reader);
 	conf_wait(peer);

@@ -70,20 +70,19 @@ CONF_UNUSED static void split_warm_peer(int fd)
 	} while (msg[0] != 'g');
 }
 
-/* So many bytes, in pieces of all lengths. */
-CONF_UNUSED static void split_put(int fd, size_t size)
+/* So many bytes from position pos on, in pieces of all lengths. */
+CONF_UNUSED static void split_put(int fd, size_t pos, size_t size)
 {
 	static uint8_t buf[70000];
 
-	for (size_t pos = 0, n, i = 0; pos < size; pos += n) {
+	for (size_t n, i = 0; size; pos += n, size -= n) {
 		n = 1 + i++ * 7919 % sizeof(buf);
-		n = n < size - pos ? n : size - pos;
+		n = n < size ? n : size;
 		conf_fill(buf, n, pos);
 		conf_put(fd, buf, n);
 	}
 }
 
-/* From position pos on. */
 CONF_UNUSED static bool split_get(int fd, size_t pos, size_t size)
 {
 	static uint8_t buf[50000];
@@ -99,7 +98,7 @@ CONF_UNUSED static bool split_get(int fd, size_t pos, size_t size)
 
 CONF_UNUSED static void *split_put_down(void *fd)
 {
-	split_put(*(int *)fd, SPLIT_DOWN);
+	split_put(*(int *)fd, 0, SPLIT_DOWN);
 	return NULL;
 }
 
