@@ -64,8 +64,8 @@ void endpoint_restart(struct xvmc_endpoint *ep)
 	ep->closed = false;
 	SET(ep->linger_ns, 0);
 	SET(ep->svc_wants_quiet, false);
-	ep->ops_wanted = ctx->opt.min_ops;
-	ep->bytes_wanted = ctx->opt.min_bytes;
+	SET(ep->ops_wanted, ctx->opt.min_ops);
+	SET(ep->bytes_wanted, ctx->opt.min_bytes);
 	SET(ep->io_fd, -1);
 	ep->rx_poke_fd = ep->tx_poke_fd = -1;
 	SET(ep->held_fd, -1);
