@@ -464,7 +464,6 @@ int xvmc_epoll_pwait(struct xvmc_ctx *ctx, int epfd, struct epoll_event *evs,
 	struct wait w = {
 		.ctx = ctx, .epfd = epfd, .evs = evs, .max = max,
 		.timeout = timeout, .sigmask = sigmask,
-		.in = interrupt_begin(),
 	};
 	struct unwind u;
 	int r;
@@ -474,6 +473,7 @@ int xvmc_epoll_pwait(struct xvmc_ctx *ctx, int epfd, struct epoll_event *evs,
 		obj = NULL;
 	}
 	w.set = (struct xvmc_epset *)(void *)obj;
+	interrupt_begin(&w.in);
 	unwind_push(&u, wait_end, &w);
 	if (!obj || max <= 0 || !evs || (timeout && !timespec_valid(timeout)))
 		r = wait_kernel(&w);

@@ -35,13 +35,6 @@ void fdtab_deinit(struct xvmc_ctx *ctx)
 	ctx->nfds = 0;
 }
 
-struct xvmc_obj *xvmc_fd_peek(struct xvmc_ctx *ctx, int fd)
-{
-	if ((unsigned int)fd >= ctx->nfds)
-		return NULL;
-	return atomic_load_explicit(&ctx->fds[fd], memory_order_acquire);
-}
-
 struct xvmc_obj *xvmc_fd_get(struct xvmc_ctx *ctx, int fd)
 {
 	struct xvmc_obj *obj = xvmc_fd_peek(ctx, fd);

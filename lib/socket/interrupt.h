@@ -20,10 +20,13 @@ struct interrupt {
 	sigset_t mask; /* the thread's, while masked */
 };
 
-static inline struct interrupt interrupt_begin(void)
+/* Each call begins so: the mask, long as it is, is not touched before it is
+ * wanted. */
+static inline void interrupt_begin(struct interrupt *ret_in)
 {
-	return (struct interrupt){ .ran = xvmc_section.ran,
-				   .ran_hard = xvmc_section.ran_hard };
+	ret_in->ran = xvmc_section.ran;
+	ret_in->ran_hard = xvmc_section.ran_hard;
+	ret_in->slept = ret_in->masked = false;
 }
 
 /* restart: the call is one that SA_RESTART begins again. */

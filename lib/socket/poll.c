@@ -305,11 +305,11 @@ poll_known(struct xvmc_ctx *ctx, struct pollfd *fds, nfds_t n,
 	struct poll_call c = {
 		.ctx = ctx, .fds = fds, .n = n,
 		.timeout = timeout, .sigmask = sigmask,
-		.in = interrupt_begin(),
 	};
 	struct unwind u;
 	int r;
 
+	interrupt_begin(&c.in);
 	if (!call_begin(&c, ent, kfds))
 		return -ENOMEM;
 	unwind_push(&u, call_end, &c);

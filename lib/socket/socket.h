@@ -88,8 +88,6 @@ static inline void xvmc_obj_init(struct xvmc_obj *obj, enum xvmc_obj_kind kind)
 /* The object behind fd with a reference taken, or NULL. Wait-free. */
 struct xvmc_obj *xvmc_fd_get(struct xvmc_ctx *ctx, int fd);
 void xvmc_obj_put(struct xvmc_ctx *ctx, struct xvmc_obj *obj);
-/* Without a reference: only for "is there anything at all". */
-struct xvmc_obj *xvmc_fd_peek(struct xvmc_ctx *ctx, int fd);
 
 /* ---- endpoints ---- */
 
@@ -510,6 +508,15 @@ struct xvmc_ctx {
 	uint32_t execs; /* threads in an exec that may yet fail; under lock */
 	_Atomic bool ended; /* exit has begun, or this is a child without a service */
 };
+
+/* What is behind fd, without a reference: only for "is there anything at all".
+ * Pairs with fdtab_set. */
+static inline struct xvmc_obj *xvmc_fd_peek(const struct xvmc_ctx *ctx, int fd)
+{
+	if ((unsigned int)fd >= ctx->nfds)
+		return NULL;
+	return atomic_load_explicit(&ctx->fds[fd], memory_order_acquire);
+}
 
 int xvmc_ctx_init(struct xvmc_ctx *ctx, const struct xvmc_libc *libc);
 void xvmc_ctx_deinit(struct xvmc_ctx *ctx);

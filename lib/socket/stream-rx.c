@@ -274,13 +274,14 @@ ssize_t xvmc_sock_recv(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 	struct iovec rest[64];
 	struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)vec,
 			      .msg_iovlen = cnt };
-	struct visit v = { .ep = ep, .inside = &ep->inside_rx, .in = interrupt_begin() };
+	struct visit v;
 	int how = stream_decide(ep, fd, flags);
 	ssize_t sum = 0, r;
 	bool again, kernels;
 	struct unwind u;
 
 	*ret_msg_flags = 0;
+	visit_init(&v, ep, &ep->inside_rx);
 	unwind_push(&u, visit_abandon, &v);
 	do {
 		again = false;

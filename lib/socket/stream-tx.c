@@ -198,12 +198,13 @@ ssize_t xvmc_sock_send(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 {
 	struct xvmc_iov it = xvmc_iov_make(vec, cnt);
 	struct iovec rest[64];
-	struct visit v = { .ep = ep, .inside = &ep->inside_tx, .in = interrupt_begin() };
+	struct visit v;
 	int how = stream_decide(ep, fd, flags);
 	size_t total = it.left;
 	struct unwind u;
 	ssize_t r;
 
+	visit_init(&v, ep, &ep->inside_tx);
 	unwind_push(&u, visit_abandon, &v);
 	for (;;) {
 		bool some = it.left < total, go_on;

@@ -27,6 +27,18 @@ struct visit {
 	const struct msghdr *into;
 };
 
+/* inside: the count of the direction that it is about. */
+static inline void visit_init(struct visit *v, struct xvmc_endpoint *ep,
+			      _Atomic uint32_t *inside)
+{
+	v->ep = ep;
+	v->gate = 0;
+	v->stays = false;
+	v->inside = inside;
+	v->into = NULL;
+	interrupt_begin(&v->in);
+}
+
 /* stream-rx.c: torn out of the kernel's recv. */
 void visit_torn(struct visit *v);
 
