@@ -48,6 +48,7 @@ ends 0 lab --help
 ends 2 lab nonsense
 ends 2 lab short nonsense
 ends 2 lab --nonsense
+ends 2 lab --ssh
 ends 2 sanitize msan
 for command in demo bench test apps soak fuzz; do
 	ends 2 $command --nonsense

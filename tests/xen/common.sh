@@ -13,6 +13,7 @@ labsh=$build/tests/xen/labsh
 xen_version=4.17
 guest_port=7000
 dom0_net=10.77.0
+bridge=labbr0
 
 say() {
 	echo "lab: $1" >&2

@@ -128,6 +128,14 @@ start_host() { # HOST MEMORY DOM0-MEMORY [QEMU-OPTIONS]
 	wait_ready "$1"
 }
 
+reach() { # SECONDS HOST COMMAND
+	if [ -n "$ssh_host" ]; then
+		reach_by_ssh "$1" "$3"
+	else
+		"$labsh" run -t "$1" 127.0.0.1 "$(cat "$run/$2.port")" "$3"
+	fi
+}
+
 # Commands take an optional -t SECONDS first. Their output is kept, too.
 in_dom0() { # [-t SECONDS] HOST COMMAND
 	limit=$command_limit_s
@@ -137,7 +145,7 @@ in_dom0() { # [-t SECONDS] HOST COMMAND
 	fi
 	{
 		printf -- '--- %s dom0 %s: %s\n' "$(date +%T)" "$1" "$(printf %s "$2" | tr '\n' ' ')"
-		"$labsh" run -t $((limit * patience)) 127.0.0.1 "$(cat "$run/$1.port")" "$2" 2>&1
+		reach $((limit * patience)) "$1" "$2" 2>&1
 		status=$?
 		[ $status -eq 0 ] || echo "--- status $status"
 		echo $status >"$run/status"

@@ -11,6 +11,7 @@ build=$root/build
 format=text
 keep=no
 chosen=
+ssh_host=
 
 # shellcheck source=tests/xen/common.sh
 . "$root/tests/xen/common.sh"
@@ -35,12 +36,14 @@ END
 
 help() {
 	cat <<'END'
-usage: lab.sh [--build DIR] [--json|--tap] [--keep] [PART...]
+usage: lab.sh [--build DIR] [--json|--tap] [--keep] [--ssh HOST] [PART...]
 
   --list   the parts; without any, all of them but hvm
   --json   the results as JSON on standard output
   --tap    the results as TAP, each when it is there
   --keep   leave the host running (build/lab/run/A.pid) and say how to reach it
+  --ssh    the guests are made on this real Xen host, root's by ssh; all parts but
+           hosts and hvm
 Logs: build/lab/run
 END
 }
@@ -50,6 +53,11 @@ while [ $# -gt 0 ]; do
 	--build)
 		[ $# -ge 2 ] || die "--build wants a directory" 2
 		build=$2
+		shift
+		;;
+	--ssh)
+		case ${2-} in '' | -*) die "--ssh wants a host" 2 ;; esac
+		ssh_host=$2
 		shift
 		;;
 	--json | --tap) format=${1#--} ;;
@@ -72,12 +80,19 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
-[ -n "$chosen" ] || chosen=$(parts | awk '$1 != "hvm" { print $1 }')
+[ -n "$chosen" ] || chosen=$(parts | awk -v ssh="$ssh_host" '$1 != "hvm" && (ssh == "" || $1 != "hosts") { print $1 }')
+if [ -n "$ssh_host" ]; then
+	case " $(echo "$chosen" | tr '\n' ' ') " in
+	*" hosts "* | *" hvm "*) die "hosts and hvm are for the emulator" 2 ;;
+	esac
+fi
 build=$(cd "$build" 2>/dev/null && pwd) || die "no such build directory: build first"
 # shellcheck source=tests/xen/common.sh
 . "$root/tests/xen/common.sh" # now that build is known
 # shellcheck source=tests/xen/host.sh
 . "$here/host.sh"
+# shellcheck source=tests/xen/ssh.sh
+. "$here/ssh.sh"
 # shellcheck source=tests/xen/hang.sh
 . "$here/hang.sh"
 # shellcheck source=tests/xen/stream.sh
@@ -95,6 +110,7 @@ end() {
 	trap - EXIT
 	stop_host A
 	stop_host B
+	[ -z "$ssh_host" ] || [ $keep = yes ] || ssh_end
 	exit $status
 }
 trap end EXIT
@@ -171,6 +187,10 @@ make_images() {
 
 # A device model for each HVM guest takes memory of dom0's.
 boot() { # HOST
+	if [ -n "$ssh_host" ]; then
+		ssh_boot
+		return
+	fi
 	set -- "$1" 1280 512
 	! is_chosen hvm || set -- "$1" 1664 896
 	# The wire is only there if a part wants the second host; the card on it
@@ -194,7 +214,7 @@ start_guests() {
 # Nothing of ours runs in them yet: if they do not come up it is not our doing.
 two_guests() {
 	start_guests && return 0
-	has_hung || echo "the guests do not come up" >"$hung"
+	[ -n "$ssh_host" ] || has_hung || echo "the guests do not come up" >"$hung"
 	return 1
 }
 
