@@ -4,6 +4,8 @@
  * becomes MANAGED and PLAIN; the hot list.
  */
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "epoll.h"
 
@@ -272,6 +274,44 @@ static int heat_up(struct xvmc_epreg *reg)
 	return 0;
 }
 
+/*
+ * The kernel has reported this number by the program's own data, so whether a
+ * one-shot has fired is not in our books. It is in the kernel's, which /proc
+ * shows: of one that has it waits for nothing any more, else at least for these
+ * two. Where that cannot be read it counts as armed.
+ */
+static bool has_fired(struct xvmc_epset *set, int fd)
+{
+	char path[40], buf[1024], *line, *end;
+	bool there = false, armed = false;
+	size_t have = 0;
+	int file;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", epset_kernel_fd(set));
+	file = OS_MAKE(OS4(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0));
+	while (file >= 0) {
+		ssize_t r = os_read(file, buf + have, sizeof(buf) - 1 - have);
+		unsigned int events;
+		int number;
+
+		if (r <= 0)
+			break;
+		have += (size_t)r;
+		buf[have] = '\0';
+		for (line = buf; (end = strchr(line, '\n')); line = end + 1) {
+			if (sscanf(line, "tfd: %d events: %x", &number, &events) != 2 || number != fd)
+				continue;
+			there = true;
+			armed = armed || (events & (EPOLLERR | EPOLLHUP));
+		}
+		have -= (size_t)(line - buf);
+		memmove(buf, line, have);
+	}
+	if (file >= 0)
+		os_close(file);
+	return there && !armed;
+}
+
 static void adopt_early(struct xvmc_epolls *e, struct xvmc_endpoint *ep)
 {
 	if (xvmc_fd_peek(ep->ctx, ep->fd) != &ep->obj)
@@ -281,8 +321,11 @@ static void adopt_early(struct xvmc_epolls *e, struct xvmc_endpoint *ep)
 			xvmc_list_entry(it, struct xvmc_epset, all_link);
 		struct xvmc_epreg *reg = epreg_find_early(set, ep->fd);
 
-		if (reg)
-			epreg_adopt(reg, ep);
+		if (!reg)
+			continue;
+		if (reg->events & EPOLLONESHOT)
+			reg->fired = has_fired(set, ep->fd);
+		epreg_adopt(reg, ep);
 	}
 }
 

@@ -118,9 +118,6 @@ void epreg_join(struct xvmc_epreg *reg, struct xvmc_endpoint *ep)
 
 void epreg_adopt(struct xvmc_epreg *reg, struct xvmc_endpoint *ep)
 {
-	/* Whether a one-shot has fired meanwhile is not known: the kernel
-	 * holds the application's data. It counts as armed: one report too
-	 * many is better than none. The first MOD ends the doubt. */
 	xvmc_list_del(&reg->set_link);
 	epreg_join(reg, ep);
 }
