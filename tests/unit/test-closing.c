@@ -70,7 +70,7 @@ int __wrap_endpoint_manage(struct xvmc_endpoint *ep)
 {
 	int r;
 
-	if (ep != w.pair.ep[0] || !atomic_exchange(&rings.armed, false))
+	if (!rings.armed || ep != w.pair.ep[0] || !atomic_exchange(&rings.armed, false))
 		return __real_endpoint_manage(ep);
 	rings.making = true;
 	await(&rings.at_door);
@@ -209,7 +209,7 @@ int __wrap_link_register(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 {
 	int fd = w.pair.fd[0];
 
-	if (ep != w.pair.ep[0] || !atomic_exchange(&last.armed, false))
+	if (!last.armed || ep != w.pair.ep[0] || !atomic_exchange(&last.armed, false))
 		return __real_link_register(sv, ep);
 	if (!xvmc_sock_close(&w.ctx[0], fd))
 		dup2(last.foreign, fd);
