@@ -334,6 +334,9 @@ static int await_owner(struct xvmc_endpoint *ep, unsigned int dirs)
 
 		if (!hold_in_way(ep->hold, dirs))
 			break; /* it went in order */
+		/* It has died, says xvmcd; or it has not found this one yet. */
+		if (r == -ESRCH && OS2(SYS_kill, owner, 0) != -ESRCH)
+			r = 0;
 		if (r == 0 && os_now_ns() >= end)
 			r = -ETIMEDOUT;
 		if (r < 0)

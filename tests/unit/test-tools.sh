@@ -12,7 +12,8 @@ build=$(cd "${1:?build directory}" && pwd) || exit 1
 tools=$build/tools
 run=$tools/xvmc-run
 for tool in "$run" "$tools/xvmc" "$tools/xvmcd/xvmcd" \
-	"$build/preload/libxvmc.so" "$build/tests/unit/past-library"; do
+	"$build/preload/libxvmc.so" "$build/tests/unit/past-library" \
+	"$build/tests/unit/fork-restart"; do
 	if [ ! -x "$tool" ]; then
 		echo "Bail out! $tool has not been built"
 		exit 1
@@ -395,9 +396,32 @@ confined() {
 	XVMC_DIR=$usual
 }
 
+# Who has a connection on a ring leaves it for another process, though xvmcd,
+# which the peer is asked through, is not the one of before.
+restarted() {
+	mkfifo "$work/go"
+	: >"$work/out"
+	CONF_RING=1 XVMC_ESCAPE_MS=15000 "$run" -- "$build/tests/unit/fork-restart" \
+		>"$work/out" 2>"$work/err" <"$work/go" &
+	pid=$!
+	exec 3>"$work/go"
+	n=0
+	until grep -q ready "$work/out" || [ $n -eq 100 ]; do
+		n=$((n + 1))
+		sleep 0.1
+	done
+	"$tools/xvmc" shutdown
+	"$run" true 3>&-
+	echo go >&3
+	exec 3>&-
+	wait $pid && grep -q 'same 1' "$work/out"
+	result $? "a process reads what another had on a ring, by a new xvmcd"
+}
+
 options
 manuals
 no_xvmcd
+restarted
 programs
 confined
 starting
