@@ -329,6 +329,9 @@ static void *service_main(void *arg)
 	struct epoll_event evs[EVENTS];
 	struct xvmc_endpoint *ep;
 
+	/* Whoever starts us holds it, until ctx->service says that we are here. */
+	section_lock(&sv->ctx->service_lock);
+	section_unlock(&sv->ctx->service_lock);
 	while (!atomic_load(&sv->stop)) {
 		int ms, n;
 
@@ -345,9 +348,24 @@ static void *service_main(void *arg)
 
 /* ---- start and stop ---- */
 
-static int service_start(struct xvmc_ctx *ctx)
+/* False: it is in the queue already. */
+static bool enqueue(struct xvmc_service *sv, struct xvmc_endpoint *ep)
+{
+	if (atomic_exchange(&ep->queued, true))
+		return false;
+	atomic_fetch_add(&ep->obj.users, 1);
+	section_lock(&sv->work_lock);
+	xvmc_list_add(&sv->work, &ep->work_link);
+	section_unlock(&sv->work_lock);
+	return true;
+}
+
+/* For first, which the thread finds in its queue: what it says to xvmcd before
+ * it waits is that. */
+static int service_start(struct xvmc_ctx *ctx, struct xvmc_endpoint *first)
 {
 	struct xvmc_service *sv = calloc(1, sizeof(*sv));
+	struct xvmc_endpoint *ep;
 	pthread_attr_t attr;
 	sigset_t all, old;
 	int r;
@@ -370,6 +388,7 @@ static int service_start(struct xvmc_ctx *ctx)
 	}
 	watch_own(sv, sv->kick_fd, ON_KICK);
 	stats_share(ctx);
+	enqueue(sv, first);
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, SERVICE_STACK);
 	/* No signal of the application's is ever handled on our thread. */
@@ -383,6 +402,8 @@ static int service_start(struct xvmc_ctx *ctx)
 	ctx->service = sv;
 	return 0;
 fail:
+	while ((ep = next_work(sv)))
+		xvmc_ep_put(ep);
 	if (sv->epfd >= 0)
 		os_close(sv->epfd);
 	if (sv->kick_fd >= 0)
@@ -401,21 +422,15 @@ void xvmc_service_kick(struct xvmc_endpoint *ep)
 	sv = atomic_load_explicit(&ctx->service, memory_order_acquire);
 	if (!sv) {
 		section_lock(&ctx->service_lock);
-		if (!ctx->service && service_start(ctx) < 0)
+		if (!ctx->service && service_start(ctx, ep) < 0)
 			ep->reason = XVMC_R_NO_THREAD;
 		sv = ctx->service;
 		section_unlock(&ctx->service_lock);
 		if (!sv)
 			return;
 	}
-	if (atomic_exchange(&ep->queued, true))
-		return;
-	atomic_fetch_add(&ep->obj.users, 1);
-	section_lock(&sv->work_lock);
-	xvmc_list_add(&sv->work, &ep->work_link);
-	section_unlock(&sv->work_lock);
 	/* The thread looks at its queue before it sleeps. */
-	if (!pthread_equal(pthread_self(), sv->thread))
+	if (enqueue(sv, ep) && !pthread_equal(pthread_self(), sv->thread))
 		os_eventfd_ring(sv->kick_fd);
 }
 
