@@ -12,12 +12,11 @@
  * can be entered meanwhile: it is asked for no more than this at a time. */
 #define PIECE (512u * 1024u)
 
-/* As the kernel does: who sleeps for room is woken when poll would say that there
- * is some, be it for a byte. Else small writes would each cost a sleep, and the
- * reader a ring. */
-static size_t room_wanted(const struct conn_t *c)
+static size_t room_wanted(const struct conn_t *c, size_t left)
 {
-	return c->tx.s.size / 4;
+	size_t quarter = c->tx.s.size / 4;
+
+	return left < quarter ? left : quarter;
 }
 
 static ssize_t send_managed_once(struct visit *v, struct xvmc_iov *it,
@@ -49,7 +48,7 @@ static ssize_t send_managed_once(struct visit *v, struct xvmc_iov *it,
 	if ((r == -EBUSY || (r == -EAGAIN && may_sleep)) &&
 	    xvmc_ep_wait_begin(ep, POLLOUT)) {
 		*ret_sleep = true;
-		if (full && xvmc_conn_tx_arm(c, room_wanted(c))) {
+		if (full && xvmc_conn_tx_arm(c, room_wanted(c, it->left))) {
 			*ret_sleep = false;
 			xvmc_ep_wait_end(ep, POLLOUT);
 		}
