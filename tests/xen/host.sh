@@ -45,12 +45,19 @@ wire() { # HOST
 # thread sets there in that moment, when a timer has run out or a packet has come,
 # may be undone by it. If that was the only timer, Xen halts for good. On one CPU
 # no instruction is interrupted half-way.
+#
+# Which one: labs of several build directories at a time should not meet there.
 one_cpu() { # HOST
-	cpus=$(taskset -cp $$ | sed 's/.*: //')
-	case $1 in
-	A) echo "${cpus%%[-,]*}" ;;
-	B) echo "${cpus##*[-,]}" ;;
-	esac
+	taskset -cp $$ | awk -v nth=$(($$ + $(host_number "$1"))) '{
+		sub(/.*: /, "")
+		ranges = split($0, range, ",")
+		for (i = 1; i <= ranges; i++) {
+			last = split(range[i], end, "-")
+			for (cpu = end[1] + 0; cpu <= end[last] + 0; cpu++)
+				cpus[n++] = cpu
+		}
+		print cpus[nth % n]
+	}'
 }
 
 # Another program may have taken the port meanwhile: QEMU ends at once then.
