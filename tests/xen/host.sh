@@ -25,7 +25,7 @@ host_number() { # HOST: its place in the guests' network, too
 }
 
 a_port() { # TRY
-	echo $((20000 + ($$ * 7 + $1 * 1013 + $(date +%S)) % 20000))
+	echo $((20000 + ($$ * 7 + $1 * 1013 + $(date +%s)) % 20000))
 }
 
 # The wire between two hosts, as an option for QEMU: A listens, B connects.
