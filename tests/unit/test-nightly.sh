@@ -81,7 +81,7 @@ refuses --seed x
 refuses --seed 12345678
 
 nightly
-[ $got -eq 0 ] && said '^11 passed, 0 failed$' && [ "$(wc -l <"$work/out")" -eq 12 ]
+[ $got -eq 0 ] && said '^12 passed, 0 failed$' && [ "$(wc -l <"$work/out")" -eq 13 ]
 result $? "all steps, a line each"
 [ "$(head -n 1 "$work/calls")" = "run build" ]
 result $? "it is built first"
@@ -95,8 +95,10 @@ said '^fuzz-ring +passed +[0-9]+ s  7 seeds' && said '^tsan +passed .* 31 passed
 result $? "what each step has seen"
 
 nightly --short --seed 4
-[ $got -eq 0 ] && said '^8 passed, 0 failed$' && grep -q 'left out by --short: tsan valgrind lab' "$work/err"
+[ $got -eq 0 ] && said '^9 passed, 0 failed$' && grep -q 'left out by --short: tsan valgrind lab' "$work/err"
 result $? "--short says what it leaves out"
+called run test run system
+result $? "--short: some suites, barely started"
 called run fuzz --seconds 5 --mode ring --seed 4 && ! grep -q lab "$work/calls"
 result $? "--short: less of the rest"
 nightly --short lab
