@@ -123,6 +123,9 @@ static void disown(struct xvmc_endpoint *ep)
 
 	if (!ep->born_held)
 		ep->stdio = 0;
+	/* Worth a ring is what this process does with it: one that ends after a
+	 * word, or is killed, leaves no rings behind. */
+	ep->ops = 0;
 	close_own(ep);
 	memset(&ep->work_link, 0, sizeof(ep->work_link));
 	memset(&ep->svc_link, 0, sizeof(ep->svc_link));

@@ -30,6 +30,7 @@ int main(void)
 {
 	pid_t peer, child;
 	int told[2], fd;
+	char c;
 
 	if (pipe(told) < 0)
 		conf_die("pipe");
@@ -52,7 +53,8 @@ int main(void)
 	conf_wait(child);
 	conf_warm_server(fd);
 	serve_trips(fd);
-	conf_wait(peer);
+	conf_res("recv", recv(fd, &c, 1, 0));
 	conf_res("close", close(fd));
+	conf_wait(peer);
 	return 0;
 }
