@@ -67,7 +67,9 @@ ssh_end() {
 	reach_by_ssh 200 "for name in vm1 vm2; do xl destroy \$name 2>/dev/null; done
 		[ ! -e /tmp/xvmcd.pid ] || kill \$(cat /tmp/xvmcd.pid)
 		[ ! -e /tmp/bridge ] || { ip link set $bridge down; brctl delbr $bridge; }" >/dev/null 2>&1
-	by_ssh 200 "rm -rf --one-file-system $(cat "$run/ssh.dir")" </dev/null
+	ssh_dir=$(cat "$run/ssh.dir")
+	by_ssh 200 "if grep ' $ssh_dir/' /proc/mounts; then exit 1; fi; rm -rf $ssh_dir" </dev/null ||
+		say "$ssh_dir at $ssh_host could not be removed"
 	ssh_socket=$(cat "$run/ssh.socket")
 	timeout 20 ssh -o ControlPath="$ssh_socket/s" -O exit "$ssh_host" 2>/dev/null
 	rm -rf "$ssh_socket"
