@@ -136,8 +136,11 @@ int xvmc_agent_open(struct xvmc_agent *agent, const char *dir, const char *domai
 int xvmc_agent_welcome(struct xvmc_agent *agent)
 {
 	union xvmc_agent_msg msg;
-	ssize_t r = os_recv(agent->fd, &msg, sizeof(msg), 0);
+	ssize_t r;
 
+	do /* as above */
+		r = os_recv(agent->fd, &msg, sizeof(msg), 0);
+	while (r == -EINTR);
 	if (r < 0)
 		return (int)r;
 	if ((size_t)r != sizeof(msg.welcome) || msg.hdr.type != XVMC_AG_WELCOME ||

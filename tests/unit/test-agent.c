@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "event/agent.h"
@@ -23,6 +24,7 @@
 struct fake {
 	char dir[64];
 	int lfd, fd; /* fd: the connection */
+	struct timespec slow; /* so long until it says WELCOME */
 	pthread_t thread;
 };
 
@@ -39,6 +41,8 @@ static void *welcome(void *arg)
 	char hello[4096];
 
 	fake->fd = accept(fake->lfd, NULL, NULL);
+	while (nanosleep(&fake->slow, &fake->slow) != 0)
+		;
 	if (fake->fd < 0 || recv(fake->fd, hello, sizeof(hello), 0) <= 0 ||
 	    send(fake->fd, &msg, sizeof(msg), 0) != sizeof(msg))
 		return NULL;
@@ -127,7 +131,7 @@ static void assert_hears(struct fake *fake, uint64_t n)
 static void test_queue(void **state)
 {
 	struct xvmc_agent agent;
-	struct fake fake;
+	struct fake fake = { .fd = -1 };
 	uint64_t heard = 0;
 
 	(void)state;
@@ -149,7 +153,7 @@ static void test_queue(void **state)
 static void test_patience(void **state)
 {
 	struct xvmc_agent agent;
-	struct fake fake;
+	struct fake fake = { .fd = -1 };
 	uint64_t n = 0;
 
 	(void)state;
@@ -177,7 +181,7 @@ static void test_gone(void **state)
 {
 	union xvmc_agent_msg msg;
 	struct xvmc_agent agent;
-	struct fake fake;
+	struct fake fake = { .fd = -1 };
 
 	(void)state;
 	fake_open(&fake, &agent);
@@ -195,7 +199,7 @@ static void test_gone(void **state)
 static void test_foreign(void **state)
 {
 	struct xvmc_agent agent;
-	struct fake fake;
+	struct fake fake = { .fd = -1 };
 
 	(void)state;
 	if (geteuid() != 0)
@@ -253,7 +257,7 @@ static void test_registers_first(void **state)
 	static char buf[1 << 17];
 	struct xvmc_ctx ctx = { 0 };
 	struct guest_pair p;
-	struct fake fake;
+	struct fake fake = { .fd = -1 };
 	ssize_t n, sum;
 	void *ok;
 
@@ -280,6 +284,34 @@ static void test_registers_first(void **state)
 	fake_remove(&fake);
 }
 
+static void *change_user(void *stop)
+{
+	while (!*(_Atomic bool *)stop) {
+		if (seteuid(geteuid()) != 0)
+			return NULL;
+		usleep(500);
+	}
+	return stop;
+}
+
+/* A thread that has the process change its user interrupts all others. */
+static void test_user_changes(void **state)
+{
+	struct fake fake = { .slow = { .tv_nsec = 50000000 } };
+	_Atomic bool stop = false;
+	struct xvmc_agent agent;
+	pthread_t thread;
+	void *ok;
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, change_user, &stop), 0);
+	fake_open(&fake, &agent);
+	stop = true;
+	assert_int_equal(pthread_join(thread, &ok), 0);
+	assert_non_null(ok);
+	fake_close(&fake, &agent);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
@@ -287,6 +319,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_patience),
 		cmocka_unit_test(test_gone),
 		cmocka_unit_test(test_foreign),
+		cmocka_unit_test(test_user_changes),
 		cmocka_unit_test(test_registers_first),
 	};
 
