@@ -2,7 +2,8 @@
 /*
  * The inside of the local backend: what local.c (the contract), local-chan.c
  * (channels), local-connect.c and local-call.c (talking to xvmcd) and
- * local-pages.c (memory, and the instant of a migration) share. Nobody else includes it.
+ * local-pages.c (memory, and the instant of a migration) share. Nobody else
+ * includes it.
  *
  * Who touches what: everything belongs to the handle's one thread, except
  * the board, slot, and the fields of a channel that notify reads, which are
