@@ -113,18 +113,6 @@ void link_ended(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 	ep->conn.peer_domid = XVMC_DOMID_NONE;
 }
 
-void link_withdraw(struct xvmc_service *sv, struct xvmc_endpoint *ep,
-		   enum xvmc_reason why)
-{
-	link_ended(sv, ep, why);
-	ep->reason = why;
-	link_unregister(sv, ep);
-	memset(&ep->svc.held, 0, sizeof(ep->svc.held));
-	if (link_for_want(why))
-		link_want_more(ep);
-	ep->state = XVMC_EP_TRACKED;
-}
-
 /* ---- no room for its rings ---- */
 
 bool link_for_want(enum xvmc_reason why)
@@ -146,7 +134,7 @@ bool link_for_want(enum xvmc_reason why)
  * that have fallen idle, perhaps thousands, shall not ask at all; who is in use
  * asks seldom, and soon gets the room of one that is not.
  */
-void link_want_more(struct xvmc_endpoint *ep)
+static void want_more(struct xvmc_endpoint *ep)
 {
 	const struct xvmc_options *opt = &ep->ctx->opt;
 	uint64_t sent = ep->conn.tx.sent, rcvd = ep->conn.rx.rcvd;
@@ -157,6 +145,18 @@ void link_want_more(struct xvmc_endpoint *ep)
 			   ((uint64_t)(opt->min_bytes ? opt->min_bytes : 1) << n);
 	if (n < REFUSED_MAX)
 		ep->svc.refused++;
+}
+
+void link_withdraw(struct xvmc_service *sv, struct xvmc_endpoint *ep,
+		   enum xvmc_reason why)
+{
+	link_ended(sv, ep, why);
+	ep->reason = why;
+	link_unregister(sv, ep);
+	memset(&ep->svc.held, 0, sizeof(ep->svc.held));
+	if (link_for_want(why))
+		want_more(ep);
+	ep->state = XVMC_EP_TRACKED;
 }
 
 static void on_unlinked(struct xvmc_service *sv, struct xvmc_endpoint *ep,

@@ -91,8 +91,6 @@ void link_withdraw(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		   enum xvmc_reason why);
 /* There is no room for its rings, and withdrawing is what to do. */
 bool link_for_want(enum xvmc_reason why);
-/* That is so: the next try has to be earned, more dearly each time. */
-void link_want_more(struct xvmc_endpoint *ep);
 
 /* link-setup.c: what came from xvmcd, and through it from the other end. */
 void link_match(struct xvmc_service *sv, struct xvmc_endpoint *ep,
