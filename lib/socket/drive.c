@@ -203,6 +203,12 @@ static bool try_plain(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 	return done;
 }
 
+/* To those who wait for it to change (escape.c). */
+static void tell_state(struct xvmc_endpoint *ep)
+{
+	OS3(SYS_futex, &ep->state, FUTEX_WAKE_PRIVATE, INT32_MAX);
+}
+
 static void became_plain(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 {
 	enum xvmc_reason why = ep->svc.reason;
@@ -235,7 +241,7 @@ static void became_plain(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 	}
 	if (link_for_want(why) && !ep->svc.pin) {
 		link_withdraw(sv, ep, why);
-		OS3(SYS_futex, &ep->state, FUTEX_WAKE_PRIVATE, INT32_MAX);
+		tell_state(ep);
 		return;
 	}
 	link_ended(sv, ep, why);
@@ -243,7 +249,7 @@ static void became_plain(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 	ep->state = ep->svc.pin	      ? XVMC_EP_PINNED :
 		    ep->svc.told_xvmcd ? XVMC_EP_REGISTERED :
 					 XVMC_EP_QUEUED;
-	OS3(SYS_futex, &ep->state, FUTEX_WAKE_PRIVATE, INT32_MAX);
+	tell_state(ep);
 	link_held(sv, ep);
 }
 
@@ -343,7 +349,7 @@ static void drive_managed(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		return;
 	}
 	if (ep->bring)
-		OS3(SYS_futex, &ep->state, FUTEX_WAKE_PRIVATE, INT32_MAX);
+		tell_state(ep);
 	if (ev)
 		xvmc_epoll_ep_changed(ep);
 }
@@ -399,7 +405,7 @@ static bool drive_on(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t
 		ep->reason = pin ? pin : ep->svc.reason;
 		link_unregister(sv, ep);
 		ep->state = XVMC_EP_PINNED;
-		OS3(SYS_futex, &ep->state, FUTEX_WAKE_PRIVATE, INT32_MAX);
+		tell_state(ep);
 		return true;
 	}
 	if ((xvmc_ep_lacks(ep) & HOLD_RX) && !fork_alone(ep) && !ep->svc.asked &&
