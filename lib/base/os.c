@@ -83,13 +83,30 @@ int os_close(int fd)
 
 /* The kernel's table before a number of ours was high; 0: none was. */
 static _Atomic unsigned int table_before;
+/* Calls of this process may be filtered: not known, or yes. */
+static _Atomic bool filtered = true;
+
+/* The number behind a key, or none. */
+static unsigned int status_number(const char *status, const char *key, unsigned int none)
+{
+	const char *at = strstr(status, key);
+	unsigned int n = 0;
+
+	if (!at)
+		return none;
+	for (at += strlen(key); *at == '\t' || *at == ' '; at++)
+		;
+	for (; *at >= '0' && *at <= '9'; at++)
+		n = 10 * n + (unsigned int)(*at - '0');
+	return n;
+}
 
 /* By a maker (numbers.h). Of several the first one to know is right: it makes
  * its number after that. */
-static void note_table(void)
+static void note_status(void)
 {
-	unsigned int n = 0, none = 0;
-	char buf[2048], *at;
+	unsigned int n, none = 0;
+	char buf[2048];
 	ssize_t r = -1;
 	int fd;
 
@@ -101,12 +118,15 @@ static void note_table(void)
 		OS1(SYS_close, fd);
 	}
 	buf[r > 0 ? r : 0] = '\0';
-	at = strstr(buf, "\nFDSize:");
-	for (at = at ? at + 8 : buf; *at == '\t' || *at == ' '; at++)
-		;
-	for (; at > buf && *at >= '0' && *at <= '9'; at++)
-		n = 10 * n + (unsigned int)(*at - '0');
+	filtered = status_number(buf, "\nSeccomp:", 1) != 0;
+	n = status_number(buf, "\nFDSize:", 0);
 	atomic_compare_exchange_strong(&table_before, &none, n ? n : ~0u);
+}
+
+bool xvmc_os_filtered(void)
+{
+	note_status();
+	return filtered;
 }
 
 static bool open_not_ours(int fd)
@@ -202,7 +222,7 @@ int xvmc_os_dup_high(int fd)
 	struct rlimit lim = { .rlim_cur = 1024 };
 	int high;
 
-	note_table();
+	note_status();
 	section_lock(&making);
 	limit(NULL, &lim);
 	if (lim.rlim_cur > 2 * FIRST_HIGH) {

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/epoll.h>
@@ -220,6 +221,10 @@ int xvmc_os_fd_internal(int fd);
  * it was before, or what the program's highest number now makes of it. 0: we
  * have none. */
 unsigned int xvmc_os_own_table(void);
+
+/* The process's system calls were filtered (seccomp) when that was first asked, or
+ * a number of ours first made: one that its author did not think of may kill. */
+bool xvmc_os_filtered(void);
 
 /* The machine's processors, at least 1. */
 int xvmc_os_ncpu(void);

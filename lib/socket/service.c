@@ -14,6 +14,8 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 
+#include "base/prompt.h"
+
 #define EVENTS 64
 #define RECONNECT_NS 1000000000u
 /* Messages that wait for xvmcd are tried again so soon. */
@@ -329,6 +331,7 @@ static void *service_main(void *arg)
 	struct epoll_event evs[EVENTS];
 	struct xvmc_endpoint *ep;
 
+	xvmc_prompt();
 	/* Whoever starts us holds it, until ctx->service says that we are here. */
 	section_lock(&sv->ctx->service_lock);
 	section_unlock(&sv->ctx->service_lock);

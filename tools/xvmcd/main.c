@@ -21,6 +21,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/prompt.h"
 #include "base/rundir.h"
 #include "hv/local-wire.h"
 #include "match.h"
@@ -341,6 +342,7 @@ int main(int argc, char **argv)
 	take_lock(&d);
 	open_log(&d);
 	raise_limits();
+	xvmc_prompt();
 	xvmc_list_init(&d.agents);
 	xvmc_list_init(&d.hvs);
 	xvmc_list_init(&d.dead);
