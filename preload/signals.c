@@ -91,6 +91,7 @@ static void trampoline(int sig, siginfo_t *info, void *where)
 	if (!(flags & SA_RESTART))
 		s->ran_hard = s->ran_hard + 1;
 	atomic_load(&actions[sig].fn)(sig, info, where);
+	xvmc_sock_resume(where);
 }
 
 /* All signals of the thread are blocked while it has the table. False: it has

@@ -296,11 +296,18 @@ ssize_t xvmc_conn_rx_took(struct conn_t *c, const struct iovec *vec, size_t cnt,
 			  size_t n);
 
 /*
- * The same for a recv that its thread was torn out of, by pthread_cancel or a
- * jump, and that may have taken bytes by then: those of the application are
- * lost with it, as on TCP; ours are kept. alone: no other thread is inside the
- * kernel. Where it cannot be known what was taken, and a record is expected,
- * the stream ends with ECONNRESET. rx.lock held.
+ * The same for a reader who has not come back, but may have taken bytes by now.
+ * alone: nobody else is inside the kernel. 1: it has, and *ret_keep of them are
+ * the application's; 0: it has not; -EAGAIN: that cannot be known. rx.lock held.
+ */
+int xvmc_conn_rx_settle(struct conn_t *c, const struct iovec *vec, size_t cnt,
+			bool alone, size_t *ret_keep);
+
+/*
+ * And one that never will: its thread was torn out of the recv, by
+ * pthread_cancel or a jump. The application's bytes are lost with it, as on TCP;
+ * ours are kept. Where it cannot be known what was taken, and a record is
+ * expected, the stream ends with ECONNRESET. rx.lock held.
  */
 void xvmc_conn_rx_torn(struct conn_t *c, const struct iovec *vec, size_t cnt, bool alone);
 

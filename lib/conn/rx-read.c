@@ -330,19 +330,31 @@ ssize_t xvmc_conn_rx_took(struct conn_t *c, const struct iovec *vec, size_t cnt,
 	return keep ? (ssize_t)keep : -EAGAIN;
 }
 
-void xvmc_conn_rx_torn(struct conn_t *c, const struct iovec *vec, size_t cnt, bool alone)
+int xvmc_conn_rx_settle(struct conn_t *c, const struct iovec *vec, size_t cnt,
+			bool alone, size_t *ret_keep)
 {
 	struct conn_rx *rx = &c->rx;
 	struct xvmc_iov it = xvmc_iov_make(vec, cnt);
 	uint64_t sent, taken, arrived, counted;
 	int r = c->tcp->counts(c->tcp_arg, &sent, &taken, &arrived);
+	ssize_t keep;
 
 	counted = rx->rcvd - rx->ring_bytes + rx->extra + rx->in.len;
 	if (r == 0 && taken == counted)
-		return;
-	if (r == 0 && alone && taken - counted <= it.left)
-		xvmc_conn_rx_took(c, vec, cnt, taken - counted);
-	else if (rx->expect != XVMC_POS_NONE)
+		return 0;
+	if (r < 0 || !alone || taken - counted > it.left)
+		return -EAGAIN;
+	keep = xvmc_conn_rx_took(c, vec, cnt, taken - counted);
+	*ret_keep = keep < 0 ? 0 : (size_t)keep;
+	return 1;
+}
+
+void xvmc_conn_rx_torn(struct conn_t *c, const struct iovec *vec, size_t cnt, bool alone)
+{
+	size_t keep;
+
+	if (xvmc_conn_rx_settle(c, vec, cnt, alone, &keep) < 0 &&
+	    c->rx.expect != XVMC_POS_NONE)
 		rx_reset(c, XVMC_R_COUNT_MISMATCH);
 }
 

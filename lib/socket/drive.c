@@ -303,6 +303,8 @@ static void drive_managed(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 	}
 	if (ev & XVMC_EV_FOLLOW)
 		drive_leave(sv, ep, (enum xvmc_reason)c->rx.reason, false);
+	if (atomic_exchange(&ep->passed, false) && c->rx.path == XVMC_PATH_RING)
+		drive_leave(sv, ep, XVMC_R_MANY_WAITERS, false);
 	drive_doubt(sv, ep, now);
 	if (ep->svc.leaving) {
 		uint32_t records = c->switches;

@@ -50,6 +50,7 @@ void endpoint_restart(struct xvmc_endpoint *ep)
 	SET(ep->pin_wanted, 0);
 	SET(ep->steer_wanted, 0);
 	SET(ep->return_wanted, false);
+	SET(ep->passed, false);
 	SET(ep->bring, false);
 	SET(ep->rcv_timeo_ns, 0);
 	SET(ep->snd_timeo_ns, 0);

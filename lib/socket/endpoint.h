@@ -151,6 +151,8 @@ struct xvmc_endpoint {
 	_Atomic uint32_t stdio; /* bit n: it is, or is to be, at number n, where
 				 * libc's stdio uses it unseen; set under ctx->lock */
 	_Atomic bool bring; /* on the way to TCP for a call that does not read */
+	_Atomic bool passed; /* a handler has read past a call in the kernel, which
+			      * a byte by TCP has to wake (inside.h) */
 	_Atomic uint32_t steer_wanted; /* 1 + enum xvmc_path: the program itself
 					* promotes or demotes; drive() takes it */
 	struct hold *_Atomic hold; /* since a fork: who may use it; or NULL */

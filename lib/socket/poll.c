@@ -39,6 +39,10 @@ static short bells_for(short events)
 
 static void leave_doors(struct poll_call *c)
 {
+	section_enter();
+	if (c->in_gates)
+		inside_end(&c->waits);
+	c->in_gates = false;
 	for (size_t i = 0; i < c->nent; i++) {
 		struct poll_entry *e = &c->ent[i];
 
@@ -55,6 +59,7 @@ static void leave_doors(struct poll_call *c)
 		}
 		e->gated = false;
 	}
+	section_leave();
 }
 
 static void call_end(void *arg)
@@ -72,16 +77,20 @@ static void call_end(void *arg)
 /* False: a PLAIN endpoint turned out to be MANAGED; look again. */
 static bool enter_gates(struct poll_call *c)
 {
-	for (size_t i = 0; i < c->nent; i++) {
+	bool all = true;
+
+	section_enter();
+	inside_begin(&c->waits, NULL, c);
+	c->in_gates = true;
+	for (size_t i = 0; i < c->nent && all; i++) {
 		struct poll_entry *e = &c->ent[i];
 
 		if (!e->ep || e->managed || !(e->want & POLLIN))
 			continue;
-		e->gated = xvmc_ep_gate_enter(&e->ep->rx_gate);
-		if (!e->gated)
-			return false;
+		all = e->gated = xvmc_ep_gate_enter(&e->ep->rx_gate);
 	}
-	return true;
+	section_leave();
+	return all;
 }
 
 /* False: a MANAGED endpoint has become PLAIN; look again. */

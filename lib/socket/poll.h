@@ -7,6 +7,7 @@
 #define XVMC_SOCKET_POLL_H
 
 #include "epoll.h"
+#include "inside.h"
 #include "interrupt.h"
 
 /* What we know of one descriptor of the set. */
@@ -36,6 +37,8 @@ struct poll_call {
 	uint64_t deadline;
 	bool late; /* some of the timeout has passed */
 	struct interrupt in;
+	struct inside waits; /* while in_gates */
+	bool in_gates;
 	void *heap;
 };
 

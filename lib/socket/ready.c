@@ -7,7 +7,7 @@
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 
-#include "internal.h"
+#include "inside.h"
 
 /* As the kernel does: writable when a good part of the buffer is free. */
 static size_t writable_room(const struct sender_t *s)
@@ -77,7 +77,7 @@ static short poll_rx(struct xvmc_endpoint *ep, bool arm, uint64_t *ret_pos)
 		return ev;
 	}
 	if (!(ev & POLLIN)) {
-		if (rx->expect == rx->rcvd && !(ep->rx_gate & XVMC_GATE_COUNT))
+		if (rx->expect == rx->rcvd && !inside_others(ep))
 			xvmc_conn_rx_pump(c);
 		if (rx->path == XVMC_PATH_RING)
 			return poll_rx(ep, arm, ret_pos);
@@ -260,7 +260,7 @@ int xvmc_sock_ioctl(struct xvmc_endpoint *ep, unsigned long req, void *arg)
 		/* Before the ring there may be a record that nobody has taken
 		 * since the last byte of TCP was read. */
 		if (c->rx.path == XVMC_PATH_TCP && c->rx.expect == c->rx.rcvd &&
-		    !(ep->rx_gate & XVMC_GATE_COUNT))
+		    !inside_others(ep))
 			xvmc_conn_rx_pump(c);
 		*val = (int)xvmc_conn_rx_count(c);
 		section_unlock(&c->rx.lock);

@@ -66,6 +66,9 @@ size_t xvmc_sock_recv_now(struct xvmc_ctx *ctx, int fd, void *buf, size_t n);
 /* recv, recvfrom, read, readv, recvmsg; msg_flags out as recvmsg's. */
 ssize_t xvmc_sock_recv(struct xvmc_endpoint *ep, int fd, const struct iovec *vec,
 		       size_t cnt, int flags, int *ret_msg_flags);
+/* At the end of a signal handler, whose third argument context is: the call that
+ * it interrupted does not sleep on for what the handler has read by a ring. */
+void xvmc_sock_resume(void *context);
 /* send, sendto, write, writev, sendmsg. SIGPIPE is raised here unless flags
  * have MSG_NOSIGNAL. */
 ssize_t xvmc_sock_send(struct xvmc_endpoint *ep, int fd, const struct iovec *vec,

@@ -25,11 +25,10 @@ static bool moved_away(struct xvmc_endpoint *ep)
  * bytes of the stream that are not counted yet: where a record is expected,
  * nobody else may read up to it. Who is inside wakes us when it leaves.
  */
-static bool others_read(const struct xvmc_endpoint *ep)
+static bool others_read(struct xvmc_endpoint *ep)
 {
 	return ep->conn.rx.path == XVMC_PATH_TCP &&
-	       ep->conn.rx.expect != XVMC_POS_NONE &&
-	       (atomic_load(&ep->rx_gate) & XVMC_GATE_COUNT);
+	       ep->conn.rx.expect != XVMC_POS_NONE && inside_others(ep);
 }
 
 /* Who reads is awake already; the service thread may have to wait for a CPU,
@@ -155,9 +154,9 @@ static bool error_next(int fd)
 	       os_ppoll(&pfd, 1, &zero, NULL) == 1 && (pfd.revents & POLLERR);
 }
 
-static ssize_t recv_rest(struct xvmc_endpoint *ep, int fd, struct msghdr *msg, int flags,
-			 const struct interrupt *in, bool some)
+static ssize_t recv_rest(struct visit *v, int fd, struct msghdr *msg, int flags, bool some)
 {
+	struct xvmc_endpoint *ep = v->ep;
 	struct own_fd own;
 	struct unwind u;
 	ssize_t r;
@@ -172,8 +171,8 @@ static ssize_t recv_rest(struct xvmc_endpoint *ep, int fd, struct msghdr *msg, i
 			break;
 		}
 		r = ep->ctx->libc.recvmsg(own.fd, msg, flags | MSG_DONTWAIT);
-	} while (r < 0 && errno == EAGAIN &&
-	       stream_sleep_plain(ep, own.fd, POLLIN, ep->rcv_timeo_ns, in, some) > 0);
+	} while (r < 0 && errno == EAGAIN && !v->reads.passed &&
+	       stream_sleep_plain(ep, own.fd, POLLIN, ep->rcv_timeo_ns, &v->in, some) > 0);
 	unwind_pop(&u, 1);
 	return r;
 }
@@ -183,31 +182,88 @@ void visit_torn(struct visit *v)
 	struct xvmc_endpoint *ep = v->ep;
 
 	section_lock(&ep->conn.rx.lock);
-	if (xvmc_ep_managed(ep))
+	if (xvmc_ep_managed(ep) && !v->settled)
 		xvmc_conn_rx_torn(&ep->conn, v->into->msg_iov, v->into->msg_iovlen,
 				  (ep->rx_gate & XVMC_GATE_COUNT) == 1);
 	section_unlock(&ep->conn.rx.lock);
 }
 
+bool visit_settle(struct visit *v)
+{
+	int r;
+
+	if (v->settled || !v->into)
+		return true;
+	r = xvmc_conn_rx_settle(&v->ep->conn, v->into->msg_iov, v->into->msg_iovlen,
+				true, &v->kept);
+	v->settled = r > 0;
+	return r >= 0;
+}
+
 /*
- * The kernel's own recvmsg, counted. A switch may begin while we are in
- * there: then what came back may end with a record, and lib/conn sorts it out.
- * -EAGAIN with *ret_again: nothing of it was the application's.
+ * What the kernel's recv has brought, r bytes or -errno, is counted. A switch may
+ * have begun meanwhile: then it may end with a record, and lib/conn sorts it out;
+ * what was peeked at may have been one. Returns what of it is the application's;
+ * -EAGAIN with *ret_again: nothing. No handler runs in here.
  */
+static ssize_t count_plain(struct visit *v, struct msghdr *msg, ssize_t r, bool peek,
+			   bool *ret_again)
+{
+	struct xvmc_endpoint *ep = v->ep;
+	struct conn_t *c = &ep->conn;
+	uint64_t sum;
+
+	if (v->settled) {
+		r = v->kept ? (ssize_t)v->kept : -EAGAIN;
+		*ret_again = r < 0;
+	} else if (r > 0 && peek) {
+		*ret_again = xvmc_ep_managed(ep);
+	} else if (r > 0 && !xvmc_ep_managed(ep)) {
+		sum = atomic_fetch_add_explicit(&c->rx.rcvd, (uint64_t)r,
+						memory_order_relaxed);
+		xvmc_stat_add(c->stats, XVMC_S_TCP_RX_BYTES, (uint64_t)r);
+		stream_moved(ep, sum + (uint64_t)r);
+	} else if (r > 0) {
+		section_lock(&c->rx.lock);
+		r = xvmc_conn_rx_took(c, msg->msg_iov, msg->msg_iovlen, (size_t)r);
+		*ret_again = r == -EAGAIN;
+		section_unlock(&c->rx.lock);
+	} else if (v->reads.passed && (r == 0 || r == -EAGAIN || r == -EINTR)) {
+		/* It goes on where the handler has read; so does a time-out. */
+		*ret_again = true;
+	}
+	v->settled = false;
+	v->into = NULL;
+	return *ret_again ? -EAGAIN : r;
+}
+
+/* Into the kernel, unless the endpoint is MANAGED. No handler finds us halfway. */
+static bool enter_kernel(struct visit *v)
+{
+	section_enter();
+	if (xvmc_ep_gate_enter(&v->ep->rx_gate)) {
+		v->gate = POLLIN;
+		inside_begin(&v->reads, v, NULL);
+	}
+	section_leave();
+	return v->gate == POLLIN;
+}
+
+/* The kernel's own recvmsg, counted. -EAGAIN with *ret_again: nothing of it was
+ * the application's. */
 static ssize_t recv_plain(struct visit *v, int fd, struct msghdr *msg, int flags,
 			  bool rest, bool some, bool *ret_again)
 {
 	struct xvmc_endpoint *ep = v->ep;
-	struct conn_t *c = &ep->conn;
+	bool peek = (flags & MSG_PEEK) != 0;
 	int saved = errno;
 	ssize_t r;
 
 	*ret_again = false;
-	v->into = flags & MSG_PEEK ? NULL : msg;
-	v->gate = POLLIN;
+	v->into = peek ? NULL : msg;
 	/* Only the kernel can wait for more to come than there is. */
 	if (rest && (flags & (MSG_PEEK | MSG_WAITALL)) != (MSG_PEEK | MSG_WAITALL))
-		r = recv_rest(ep, fd, msg, flags, &v->in, some);
+		r = recv_rest(v, fd, msg, flags, some);
 	else if (msg->msg_iovlen == 1 && !msg->msg_control && !msg->msg_name)
 		r = ep->ctx->libc.recv(fd, msg->msg_iov->iov_base,
 				       msg->msg_iov->iov_len, flags);
@@ -217,29 +273,12 @@ static ssize_t recv_plain(struct visit *v, int fd, struct msghdr *msg, int flags
 		r = -errno;
 		errno = saved;
 	}
-	v->into = NULL;
-	if (r > 0 && !(flags & MSG_PEEK)) {
-		if (!xvmc_ep_managed(ep)) {
-			uint64_t sum = atomic_fetch_add_explicit(
-				&c->rx.rcvd, (uint64_t)r, memory_order_relaxed);
-
-			xvmc_stat_add(c->stats, XVMC_S_TCP_RX_BYTES, (uint64_t)r);
-			stream_moved(ep, sum + (uint64_t)r);
-		} else {
-			section_lock(&c->rx.lock);
-			r = xvmc_conn_rx_took(c, msg->msg_iov, msg->msg_iovlen,
-					      (size_t)r);
-			*ret_again = r == -EAGAIN;
-			section_unlock(&c->rx.lock);
-		}
-	} else if (r > 0 && xvmc_ep_managed(ep)) {
-		/* What was peeked at may have been a record. */
-		*ret_again = true;
-		r = -EAGAIN;
-	}
+	section_enter();
+	r = count_plain(v, msg, r, peek, ret_again);
 	if (*ret_again)
 		visit_begin(v); /* the kernel's hold on the socket has gone */
 	visit_leave_gate(v);
+	section_leave();
 	return r;
 }
 
@@ -286,7 +325,7 @@ ssize_t xvmc_sock_recv(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 	do {
 		again = false;
 		kernels = false;
-		if (xvmc_ep_gate_enter(&ep->rx_gate)) {
+		if (enter_kernel(&v)) {
 			bool own = stream_goes_on(&v.in, sum > 0, how);
 
 			kernels = !own;

@@ -182,11 +182,17 @@ void visit_leave_gate(struct visit *v)
 {
 	short gate = v->gate;
 
+	if (!gate)
+		return;
+	section_enter();
 	v->gate = 0;
+	if (gate == POLLIN)
+		inside_end(&v->reads);
 	if (gate == POLLIN && xvmc_ep_gate_exit(&v->ep->rx_gate))
 		endpoint_reader_left(v->ep);
 	if (gate == POLLOUT && xvmc_ep_gate_exit(&v->ep->tx_gate))
 		xvmc_service_kick(v->ep);
+	section_leave();
 }
 
 void visit_end(struct visit *v)

@@ -7,7 +7,7 @@
 #define XVMC_SOCKET_STREAM_H
 
 #include "base/unwind.h"
-#include "internal.h"
+#include "inside.h"
 #include "interrupt.h"
 
 /* Waits a little for the ring to fill, to drain; the direction's lock held.
@@ -23,8 +23,13 @@ struct visit {
 		      * number, and is counted ... */
 	_Atomic uint32_t *inside; /* ... here */
 	struct interrupt in;
-	/* where the kernel's recv puts what it takes, while it may; or NULL */
+	/* where the kernel's recv puts what it takes, until that is counted; or
+	 * NULL */
 	const struct msghdr *into;
+	struct inside reads; /* while gate is POLLIN */
+	/* A handler has counted it: so many bytes are the application's. */
+	bool settled;
+	size_t kept;
 };
 
 /* inside: the count of the direction that it is about. */
@@ -36,11 +41,15 @@ static inline void visit_init(struct visit *v, struct xvmc_endpoint *ep,
 	v->stays = false;
 	v->inside = inside;
 	v->into = NULL;
+	v->settled = false;
 	interrupt_begin(&v->in);
 }
 
 /* stream-rx.c: torn out of the kernel's recv. */
 void visit_torn(struct visit *v);
+/* rx.lock held, nobody else reads: interrupted there by a handler, who counts what
+ * it has taken. False: that cannot be known. */
+bool visit_settle(struct visit *v);
 
 /* Sleeps on a direction's bell; no lock held, wait_begin done, bell armed: it
  * calls wait_end, also if the thread is cancelled. deadline: of os_now_ns, or

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * inside.h: whose calls are in the kernel, and how one that was passed comes
+ * out again. At the handler's end the thread either goes back to the system call
+ * it was interrupted at: then that is answered with EINTR instead; or it has left
+ * it; or, a few instructions long, it has yet to make it: then the peer is asked
+ * to leave its ring, and what it writes by TCP wakes the call.
+ */
+#include "inside.h"
+
+#include "base/context.h"
+#include "poll.h"
+#include "stream.h"
+
+static __thread struct inside *innermost __attribute__((tls_model("initial-exec")));
+
+void inside_begin(struct inside *in, struct visit *reader, struct poll_call *poll)
+{
+	*in = (struct inside){ .outer = innermost, .reader = reader, .poll = poll };
+	innermost = in;
+}
+
+void inside_end(const struct inside *in)
+{
+	/* Not always the last: handlers may change from one stack to another. */
+	for (struct inside **at = &innermost; *at; at = &(*at)->outer)
+		if (*at == in) {
+			*at = in->outer;
+			return;
+		}
+}
+
+/* How often a poll of ours has entered ep's gate: once for each time that the
+ * program named it. */
+static uint32_t polls(const struct inside *in, const struct xvmc_endpoint *ep)
+{
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < in->poll->nent; i++)
+		n += in->poll->ent[i].gated && in->poll->ent[i].ep == ep;
+	return n;
+}
+
+bool inside_others(struct xvmc_endpoint *ep)
+{
+	uint32_t count = atomic_load(&ep->rx_gate) & XVMC_GATE_COUNT;
+	struct inside *reader = NULL, *in;
+	uint32_t n;
+
+	if (!count || !innermost)
+		return count != 0;
+	for (in = innermost; in && count; in = in->outer) {
+		if (in->poll) {
+			count -= polls(in, ep);
+		} else if (in->reader->ep == ep) {
+			/* Which of two has taken how much, nobody knows. */
+			if (reader)
+				return true;
+			reader = in;
+			count--;
+		}
+	}
+	if (count || (reader && !visit_settle(reader->reader)))
+		return true;
+	for (in = innermost; in; in = in->outer) {
+		n = in->poll ? polls(in, ep) : in == reader;
+		in->passed = in->passed || n;
+	}
+	return false;
+}
+
+static void bring_back(struct xvmc_endpoint *ep)
+{
+	ep->passed = true;
+	xvmc_service_kick(ep);
+}
+
+void xvmc_sock_resume(void *context)
+{
+	static const long calls[] = { SYS_recvfrom, SYS_recvmsg, SYS_ppoll };
+	const struct inside *in = innermost;
+
+	if (!in || !in->passed || xvmc_context_interrupt(context, calls, 3))
+		return;
+	if (in->reader) {
+		bring_back(in->reader->ep);
+		return;
+	}
+	for (size_t i = 0; i < in->poll->nent; i++)
+		if (in->poll->ent[i].gated)
+			bring_back(in->poll->ent[i].ep);
+}
