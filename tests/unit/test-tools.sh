@@ -372,6 +372,15 @@ works_in() { # NAME TMPDIR
 		--build "$build" --seconds 2
 }
 
+# A gap of 160 ms, 100 of them the machine's; and one of 120, all ours.
+stall_account() {
+	printf '100,190,0\n150,200,1\n' >"$work/standstill"
+	printf '230,160,3,to_client\n400,120,3,to_server\n' >"$work/pauses"
+	awk -f "$here/../../tools/demo/stalls.awk" "$work/standstill" "$work/pauses" >"$work/out" 2>"$work/err"
+	[ "$(cat "$work/out")" = '"machine":{"standstills":1,"longest_ms":100.000},"stalls":{"over_100_ms":1,"max_ms":120.000}' ]
+	result $? "what the machine stood still is not the stream's stall"
+}
+
 # shellcheck source=tests/unit/tools-stay.sh
 . "$here/tools-stay.sh"
 # shellcheck source=tests/unit/tools-toolstack.sh
@@ -423,6 +432,7 @@ manuals
 no_xvmcd
 restarted
 programs
+stall_account
 confined
 starting
 stays

@@ -131,6 +131,7 @@ int stream_client(const struct stream_options *o)
 		return failed("cannot start a run", err);
 	run_init(&run, &o->config, true);
 	run.pauses = o->pauses;
+	run.pause_ns = o->pause_ns;
 	run.samples = o->samples;
 	err = open_data(o, &run);
 	if (err == 0)

@@ -319,7 +319,7 @@ static void measure_gap(struct conn *conn, uint64_t now)
 		hist_add(&rx->gaps, gap);
 		if (gap > rx->max_gap_ns)
 			rx->max_gap_ns = gap;
-		if (gap > PAUSE_NS && conn->run->pauses)
+		if (gap > conn->run->pause_ns && conn->run->pauses)
 			fprintf(conn->run->pauses, "%.3f,%.3f,%u,%s\n", (double)now / 1e6,
 				(double)gap / 1e6, conn->id,
 				conn->run->client ? "to_client" : "to_server");

@@ -143,6 +143,7 @@ static int serve_run(int listen_fd, const struct stream_options *options, struct
 
 	run_init(run, config, false);
 	run->pauses = options->pauses;
+	run->pause_ns = options->pause_ns;
 	run->samples = options->samples;
 	err = control_send(control, "ready\n");
 	if (err == 0)

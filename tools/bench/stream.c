@@ -38,6 +38,7 @@ static const char help[] =
 	"  --pauses FILE         for each gap over 1 ms between two reads of a\n"
 	"                        connection: 't_ms,gap_ms,connection,direction', t_ms\n"
 	"                        at its end; serve has its own\n"
+	"  --pause-ms N          not 1 ms, but N (1 to 10000)\n"
 	"  --json                one JSON object instead of a table\n"
 	"  --help\n"
 	"run, on SIGUSR1: sends no more, as if its seconds were over, and reports\n"
@@ -56,6 +57,7 @@ enum {
 	OPT_STALL,
 	OPT_SAMPLES,
 	OPT_PAUSES,
+	OPT_PAUSE_MS,
 	OPT_JSON,
 	OPT_HELP,
 };
@@ -73,6 +75,7 @@ static const struct option long_options[] = {
 	{ "stall", required_argument, NULL, OPT_STALL },
 	{ "samples", required_argument, NULL, OPT_SAMPLES },
 	{ "pauses", required_argument, NULL, OPT_PAUSES },
+	{ "pause-ms", required_argument, NULL, OPT_PAUSE_MS },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 },
@@ -170,6 +173,9 @@ static void take_option(struct stream_options *o, struct words *words, int optio
 	case OPT_PAUSES:
 		o->pauses = open_log(arg);
 		break;
+	case OPT_PAUSE_MS:
+		o->pause_ns = want_u64("pause-ms", arg, 1, 10000) * 1000000u;
+		break;
 	case OPT_JSON:
 		o->json = true;
 		break;
@@ -211,6 +217,7 @@ int main(int argc, char **argv)
 {
 	struct stream_options options = {
 		.config = { .connections = 8, .seconds = 5, .stall_s = 10 },
+		.pause_ns = 1000000u,
 	};
 	struct words words = { 0 };
 	bool serve;

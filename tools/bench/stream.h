@@ -38,7 +38,6 @@
 #define IOV_PARTS 8
 #define GUARD 8 /* bytes after the read buffer that must not change */
 #define TICK_NS 100000000u
-#define PAUSE_NS 1000000u /* gaps above it go to the pauses file */
 
 /* Who sends. The client receives in TO_CLIENT. */
 enum { TO_SERVER = 0, TO_CLIENT = 1 };
@@ -130,6 +129,7 @@ struct run {
 	_Atomic uint64_t stop_ns; /* no new write is begun after it */
 	uint64_t end_ns;  /* the last byte was read */
 	FILE *pauses;
+	uint64_t pause_ns; /* gaps above it go there */
 	FILE *samples;
 	pthread_t *threads;
 	unsigned n_threads;
@@ -240,6 +240,7 @@ struct stream_options {
 	struct addr addr;
 	struct run_config config;
 	FILE *pauses;
+	uint64_t pause_ns;
 	FILE *samples;
 	bool json;
 	bool once;

@@ -92,7 +92,7 @@ find_programs() {
 	build=$(cd "$build" 2>/dev/null && pwd) || die "no such build directory: build first"
 	tools=$build/tools
 	for program in tools/xvmc tools/xvmc-run tools/xvmcd/xvmcd tools/bench/xvmc-bench \
-		tools/bench/xvmc-stream tools/demo/xvmc-shuttle; do
+		tools/bench/xvmc-stream tools/demo/xvmc-shuttle tools/demo/xvmc-standstill; do
 		[ -x "$build/$program" ] || die "$build/$program is missing: build first"
 	done
 }

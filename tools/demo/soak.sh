@@ -5,7 +5,7 @@
 # every 20 ms: of either domain, prepared, unprepared, or cancelled; all
 # connections asked to TCP, or back to rings. Which, is drawn from a seed,
 # which is printed: the same seed does the same again, as far as the scheduler
-# lets it.
+# lets it. How long the machine itself stood still meanwhile is measured, too.
 #
 # Exit status 0: every byte arrived once and in order, nothing stalled, and
 # connections really moved all the time. If not, everything that may explain
@@ -19,12 +19,13 @@ seconds=60
 seed=
 connections=8
 every_ms=20
+how=ring
 mode=mixed
 
 help() {
 	cat <<'END'
 usage: soak.sh [--build DIR] [--minutes N | --seconds N] [--seed N]
-               [--connections N] [--mode stream|rr|mixed] [--every-ms N]
+               [--connections N] [--mode stream|rr|mixed] [--every-ms N] [--plain]
 
   --build DIR      where the programs were built (build)
   --minutes N      how long, 1 to 10000 (1)
@@ -33,6 +34,8 @@ usage: soak.sh [--build DIR] [--minutes N | --seconds N] [--seed N]
   --connections N  1 to 256 (8)
   --mode MODE      streams, request-response, or some of both (mixed)
   --every-ms N     from one migration or switch to the next, 1 to 60000 (20)
+  --plain          without xvmc, and nothing happens: the gaps that the machine
+                   itself makes
   --help
 One JSON object on standard output.
 END
@@ -77,6 +80,7 @@ while [ $# -gt 0 ]; do
 		esac
 		shift
 		;;
+	--plain) how=plain ;;
 	--json) ;; # it is always JSON
 	--help | -h)
 		help
@@ -148,6 +152,11 @@ found_in() { # OUTER KEY
 	echo "${found_part:-0}"
 }
 
+stalls() {
+	sort -t , -k 1,1n "$work/standstill" |
+		awk -f "$here/stalls.awk" - "$work/pauses.client" "$work/pauses.server"
+}
+
 done_count() { # PATTERN of a line of the events
 	grep -c "$1" "$work/events"
 }
@@ -165,8 +174,9 @@ report() { # true|false
 	ring_share=$(sed -n 's/^ring_share=//p' "$work/figures")
 	to_ring=$(sed -n 's/^to_ring=//p' "$work/figures")
 	to_tcp=$(sed -n 's/^to_tcp=//p' "$work/figures")
-	printf '{"ok":%s,"seed":%s,"seconds":%s,"connections":%s,"mode":"%s","every_ms":%s,' \
-		"$1" "$seed" "$seconds" "$connections" "$mode" "$every_ms"
+	printf '{"ok":%s,"seed":%s,"seconds":%s,"connections":%s,"mode":"%s","plain":%s,"every_ms":%s,' \
+		"$1" "$seed" "$seconds" "$connections" "$mode" \
+		"$([ $how = plain ] && echo true || echo false)" "$every_ms"
 	printf '"migrations":{"prepared":%s,"unprepared":%s,"cancelled":%s},' \
 		"$(done_count ',0,migrate,.*,prepared,')" "$(done_count ',0,migrate,.*,unprepared,')" \
 		"$(done_count ',0,migrate,.*,cancelled,')"
@@ -180,8 +190,9 @@ report() { # true|false
 	done
 	printf '"gap_ms":{"p50":%s,"p99":%s,"max":%s},' "$(found_in gap_ms p50)" \
 		"$(found_in gap_ms p99)" "$(found_in gap_ms max)"
-	printf '"gaps_over_ms":{"1":%s,"2":%s,"10":%s,"100":%s}}\n' "$(found_in gaps_over_ms 1)" \
+	printf '"gaps_over_ms":{"1":%s,"2":%s,"10":%s,"100":%s},' "$(found_in gaps_over_ms 1)" \
 		"$(found_in gaps_over_ms 2)" "$(found_in gaps_over_ms 10)" "$(found_in gaps_over_ms 100)"
+	printf '%s}\n' "$(stalls)"
 }
 
 listening() {
@@ -194,20 +205,30 @@ start_xvmcd
 for domain in vm1 vm2; do
 	"$tools/xvmc" create $domain A >"$work/err" 2>&1 || die "$(cat "$work/err")"
 done
-in_domain vm1 ring "$tools/bench/xvmc-stream" serve --once >"$work/stream-server" \
+in_domain vm1 $how "$tools/bench/xvmc-stream" serve --once \
+	--pauses "$work/pauses.server" --pause-ms 10 >"$work/stream-server" \
 	2>"$work/stream-server.err" &
 server=$!
 started $server
 wait_for 10 listening || die "xvmc-stream serve does not start"
-in_domain vm2 ring "$tools/bench/xvmc-stream" run --seed "$seed" --json --mode "$mode" \
+in_domain vm2 $how "$tools/bench/xvmc-stream" run --seed "$seed" --json --mode "$mode" \
 	--connect "127.0.0.1:$(sed -n 's/^listening //p' "$work/stream-server")" \
+	--pauses "$work/pauses.client" --pause-ms 10 \
 	--connections "$connections" --seconds "$seconds" >"$work/stream" 2>"$work/stream.err" &
 client=$!
 started $client
-plan 2>/dev/null | "$tools/demo/xvmc-shuttle" --samples "$work/samples" --every-ms 1000 \
-	--events "$work/events" --seconds "$seconds" 2>"$work/shuttle.err" &
-shuttle=$!
-started $shuttle
+"$tools/demo/xvmc-standstill" --seconds "$seconds" >"$work/standstill" &
+started $!
+shuttle=
+: >"$work/events"
+: >"$work/samples"
+if [ $how = ring ]; then
+	plan 2>/dev/null | "$tools/demo/xvmc-shuttle" --samples "$work/samples" \
+		--every-ms 1000 --events "$work/events" --seconds "$seconds" \
+		2>"$work/shuttle.err" &
+	shuttle=$!
+	started $shuttle
+fi
 
 # The stream watches itself: 10 s without progress on any connection, and it
 # ends. This is for the case that it cannot even do that.
@@ -242,11 +263,13 @@ if [ $ok = false ] && [ ! -e "$work/ss.txt" ]; then
 	post_mortem
 fi
 await $server 10 || trouble "the other end failed: $(tail -n 1 "$work/stream-server.err")"
-await $shuttle 15 || trouble "the migrations failed: $(tail -n 1 "$work/shuttle.err")"
+[ -z "$shuttle" ] || await $shuttle 15 ||
+	trouble "the migrations failed: $(tail -n 1 "$work/shuttle.err")"
 alive "$xvmcd_pid" || trouble "xvmcd has ended"
 report true >"$work/report"
 # In every second something must have moved.
-if [ "${to_ring:-0}" -le "$seconds" ] || [ "${to_tcp:-0}" -le "$seconds" ]; then
+if [ -n "$shuttle" ] &&
+	{ [ "${to_ring:-0}" -le "$seconds" ] || [ "${to_tcp:-0}" -le "$seconds" ]; }; then
 	trouble "hardly anything was switched: ${to_ring:-0} to rings, ${to_tcp:-0} to TCP"
 fi
 report $ok
