@@ -65,7 +65,7 @@ async def main():
         case ["serve"]:
             await serve()
         case ["stream", port]:
-            await asyncio.gather(*(stream_one(int(port), 16000000) for _ in range(8)))
+            await asyncio.gather(*(stream_one(int(port), 50000000) for _ in range(8)))
         case ["trips", port]:
             await asyncio.gather(*(trips_one(int(port), 2000) for _ in range(5)))
         case _:

@@ -34,7 +34,7 @@ pg_transactions() { # CONNECTIONS TRANSACTIONS OPTIONS...
 }
 
 pg_copies() {
-	seq 1 1000000 | sed 's/.*/&\tline & of the judge/' >"$dir/rows"
+	seq 1 3000000 | sed 's/.*/&\tline & of the judge/' >"$dir/rows"
 	pg_ask 'create table copied (n int, line text)' &&
 		pg_ask '\copy copied from stdin' <"$dir/rows" &&
 		pg_ask 'copy (select * from copied order by n) to stdout' >"$dir/rows.back" &&
@@ -59,7 +59,7 @@ app_run() {
 	by_ring 800000
 	check "pgbench: a connection per transaction" pg_transactions 2 50 --connect
 	not_by_ring
-	check "COPY, a million rows there and back" pg_copies
-	by_ring 40000000
+	check "COPY, three million rows there and back" pg_copies
+	by_ring 150000000
 	end_server server
 }

@@ -19,7 +19,7 @@ app_run() {
 	wait_for 15 grep -qs "^listening" "$dir/server"
 	result $? "asyncio: listens" "$dir/server"
 	port=$(sed -n 's/^listening //p' "$dir/server")
-	check_by_ring 256000000 "asyncio: 8 connections, 16 MB each, echoed" client 60 python3 "$here/echo.py" stream "$port"
+	check_by_ring 800000000 "asyncio: 8 connections, 50 MB each, echoed" client 60 python3 "$here/echo.py" stream "$port"
 	check_by_ring 1000000 "asyncio: 5 connections, 2000 round trips each" client 60 python3 "$here/echo.py" trips "$port"
 	end_server server
 

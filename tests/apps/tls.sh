@@ -42,15 +42,15 @@ app_run() {
 	port=$(free_port) || exit 1
 	port_openssl=$(free_port) || exit 1
 	mkdir "$dir/www"
-	random_file "$dir/www/big" 50000000
+	random_file "$dir/www/big" 200000000
 	random_file "$dir/www/small" 1000
 	check "a certificate" openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost \
 		-addext subjectAltName=DNS:localhost -keyout "$dir/key.pem" -out "$dir/cert.pem"
 	tls_nginx_config >"$dir/nginx.conf"
 	serve server nginx -p "$dir" -c "$dir/nginx.conf"
 	wait_listening "$port" server
-	check "curl, 50 MB from nginx" tls_fetch "$port"
-	by_ring 50000000
+	check "curl, 200 MB from nginx" tls_fetch "$port"
+	by_ring 200000000
 	check "curl, 1000 requests on one connection to nginx" tls_fetch_many
 	by_ring 1000000
 	end_server server
@@ -58,8 +58,8 @@ app_run() {
 	serve s_server sh -c "cd '$dir/www' && exec openssl s_server -quiet -WWW -accept 127.0.0.1:$port_openssl \
 		-cert '$dir/cert.pem' -key '$dir/key.pem'"
 	wait_listening "$port_openssl" s_server
-	check "curl, 50 MB from s_server" tls_curl 60 --http0.9 -o "$dir/big.got" "https://localhost:$port_openssl/big"
-	check "curl, 50 MB from s_server: the same" same "$dir/www/big" "$dir/big.got"
-	by_ring 50000000
+	check "curl, 200 MB from s_server" tls_curl 60 --http0.9 -o "$dir/big.got" "https://localhost:$port_openssl/big"
+	check "curl, 200 MB from s_server: the same" same "$dir/www/big" "$dir/big.got"
+	by_ring 200000000
 	end_server s_server
 }
