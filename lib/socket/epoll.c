@@ -8,11 +8,26 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 
 #include "epoll.h"
 #include "spin.h"
 
 /* ---- the arena ---- */
+
+#define VEIL_SET 0x8000000000000000u   /* user space has no such address */
+#define VEIL_CLEAR 0x40000000ffffffffu /* nor is it a small negative number */
+
+_Atomic uint64_t epreg_veil;
+
+static void draw_veil(void)
+{
+	uint64_t veil = os_now_ns() * 0x9e3779b97f4a7c15u, none = 0;
+
+	OS3(SYS_getrandom, &veil, sizeof(veil), GRND_NONBLOCK);
+	veil = (veil | VEIL_SET) & ~VEIL_CLEAR;
+	atomic_compare_exchange_strong(&epreg_veil, &none, veil);
+}
 
 int epolls_get(struct xvmc_ctx *ctx, struct xvmc_epolls **ret_e)
 {
@@ -30,6 +45,7 @@ int epolls_get(struct xvmc_ctx *ctx, struct xvmc_epolls **ret_e)
 			return -ENOMEM;
 		}
 		e->arena = arena;
+		draw_veil();
 		xvmc_list_init(&e->sets);
 		xvmc_list_init(&e->free);
 		ctx->epolls = e;

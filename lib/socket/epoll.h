@@ -40,7 +40,8 @@ enum epreg_kind {
 #define EPREG_BELLS 4 /* at most two for data and two for room */
 
 /* Aligned to its size: the low bits of its address carry a generation in the
- * data the kernel holds, so that late events of a reused slot are known. */
+ * data the kernel holds, so that late events of a reused slot are known. The veil
+ * has none of them. */
 #define EPREG_SIZE 128u
 
 struct xvmc_epreg {
@@ -127,22 +128,34 @@ struct xvmc_epolls {
 	((uint32_t)(EPOLLIN | EPOLLRDNORM | EPOLLOUT | EPOLLWRNORM |     \
 		    EPOLLRDHUP | EPOLLPRI))
 
+/*
+ * Our data must be none that a program puts there. Those are pointers; and numbers,
+ * in the lower half of a word whose upper half is whatever was on the stack, as a
+ * rule the upper half of a pointer. So ours is an address behind a veil, a random
+ * upper half that no pointer has, nor a number that is negative. Of the process, set
+ * once, before the first registration.
+ */
+extern _Atomic uint64_t epreg_veil;
+
 static inline bool epreg_is_ours(const struct xvmc_epolls *e, uint64_t data)
 {
-	return data - (uint64_t)(uintptr_t)e->arena < EPREG_ARENA;
+	return (data ^ atomic_load_explicit(&epreg_veil, memory_order_relaxed)) -
+		       (uint64_t)(uintptr_t)e->arena < EPREG_ARENA;
 }
 
 static inline uint64_t epreg_tag(const struct xvmc_epreg *reg)
 {
-	return (uint64_t)(uintptr_t)reg | reg->gen;
+	return ((uint64_t)(uintptr_t)reg | reg->gen) ^
+	       atomic_load_explicit(&epreg_veil, memory_order_relaxed);
 }
 
 /* The registration behind our data, or NULL if it is not what it was. Our
  * data only: the range was checked. epoll_lock or the set's lock held. */
 static inline struct xvmc_epreg *epreg_of(uint64_t data)
 {
+	uint64_t at = data ^ atomic_load_explicit(&epreg_veil, memory_order_relaxed);
 	struct xvmc_epreg *reg =
-		(struct xvmc_epreg *)(uintptr_t)(data & ~(uint64_t)(EPREG_SIZE - 1));
+		(struct xvmc_epreg *)(uintptr_t)(at & ~(uint64_t)(EPREG_SIZE - 1));
 
 	return reg->gen == (data & (EPREG_SIZE - 1)) ? reg : NULL;
 }

@@ -239,6 +239,7 @@ static void test_reuse(void **state)
 	epreg_free(e, reg);
 	assert_false(epreg_is_ours(e, 0));
 	assert_false(epreg_is_ours(e, 5));
+	assert_false(epreg_is_ours(e, (uint64_t)(uintptr_t)reg));
 	assert_false(epreg_is_ours(e, UINT64_MAX));
 }
 
