@@ -42,8 +42,8 @@ app_run() {
 	ab_config >"$dir/nginx.conf"
 	serve server nginx -p "$dir" -c "$dir/nginx.conf"
 	wait_listening "$port" server
-	ab_case "20 connections that are kept" 10000 -c 20 -k "http://127.0.0.1:$port/page"
-	by_ring 200000000
+	ab_case "20 connections that are kept" 40000 -c 20 -k "http://127.0.0.1:$port/page"
+	by_ring 700000000
 	ab_case "10 connections, none kept" 1000 -c 10 "http://127.0.0.1:$port/page"
 	not_by_ring
 	ab_case "posts of 100 KB" 1000 -c 10 -k -p "$dir/www/upload" "http://127.0.0.1:$port/post"

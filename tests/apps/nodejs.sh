@@ -14,11 +14,11 @@ app_run() {
 	result $? "listens" "$dir/server"
 	ports=$(sed -n 's/^listening //p' "$dir/server")
 	port=${ports% *}
-	check "8 streams echoed, 32 MB each" client 60 node "$here/node.js" stream "$port" 8 32000000
-	by_ring 512000000
+	check "8 streams echoed, 64 MB each" client 60 node "$here/node.js" stream "$port" 8 64000000
+	by_ring 1024000000
 	check "HTTP, 4000 requests over 4 connections" client 60 node "$here/node.js" http "${ports#* }" 4 4000
 	by_ring 4000000
-	check "HTTP, bodies of 5 MB there and back" client 60 node "$here/node.js" bodies "${ports#* }" 2 20
-	by_ring 200000000
+	check "HTTP, bodies of 5 MB there and back" client 60 node "$here/node.js" bodies "${ports#* }" 2 40
+	by_ring 400000000
 	end_server server
 }

@@ -14,13 +14,13 @@ app_run() {
 	wait_for 30 grep -qs '^listening' "$dir/server"
 	result $? "listens" "$dir/server"
 	port=$(sed -n 's/^listening //p' "$dir/server")
-	check "blocking sockets, 4 with 32 MB each" client 60 java -Xmx512m -cp "$dir" Echo sockets "$port" 4 32000000
-	by_ring 256000000
-	check "a selector, 4 channels with 32 MB each" client 60 java -Xmx512m -cp "$dir" Echo channels "$port" 4 32000000
-	by_ring 256000000
-	check "4 threads, 2000 round trips each" client 60 java -Xmx512m -cp "$dir" Echo trips "$port" 4 2000
+	check "blocking sockets, 4 with 64 MB each" client 60 java -Xmx1g -cp "$dir" Echo sockets "$port" 4 64000000
+	by_ring 512000000
+	check "a selector, 4 channels with 64 MB each" client 60 java -Xmx1g -cp "$dir" Echo channels "$port" 4 64000000
+	by_ring 512000000
+	check "4 threads, 2000 round trips each" client 60 java -Xmx1g -cp "$dir" Echo trips "$port" 4 2000
 	by_ring 1000000
-	check "a reader ended by close from another thread" client 60 java -Xmx512m -cp "$dir" Echo closes "$port" 5 0
+	check "a reader ended by close from another thread" client 60 java -Xmx1g -cp "$dir" Echo closes "$port" 5 0
 	not_by_ring
 	kill "$server"
 	await "$server" 10
