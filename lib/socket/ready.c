@@ -212,7 +212,7 @@ bool xvmc_ep_glance_held(struct xvmc_endpoint *ep, short events)
 		    rx->eof || rx->err)
 			return true;
 		if (rx->front.len || ring_see_prod(rx->r.s) != rx->rcvd ||
-		    xvmc_conn_rx_left(&ep->conn))
+		    ring_see_left(rx->r.s) > rx->epoch)
 			return true;
 	}
 	if (events & POLLOUT) {
