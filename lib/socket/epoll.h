@@ -137,25 +137,28 @@ struct xvmc_epolls {
  */
 extern _Atomic uint64_t epreg_veil;
 
+/* From our data to what is behind the veil, and back. */
+static inline uint64_t epreg_unveil(uint64_t data)
+{
+	return data ^ atomic_load_explicit(&epreg_veil, memory_order_relaxed);
+}
+
 static inline bool epreg_is_ours(const struct xvmc_epolls *e, uint64_t data)
 {
-	return (data ^ atomic_load_explicit(&epreg_veil, memory_order_relaxed)) -
-		       (uint64_t)(uintptr_t)e->arena < EPREG_ARENA;
+	return epreg_unveil(data) - (uint64_t)(uintptr_t)e->arena < EPREG_ARENA;
 }
 
 static inline uint64_t epreg_tag(const struct xvmc_epreg *reg)
 {
-	return ((uint64_t)(uintptr_t)reg | reg->gen) ^
-	       atomic_load_explicit(&epreg_veil, memory_order_relaxed);
+	return epreg_unveil((uint64_t)(uintptr_t)reg | reg->gen);
 }
 
 /* The registration behind our data, or NULL if it is not what it was. Our
  * data only: the range was checked. epoll_lock or the set's lock held. */
 static inline struct xvmc_epreg *epreg_of(uint64_t data)
 {
-	uint64_t at = data ^ atomic_load_explicit(&epreg_veil, memory_order_relaxed);
-	struct xvmc_epreg *reg =
-		(struct xvmc_epreg *)(uintptr_t)(at & ~(uint64_t)(EPREG_SIZE - 1));
+	struct xvmc_epreg *reg = (struct xvmc_epreg *)(uintptr_t)
+		(epreg_unveil(data) & ~(uint64_t)(EPREG_SIZE - 1));
 
 	return reg->gen == (data & (EPREG_SIZE - 1)) ? reg : NULL;
 }

@@ -30,12 +30,14 @@ void inside_end(const struct inside *in)
 		}
 }
 
-/* How often a poll of ours has entered ep's gate: once for each time that the
+/* How often a call has entered ep's gate: a poll once for each time that the
  * program named it. */
-static uint32_t polls(const struct inside *in, const struct xvmc_endpoint *ep)
+static uint32_t entered(const struct inside *in, const struct xvmc_endpoint *ep)
 {
 	uint32_t n = 0;
 
+	if (in->reader)
+		return in->reader->ep == ep;
 	for (size_t i = 0; i < in->poll->nent; i++)
 		n += in->poll->ent[i].gated && in->poll->ent[i].ep == ep;
 	return n;
@@ -43,29 +45,25 @@ static uint32_t polls(const struct inside *in, const struct xvmc_endpoint *ep)
 
 bool inside_others(struct xvmc_endpoint *ep)
 {
-	uint32_t count = atomic_load(&ep->rx_gate) & XVMC_GATE_COUNT;
+	uint32_t count = atomic_load(&ep->rx_gate) & XVMC_GATE_COUNT, n;
 	struct inside *reader = NULL, *in;
-	uint32_t n;
 
-	if (!count || !innermost)
-		return count != 0;
-	for (in = innermost; in && count; in = in->outer) {
-		if (in->poll) {
-			count -= polls(in, ep);
-		} else if (in->reader->ep == ep) {
-			/* Which of two has taken how much, nobody knows. */
-			if (reader)
-				return true;
-			reader = in;
-			count--;
-		}
+	if (!count)
+		return false;
+	for (in = innermost; in; in = in->outer) {
+		n = entered(in, ep);
+		count -= n;
+		if (!n || !in->reader)
+			continue;
+		/* Which of two has taken how much, nobody knows. */
+		if (reader)
+			return true;
+		reader = in;
 	}
 	if (count || (reader && !visit_settle(reader->reader)))
 		return true;
-	for (in = innermost; in; in = in->outer) {
-		n = in->poll ? polls(in, ep) : in == reader;
-		in->passed = in->passed || n;
-	}
+	for (in = innermost; in; in = in->outer)
+		in->passed = in->passed || entered(in, ep);
 	return false;
 }
 

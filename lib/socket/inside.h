@@ -23,7 +23,8 @@ struct inside {
 	bool passed;
 };
 
-/* Around the kernel's call, in the section that enters or leaves the gate. */
+/* Around the kernel's call, in the section that enters or leaves the gate. end does
+ * nothing where begin was not called. */
 void inside_begin(struct inside *in, struct visit *reader, struct poll_call *poll);
 void inside_end(const struct inside *in);
 

@@ -40,9 +40,7 @@ static short bells_for(short events)
 static void leave_doors(struct poll_call *c)
 {
 	section_enter();
-	if (c->in_gates)
-		inside_end(&c->waits);
-	c->in_gates = false;
+	inside_end(&c->waits);
 	for (size_t i = 0; i < c->nent; i++) {
 		struct poll_entry *e = &c->ent[i];
 
@@ -81,7 +79,6 @@ static bool enter_gates(struct poll_call *c)
 
 	section_enter();
 	inside_begin(&c->waits, NULL, c);
-	c->in_gates = true;
 	for (size_t i = 0; i < c->nent && all; i++) {
 		struct poll_entry *e = &c->ent[i];
 

@@ -37,8 +37,7 @@ struct poll_call {
 	uint64_t deadline;
 	bool late; /* some of the timeout has passed */
 	struct interrupt in;
-	struct inside waits; /* while in_gates */
-	bool in_gates;
+	struct inside waits; /* while any is gated */
 	void *heap;
 };
 

@@ -211,7 +211,6 @@ static ssize_t count_plain(struct visit *v, struct msghdr *msg, ssize_t r, bool 
 {
 	struct xvmc_endpoint *ep = v->ep;
 	struct conn_t *c = &ep->conn;
-	uint64_t sum;
 
 	if (v->settled) {
 		r = v->kept ? (ssize_t)v->kept : -EAGAIN;
@@ -219,10 +218,9 @@ static ssize_t count_plain(struct visit *v, struct msghdr *msg, ssize_t r, bool 
 	} else if (r > 0 && peek) {
 		*ret_again = xvmc_ep_managed(ep);
 	} else if (r > 0 && !xvmc_ep_managed(ep)) {
-		sum = atomic_fetch_add_explicit(&c->rx.rcvd, (uint64_t)r,
-						memory_order_relaxed);
+		atomic_fetch_add_explicit(&c->rx.rcvd, (uint64_t)r,
+					  memory_order_relaxed);
 		xvmc_stat_add(c->stats, XVMC_S_TCP_RX_BYTES, (uint64_t)r);
-		stream_moved(ep, sum + (uint64_t)r);
 	} else if (r > 0) {
 		section_lock(&c->rx.lock);
 		r = xvmc_conn_rx_took(c, msg->msg_iov, msg->msg_iovlen, (size_t)r);
@@ -279,6 +277,9 @@ static ssize_t recv_plain(struct visit *v, int fd, struct msghdr *msg, int flags
 		visit_begin(v); /* the kernel's hold on the socket has gone */
 	visit_leave_gate(v);
 	section_leave();
+	if (r > 0 && !peek && !xvmc_ep_managed(ep)) /* it may start a thread */
+		stream_moved(ep, atomic_load_explicit(&ep->conn.rx.rcvd,
+						      memory_order_relaxed));
 	return r;
 }
 

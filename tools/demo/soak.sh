@@ -152,6 +152,7 @@ found_in() { # OUTER KEY
 	echo "${found_part:-0}"
 }
 
+# What the machine itself did to the gaps; two members of the object.
 stalls() {
 	sort -t , -k 1,1n "$work/standstill" |
 		awk -f "$here/stalls.awk" - "$work/pauses.client" "$work/pauses.server"

@@ -5,18 +5,16 @@
  * of a virtual machine do not always. One thread on each, which wakes every 2 ms
  * and does nothing, tells it by its being late.
  */
-#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "base/os.h"
 #include "base/prompt.h"
+#include "bench/util.h"
 #include "xvmc/cli.h"
 
 #define PROG "xvmc-standstill"
@@ -28,14 +26,6 @@ struct watch {
 	unsigned int cpu;
 	uint64_t over_ns, end_ns;
 };
-
-static void sleep_until(uint64_t ns)
-{
-	const struct timespec ts = { (time_t)(ns / 1000000000u), (long)(ns % 1000000000u) };
-
-	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL) == EINTR)
-		;
-}
 
 static void *watch_main(void *arg)
 {
