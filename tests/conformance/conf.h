@@ -20,5 +20,6 @@
 #include "conf-pair.h"
 #include "conf-say.h"
 #include "conf-sleep.h"
+#include "conf-steer.h"
 
 #endif

@@ -2,15 +2,12 @@
 /* How much is there to read, how much is on the way. */
 #include "conf.h"
 
-static void move(int a, int b, const char *where, bool ring)
+static void move(int a, int b, bool ring)
 {
-	int (*to)(int);
-
-	*(void **)&to = dlsym(RTLD_DEFAULT, where);
-	if (!to || !getenv("CONF_RING"))
+	if (!getenv("CONF_RING"))
 		return;
-	to(a);
-	to(b);
+	conf_steer(a, ring);
+	conf_steer(b, ring);
 	for (int ms = 0; ms < CONF_WARM_MS && conf_on_ring(a) != ring; ms++)
 		conf_ms(1);
 }
@@ -24,9 +21,9 @@ static void pieces(int a, int b)
 	static char buf[MUCH];
 	int n = 0;
 
-	move(a, b, "xvmc_demote", false);
+	move(a, b, false);
 	conf_put(a, buf, MUCH);
-	move(a, b, "xvmc_promote", true);
+	move(a, b, true);
 	conf_put(a, buf, 50);
 	conf_get(b, buf, MUCH);
 	for (int ms = 0; ms < 500 && n != 50; ms++) {

@@ -6,26 +6,6 @@
 #define ROUNDS 10
 #define UNREAD 100
 
-static void steer(const char *how, int a, int b)
-{
-	int (*to)(int) = NULL;
-
-	*(void **)&to = dlsym(RTLD_DEFAULT, how);
-	if (to) {
-		to(a);
-		to(b);
-	}
-}
-
-static bool tx_on_ring(int fd)
-{
-	int (*get)(int, struct xvmc_fd_info *) = NULL;
-	struct xvmc_fd_info info = { .size = sizeof(info) };
-
-	*(void **)&get = dlsym(RTLD_DEFAULT, "xvmc_fd_info");
-	return !get || get(fd, &info) < 0 || info.tx.path == XVMC_FD_RING;
-}
-
 /* 1: it did. */
 static int child_sends(int fd)
 {
@@ -48,13 +28,15 @@ int main(void)
 
 	for (int i = 0; i < ROUNDS; i++) {
 		conf_pair(&a, &b);
-		steer("xvmc_demote", a, b);
-		for (int ms = 0; ms < 300 && (conf_on_ring(a) || tx_on_ring(b)); ms++)
+		conf_steer(a, false);
+		conf_steer(b, false);
+		for (int ms = 0; ms < 300 && (conf_on_ring(a) || conf_tx_on(b, XVMC_FD_RING)); ms++)
 			conf_ms(1);
 		/* While they are unread, a record behind them is not let in. */
 		conf_put(a, buf, UNREAD);
-		steer("xvmc_promote", a, b);
-		for (int ms = 0; ms < 300 && !tx_on_ring(b); ms++)
+		conf_steer(a, true);
+		conf_steer(b, true);
+		for (int ms = 0; ms < 300 && !conf_tx_on(b, XVMC_FD_RING); ms++)
 			conf_ms(1);
 		conf_ms(i);
 		bad += child_sends(a) != 1;

@@ -7,28 +7,10 @@
 #define SIZE 60000u /* by TCP, and half of it by ring */
 #define PIECE 40000u
 
-/* Where there is a library; plain TCP has nothing to steer. */
-static int steer(const char *how, int fd)
-{
-	int (*call)(int) = NULL;
-
-	*(void **)&call = dlsym(RTLD_DEFAULT, how);
-	return call ? call(fd) : 0;
-}
-
-static bool tx_on(int fd, uint32_t path)
-{
-	int (*get)(int, struct xvmc_fd_info *) = NULL;
-	struct xvmc_fd_info info = { .size = sizeof(info) };
-
-	*(void **)&get = dlsym(RTLD_DEFAULT, "xvmc_fd_info");
-	return !get || get(fd, &info) < 0 || info.tx.path == path;
-}
-
 /* A moment at most: while all is moved all the time it need not come. */
 static void wait_tx_on(int fd, uint32_t path)
 {
-	for (int i = 0; i < 300 && !tx_on(fd, path); i++)
+	for (int i = 0; i < 300 && !conf_tx_on(fd, path); i++)
 		conf_ms(1);
 }
 
@@ -45,10 +27,10 @@ static void server(int fd)
 	char c;
 
 	conf_step();
-	steer("xvmc_demote", fd);
+	conf_steer(fd, false);
 	wait_tx_on(fd, XVMC_FD_TCP);
 	put(fd, 0, SIZE);
-	steer("xvmc_promote", fd);
+	conf_steer(fd, true);
 	wait_tx_on(fd, XVMC_FD_RING);
 	put(fd, SIZE, SIZE / 2);
 	conf_step();

@@ -6,28 +6,11 @@
 #define LONG 9000u
 #define MUCH 40000u /* a ring does not wait until so many are read */
 
-static bool tx_on(int fd, uint32_t path)
-{
-	int (*get)(int, struct xvmc_fd_info *) = NULL;
-	struct xvmc_fd_info info = { .size = sizeof(info) };
-
-	*(void **)&get = dlsym(RTLD_DEFAULT, "xvmc_fd_info");
-	return !get || get(fd, &info) < 0 || info.tx.path == path;
-}
-
-/* Where there is a library; plain TCP has nothing to steer, and while all is
- * moved all the time it need not come. */
 static void steer(int a, int b, uint32_t path)
 {
-	int (*to)(int) = NULL;
-
-	*(void **)&to = dlsym(RTLD_DEFAULT,
-			      path == XVMC_FD_RING ? "xvmc_promote" : "xvmc_demote");
-	if (!to)
-		return;
-	to(a);
-	to(b);
-	for (int ms = 0; ms < 300 && !tx_on(a, path); ms++)
+	conf_steer(a, path == XVMC_FD_RING);
+	conf_steer(b, path == XVMC_FD_RING);
+	for (int ms = 0; ms < 300 && !conf_tx_on(a, path); ms++)
 		conf_ms(1);
 }
 

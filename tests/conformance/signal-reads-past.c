@@ -11,38 +11,17 @@
 enum call { RECV, RECV_SOME, RECV_PEEK, POLL, SELECT, CALLS };
 
 static int a, b;
-static int (*promote)(int), (*demote)(int);
 static _Atomic bool handled;
-
-static int (*look_up(const char *name))(int)
-{
-	int (*call)(int);
-
-	*(void **)&call = dlsym(RTLD_DEFAULT, name);
-	return call;
-}
-
-/* What a sends goes by a ring. Not what b has, whose reader is inside the kernel. */
-static bool sends_by_ring(void)
-{
-	struct xvmc_fd_info info = { .size = sizeof(info) };
-	int (*get)(int, struct xvmc_fd_info *);
-
-	*(void **)&get = dlsym(RTLD_DEFAULT, "xvmc_fd_info");
-	return get && get(a, &info) == 0 && info.tx.path == XVMC_FD_RING;
-}
 
 static void steer(bool ring)
 {
-	if (!promote || !demote || !getenv("CONF_RING")) {
+	if (!getenv("CONF_RING")) {
 		conf_ms(5);
 		return;
 	}
-	if (ring)
-		promote(a);
-	else
-		demote(a);
-	for (int ms = 0; ms < 1000 && sends_by_ring() != ring; ms++)
+	conf_steer(a, ring);
+	/* Not by what b sends as well: its reader is inside the kernel. */
+	for (int ms = 0; ms < 1000 && !conf_tx_on(a, ring ? XVMC_FD_RING : XVMC_FD_TCP); ms++)
 		conf_ms(1);
 	conf_ms(ring ? 0 : 20); /* and the connection is plain again */
 }
@@ -105,8 +84,6 @@ int main(void)
 	struct conf_later l;
 	pthread_t thread;
 
-	promote = look_up("xvmc_promote");
-	demote = look_up("xvmc_demote");
 	conf_pair(&a, &b);
 	for (int i = 0; i < ROUNDS; i++) {
 		enum call call = (enum call)(i % CALLS);

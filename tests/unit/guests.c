@@ -97,6 +97,25 @@ bool guest_on_ring(const struct guest_pair *p, int i)
 	return yes;
 }
 
+enum xvmc_path guest_tx_path(const struct guest_pair *p, int i)
+{
+	struct conn_t *c = &p->ep[i]->conn;
+	enum xvmc_path path;
+
+	section_lock(&c->tx.lock);
+	path = c->tx.path;
+	section_unlock(&c->tx.lock);
+	return path;
+}
+
+void guest_pair_queue(struct guest_pair *p)
+{
+	for (int i = 0; i < 2; i++) {
+		p->ep[i]->state = XVMC_EP_QUEUED;
+		xvmc_service_kick(p->ep[i]);
+	}
+}
+
 void guest_send(struct guest_pair *p, int i, const void *buf, size_t n)
 {
 	struct iovec vec = { .iov_base = (void *)(uintptr_t)buf, .iov_len = n };

@@ -28,6 +28,11 @@ void guest_pair_end(struct guest_pair *p, int i);
 /* Do both directions of that end go by ring? */
 bool guest_on_ring(const struct guest_pair *p, int i);
 
+/* By what does that end send? */
+enum xvmc_path guest_tx_path(const struct guest_pair *p, int i);
+/* Both ends are worth a ring from now on. */
+void guest_pair_queue(struct guest_pair *p);
+
 /* Sends all of it; waits for room. */
 void guest_send(struct guest_pair *p, int i, const void *buf, size_t n);
 /* What xvmc_sock_recv says. */

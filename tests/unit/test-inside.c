@@ -18,7 +18,6 @@
 #include <unistd.h>
 
 #include "base/os.h"
-#include "base/section.h"
 #include "fresh.h"
 #include "socket-world.h"
 
@@ -30,21 +29,11 @@ static pthread_t writer;
 /* Behind fewer that are not read no ring is begun. */
 static char early[100000], got[sizeof(early)];
 
-static enum xvmc_path tx_path(struct xvmc_endpoint *ep)
-{
-	enum xvmc_path path;
-
-	section_lock(&ep->conn.tx.lock);
-	path = ep->conn.tx.path;
-	section_unlock(&ep->conn.tx.lock);
-	return path;
-}
-
 static void wait_path(enum xvmc_path path)
 {
 	uint64_t end = os_now_ns() + PATIENCE_NS;
 
-	while (tx_path(pair.ep[0]) != path) {
+	while (guest_tx_path(&pair, 0) != path) {
 		if (os_now_ns() > end) {
 			print_error("not on the other way within 10 s\n");
 			abort();
@@ -57,10 +46,7 @@ static void handler(void)
 {
 	char buf[8] = "";
 
-	for (int i = 0; i < 2; i++) {
-		pair.ep[i]->state = XVMC_EP_QUEUED;
-		xvmc_service_kick(pair.ep[i]);
-	}
+	guest_pair_queue(&pair);
 	wait_path(XVMC_PATH_RING);
 	guest_send(&pair, 0, "stolen", 6);
 	assert_int_equal(guest_recv(&pair, 1, buf, 6, MSG_WAITALL), 6);

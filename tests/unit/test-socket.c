@@ -53,16 +53,6 @@ static void ping_until(bool (*there)(int), const char *what)
 	}
 }
 
-static enum xvmc_path tx_path(struct xvmc_endpoint *ep)
-{
-	enum xvmc_path path;
-
-	section_lock(&ep->conn.tx.lock);
-	path = ep->conn.tx.path;
-	section_unlock(&ep->conn.tx.lock);
-	return path;
-}
-
 static bool is_plain(int i)
 {
 	return !xvmc_ep_managed(w.pair.ep[i]);
@@ -167,10 +157,7 @@ static ssize_t late_recv(int fd, void *buf, size_t n, int flags)
 {
 	struct pollfd pfd = { .fd = fd, .events = POLLIN };
 
-	for (int i = 0; i < 2; i++) {
-		quiet.ep[i]->state = XVMC_EP_QUEUED;
-		xvmc_service_kick(quiet.ep[i]);
-	}
+	guest_pair_queue(&quiet);
 	while (!xvmc_ep_managed(quiet.ep[1]) || os_ppoll(&pfd, 1, NULL, NULL) != 1)
 		;
 	return kernel.recv(fd, buf, n, flags);
@@ -202,10 +189,7 @@ static uint64_t backoff_within;
 /* The kernel's send; but the rings are made after it was called. */
 static ssize_t late_send(int fd, const void *buf, size_t n, int flags)
 {
-	for (int i = 0; i < 2; i++) {
-		quiet.ep[i]->state = XVMC_EP_QUEUED;
-		xvmc_service_kick(quiet.ep[i]);
-	}
+	guest_pair_queue(&quiet);
 	while (!*(volatile bool *)&quiet.ep[0]->svc.want_ring)
 		;
 	usleep(20000); /* in which it would be announced, were we not here */
@@ -227,7 +211,7 @@ static void test_writer_within(void **state)
 	w.ctx[0].libc = kernel;
 	assert_int_equal(backoff_within, 0);
 	assert_int_equal(guest_recv(&quiet, 1, &c, 1, 0), 1);
-	while (tx_path(quiet.ep[0]) != XVMC_PATH_RING)
+	while (guest_tx_path(&quiet, 0) != XVMC_PATH_RING)
 		assert_true(os_now_ns() < end);
 	for (int i = 0; i < 2; i++)
 		guest_pair_end(&quiet, i);
@@ -291,7 +275,7 @@ static size_t stuff(size_t pos, int looks, bool until_tcp)
 	struct xvmc_endpoint *ep = w.pair.ep[0];
 	static uint8_t buf[16384];
 
-	for (int i = 0; i < looks && !(until_tcp && tx_path(ep) == XVMC_PATH_TCP); i++) {
+	for (int i = 0; i < looks && !(until_tcp && guest_tx_path(&w.pair, 0) == XVMC_PATH_TCP); i++) {
 		struct iovec vec = { buf, sizeof(buf) };
 		ssize_t r;
 
@@ -337,7 +321,7 @@ static void test_back_when_read_again(void **state)
 	(void)state;
 	ping_until(on_ring, "on the ring");
 	sent = stuff(0, 10000, true);
-	assert_int_equal(tx_path(ep), XVMC_PATH_TCP);
+	assert_int_equal(guest_tx_path(&w.pair, 0), XVMC_PATH_TCP);
 	section_lock(&ep->conn.tx.lock);
 	ep->svc.try_ns = os_now_ns() + 3600000000000u;
 	section_unlock(&ep->conn.tx.lock);
@@ -352,9 +336,9 @@ static void test_back_when_read_again(void **state)
 		pos += (size_t)r;
 	}
 	/* Without a byte more than what was written before. */
-	while (tx_path(ep) != XVMC_PATH_RING && os_now_ns() < end)
+	while (guest_tx_path(&w.pair, 0) != XVMC_PATH_RING && os_now_ns() < end)
 		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
-	assert_int_equal(tx_path(ep), XVMC_PATH_RING);
+	assert_int_equal(guest_tx_path(&w.pair, 0), XVMC_PATH_RING);
 }
 
 static void test_close_delivers_all(void **state)
