@@ -123,20 +123,45 @@ CONF_UNUSED static void conf_reset(int fd)
 	close(fd);
 }
 
-/* Reads to the end and says what came: so many bytes of conf_byte(). */
-CONF_UNUSED static void conf_drain(int fd)
+/* Reads to the end: so many bytes, all of them conf_byte()'s or not. Returns the last
+ * recv's result. */
+CONF_UNUSED static ssize_t conf_drain_to(int fd, uint64_t *ret_bytes, bool *ret_same)
 {
 	static uint8_t buf[65536];
-	uint64_t pos = 0;
-	bool same = true;
 	ssize_t r;
 
+	*ret_bytes = 0;
+	*ret_same = true;
 	while ((r = recv(fd, buf, sizeof(buf), 0)) > 0) {
-		same = same && conf_same(buf, (size_t)r, pos);
-		pos += (uint64_t)r;
+		*ret_same = *ret_same && conf_same(buf, (size_t)r, *ret_bytes);
+		*ret_bytes += (uint64_t)r;
 	}
+	return r;
+}
+
+/* And says what came. */
+CONF_UNUSED static void conf_drain(int fd)
+{
+	uint64_t bytes;
+	bool same;
+
+	conf_res("end", conf_drain_to(fd, &bytes, &same));
+	conf_say("bytes %llu same %d", (unsigned long long)bytes, same);
+}
+
+/* The same from one who was killed by a signal. Where the connection is switched
+ * all the time, a record may have been on its way to it: to its kernel that is
+ * unread, and the end behind the last byte a reset (docs/differences.md). */
+CONF_UNUSED static void conf_drain_killed(int fd)
+{
+	uint64_t bytes;
+	bool same;
+	ssize_t r = conf_drain_to(fd, &bytes, &same);
+
+	if (r < 0 && errno == ECONNRESET && getenv("CONF_SWITCH"))
+		r = 0;
 	conf_res("end", r);
-	conf_say("bytes %llu same %d", (unsigned long long)pos, same);
+	conf_say("bytes %llu same %d", (unsigned long long)bytes, same);
 }
 
 /* A file of n bytes of conf_byte(), at its beginning, without a name. */

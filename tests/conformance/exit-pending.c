@@ -4,22 +4,6 @@
 
 #define TOTAL 50000u
 
-/* killed: where it was being switched just then, a record on its way to it has its
- * kernel send a reset, after the last byte (docs/differences.md). */
-static void drain(int fd, bool killed)
-{
-	static uint8_t buf[TOTAL + 1];
-	size_t sum = 0;
-	ssize_t r;
-
-	while ((r = recv(fd, buf + sum, sizeof(buf) - sum, 0)) > 0)
-		sum += (size_t)r;
-	if (killed && getenv("CONF_SWITCH") && r < 0 && errno == ECONNRESET)
-		r = 0;
-	conf_res("recv", r);
-	conf_say("bytes %zu same %d", sum, conf_same(buf, sum, 0));
-}
-
 static void once(bool killed)
 {
 	static uint8_t buf[TOTAL];
@@ -39,7 +23,10 @@ static void once(bool killed)
 	fd = accept(lfd, NULL, NULL);
 	conf_warm_server(fd);
 	waitpid(pid, &status, 0);
-	drain(fd, killed);
+	if (killed)
+		conf_drain_killed(fd);
+	else
+		conf_drain(fd);
 	close(fd);
 	close(lfd);
 }

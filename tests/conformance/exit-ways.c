@@ -62,7 +62,10 @@ int main(void)
 		close(lfd);
 		conf_warm_server(fd);
 		conf_wait(pid);
-		conf_drain(fd);
+		if (how == 3 || how == 4)
+			conf_drain_killed(fd);
+		else
+			conf_drain(fd);
 		close(fd);
 	}
 	return 0;
