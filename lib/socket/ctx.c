@@ -67,12 +67,22 @@ static bool hold(struct xvmc_endpoint *ep)
 	return false; /* it is being freed */
 }
 
-/* One that holds ctx->lock for long is one that exit() has interrupted: then
- * nothing is done. */
+/* Nobody holds a lock for long but a call that exit() has interrupted: then false. */
+static bool lock_in_time(pthread_mutex_t *lock)
+{
+	static const struct timespec ms = { .tv_nsec = 1000000 };
+
+	for (int i = 0; section_trylock(lock) != 0; i++) {
+		if (i == 100)
+			return false;
+		OS4(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &ms, NULL);
+	}
+	return true;
+}
+
 void endpoint_each(struct xvmc_ctx *ctx,
 		   void (*fn)(struct xvmc_endpoint *ep, void *arg), void *arg)
 {
-	static const struct timespec ms = { .tv_nsec = 1000000 };
 	struct xvmc_endpoint *batch[BATCH];
 	struct xvmc_list *it, *tmp;
 	uint32_t last = 0;
@@ -80,11 +90,8 @@ void endpoint_each(struct xvmc_ctx *ctx,
 
 	do {
 		n = 0;
-		for (int i = 0; section_trylock(&ctx->lock) != 0; i++) {
-			if (i == 100)
-				return;
-			OS4(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &ms, NULL);
-		}
+		if (!lock_in_time(&ctx->lock))
+			return;
 		xvmc_list_each(it, tmp, &ctx->eps) {
 			struct xvmc_endpoint *ep =
 				xvmc_list_entry(it, struct xvmc_endpoint, all_link);
@@ -117,15 +124,15 @@ static void leave_to_child(struct xvmc_endpoint *ep, void *arg)
 }
 
 /* What a ring holds the peer could read after we are gone; but a record says
- * so for certain. A lock that another thread holds stays so. */
+ * so for certain. */
 static void last_words(struct xvmc_endpoint *ep)
 {
 	struct conn_t *c = &ep->conn;
 
-	if (section_trylock(&c->tx.lock) != 0)
+	if (!lock_in_time(&c->tx.lock))
 		return;
 	if (xvmc_ep_managed(ep)) {
-		if (section_trylock(&c->rx.lock) == 0) {
+		if (lock_in_time(&c->rx.lock)) {
 			if (ep->nfds && endpoint_left_unread(ep))
 				endpoint_reset_on_close(ep);
 			xvmc_conn_rx_stop(c);
@@ -170,7 +177,7 @@ static void take_records(struct xvmc_endpoint *ep, void *arg)
 	struct conn_t *c = &ep->conn;
 
 	(void)arg;
-	if (!at_end(ep) || section_trylock(&c->rx.lock) != 0)
+	if (!at_end(ep) || !lock_in_time(&c->rx.lock))
 		return;
 	if (xvmc_ep_managed(ep))
 		xvmc_conn_rx_pump(c);
@@ -211,9 +218,8 @@ void xvmc_ctx_exit(struct xvmc_ctx *ctx)
 	ctx->ended = true;
 	endpoint_each(ctx, end_one, &pass);
 	endpoint_each(ctx, let_go, NULL);
-	if (!pass.wait)
-		return;
-	OS4(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &grace, NULL);
+	if (pass.wait)
+		OS4(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &grace, NULL);
 	endpoint_each(ctx, take_records, NULL);
 }
 

@@ -316,8 +316,8 @@ int endpoint_ack(struct xvmc_endpoint *ep)
 	uint32_t writers = atomic_load(&ep->tx_gate) & XVMC_GATE_COUNT;
 
 	/* The child may be about to read what came by TCP, and could not if
-	 * a record were behind it. */
-	if (ep->fork_idle)
+	 * a record were behind it; who ends will not read one. */
+	if (ep->fork_idle || ep->ctx->ended)
 		return 0;
 	if (fork_shared(ep))
 		ep->conn.rx.hand_over = true;
