@@ -78,19 +78,36 @@ static inline struct xvmc_endpoint *endpoint_settled(int fd)
 	struct xvmc_endpoint *ep __attribute__((cleanup(endpoint_put))) = \
 		endpoint_settled(fd)
 
-/* May a call take the short way (xvmc_sock_send_now)? All that comes before it is
- * done then. */
-static inline struct xvmc_ctx *short_way(int fd, const void *buf, size_t n)
+/* The same where it was seen a moment ago, and nothing is owed. */
+#define HELD(ep, at, fd) \
+	struct xvmc_endpoint *ep __attribute__((cleanup(endpoint_put))) = \
+		xvmc_ep_hold(at, fd)
+
+/*
+ * The short way of a call with one buffer and no flags to speak of: by the ring at
+ * once, or else by what lib/socket makes of it, which leaves errno alone. The
+ * endpoint behind fd, all that comes before being done; NULL: the long way. It may
+ * be another's by now.
+ */
+static inline struct xvmc_endpoint *short_way(int fd, const void *buf, size_t n, int flags)
 {
 	struct xvmc_ctx *ctx = the_ctx();
+	struct xvmc_endpoint *ep;
 
-	if (!ctx || __builtin_expect(!xvmc_fd_peek(ctx, fd), 1))
+	if (!ctx)
 		return NULL;
-	if (xvmc_section.owed || n > RW_MAX || nowhere(buf, n))
+	ep = xvmc_ep_peek(ctx, fd);
+	if (__builtin_expect(!ep, 1))
+		return NULL;
+	if ((flags & ~(MSG_NOSIGNAL | MSG_DONTWAIT)) || xvmc_section.owed || n > RW_MAX ||
+	    !n || nowhere(buf, n) || !ctx->opt.enable)
 		return NULL;
 	pthread_testcancel();
-	return ctx;
+	return ep;
 }
+
+/* What a call says where its way was not to be had. */
+#define NOT_THIS_WAY (-2)
 
 static inline ssize_t give(ssize_t r, int saved)
 {

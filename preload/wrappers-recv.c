@@ -29,7 +29,7 @@ static size_t into_sink(struct iovec to[SINKS], char *sink, size_t size, size_t 
 /* MSG_TRUNC of a stream: the bytes are thrown away, the buffer may be NULL. Who
  * only peeks is told of them all at once. */
 static __attribute__((noinline)) ssize_t
-recv_discard(struct xvmc_endpoint *ep, int fd, size_t left, int flags, int *ret_msg_flags)
+recv_discard(struct xvmc_endpoint *ep, int fd, size_t left, int flags)
 {
 	struct iovec to[SINKS];
 	char sink[16384];
@@ -40,7 +40,7 @@ recv_discard(struct xvmc_endpoint *ep, int fd, size_t left, int flags, int *ret_
 	do {
 		cnt = into_sink(to, sink, sizeof(sink), left);
 		n = xvmc_iov_make(to, cnt).left;
-		r = xvmc_sock_recv(ep, fd, to, cnt, flags, ret_msg_flags);
+		r = xvmc_sock_recv(ep, fd, to, cnt, flags);
 		if (r <= 0)
 			break;
 		sum += r;
@@ -56,7 +56,7 @@ recv_discard(struct xvmc_endpoint *ep, int fd, size_t left, int flags, int *ret_
  * until there is a byte to be put there, which stays. */
 static ssize_t __attribute__((noinline))
 recv_odd(struct xvmc_endpoint *ep, int fd, const struct iovec *vec, size_t cnt,
-	 int flags, int *ret_msg_flags)
+	 int flags)
 {
 	struct iovec own[IOV_MAX];
 	bool bad;
@@ -65,16 +65,15 @@ recv_odd(struct xvmc_endpoint *ep, int fd, const struct iovec *vec, size_t cnt,
 
 	cnt = take_over(own, vec, cnt, &bad);
 	if (!bad || xvmc_iov_make(own, cnt).left)
-		return xvmc_sock_recv(ep, fd, own, cnt, flags, ret_msg_flags);
+		return xvmc_sock_recv(ep, fd, own, cnt, flags);
 	own[0] = (struct iovec){ &c, 1 };
-	r = xvmc_sock_recv(ep, fd, own, 1, (flags & ~MSG_WAITALL) | MSG_PEEK,
-			   ret_msg_flags);
+	r = xvmc_sock_recv(ep, fd, own, 1, (flags & ~MSG_WAITALL) | MSG_PEEK);
 	return r > 0 ? -EFAULT : r;
 }
 
 /* Also a cancellation point: lib/socket's calls are one only in their sleep. */
 static ssize_t do_recv(struct xvmc_endpoint *ep, int fd, const struct iovec *vec,
-		       size_t cnt, int flags, int *ret_msg_flags)
+		       size_t cnt, int flags)
 {
 	int saved = errno, odd;
 	size_t sum;
@@ -85,29 +84,37 @@ static ssize_t do_recv(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 	if (odd < 0)
 		r = odd;
 	else if (flags & MSG_TRUNC)
-		r = recv_discard(ep, fd, sum, flags, ret_msg_flags);
+		r = recv_discard(ep, fd, sum, flags);
 	else if (odd)
-		r = recv_odd(ep, fd, vec, cnt, flags, ret_msg_flags);
+		r = recv_odd(ep, fd, vec, cnt, flags);
 	else
-		r = xvmc_sock_recv(ep, fd, vec, cnt, flags, ret_msg_flags);
+		r = xvmc_sock_recv(ep, fd, vec, cnt, flags);
 	return give(r, saved);
 }
 
 static ssize_t recv1(struct xvmc_endpoint *ep, int fd, void *buf, size_t n, int flags)
 {
 	struct iovec vec = { buf, n < RW_MAX ? n : RW_MAX };
-	int msg_flags;
 
-	return do_recv(ep, fd, &vec, 1, flags, &msg_flags);
+	return do_recv(ep, fd, &vec, 1, flags);
 }
 
-/* The short way; 0: not this time. */
-static ssize_t recv_now(int fd, void *buf, size_t n)
+static inline ssize_t recv_short(int fd, void *buf, size_t n, int flags)
 {
-	struct xvmc_ctx *ctx = short_way(fd, buf, n);
-	int saved = errno;
+	struct xvmc_endpoint *at = short_way(fd, buf, n, flags);
+	struct iovec vec = { buf, n };
+	ssize_t r;
 
-	return ctx ? give((ssize_t)xvmc_sock_recv_now(ctx, fd, buf, n), saved) : 0;
+	if (!at)
+		return NOT_THIS_WAY;
+	if (xvmc_ep_managed(at)) {
+		r = (ssize_t)xvmc_ep_recv_now(at, fd, buf, n);
+		if (r)
+			return r;
+	}
+	HELD(ep, at, fd);
+	r = ep ? xvmc_sock_recv(ep, fd, &vec, 1, flags) : NOT_THIS_WAY;
+	return r < 0 && ep ? give(r, 0) : r;
 }
 
 /* ---- the calls ---- */
@@ -127,9 +134,9 @@ static ssize_t __attribute__((noinline)) read_any(int fd, void *buf, size_t n)
 
 EXPORT ssize_t read(int fd, void *buf, size_t n)
 {
-	ssize_t r = recv_now(fd, buf, n);
+	ssize_t r = recv_short(fd, buf, n, 0);
 
-	return r ? r : read_any(fd, buf, n);
+	return r != NOT_THIS_WAY ? r : read_any(fd, buf, n);
 }
 
 EXPORT ssize_t __read_chk(int fd, void *buf, size_t n, size_t room)
@@ -142,7 +149,7 @@ EXPORT ssize_t __read_chk(int fd, void *buf, size_t n, size_t room)
 EXPORT ssize_t readv(int fd, const struct iovec *vec, int cnt)
 {
 	ENDPOINT(ep, fd);
-	int msg_flags, r;
+	int r;
 
 	if (!ep || cnt == 0)
 		return REAL(readv)(fd, vec, cnt);
@@ -150,13 +157,13 @@ EXPORT ssize_t readv(int fd, const struct iovec *vec, int cnt)
 	r = check_vec(vec, cnt);
 	if (r < 0 || !vec_bytes(vec, cnt))
 		return give(r, errno);
-	return do_recv(ep, fd, vec, (size_t)cnt, 0, &msg_flags);
+	return do_recv(ep, fd, vec, (size_t)cnt, 0);
 }
 
 EXPORT ssize_t preadv2(int fd, const struct iovec *vec, int cnt, off_t pos, int flags)
 {
 	ENDPOINT(ep, fd);
-	int msg_flags, r;
+	int r;
 
 	if (!ep || pos != -1 || cnt == 0)
 		return REAL(preadv2)(fd, vec, cnt, pos, flags);
@@ -170,8 +177,7 @@ EXPORT ssize_t preadv2(int fd, const struct iovec *vec, int cnt, off_t pos, int 
 	r = check_vec(vec, cnt);
 	if (r < 0 || !vec_bytes(vec, cnt))
 		return give(r, errno);
-	return do_recv(ep, fd, vec, (size_t)cnt, flags & RWF_NOWAIT ? MSG_DONTWAIT : 0,
-		       &msg_flags);
+	return do_recv(ep, fd, vec, (size_t)cnt, flags & RWF_NOWAIT ? MSG_DONTWAIT : 0);
 }
 
 EXPORT ssize_t preadv64v2(int fd, const struct iovec *vec, int cnt, off64_t pos,
@@ -198,9 +204,9 @@ recv_any(int fd, void *buf, size_t n, int flags)
 
 EXPORT ssize_t recv(int fd, void *buf, size_t n, int flags)
 {
-	ssize_t r = flags & ~(MSG_NOSIGNAL | MSG_DONTWAIT) ? 0 : recv_now(fd, buf, n);
+	ssize_t r = recv_short(fd, buf, n, flags);
 
-	return r ? r : recv_any(fd, buf, n, flags);
+	return r != NOT_THIS_WAY ? r : recv_any(fd, buf, n, flags);
 }
 
 EXPORT ssize_t __recv_chk(int fd, void *buf, size_t n, size_t room, int flags)
@@ -248,7 +254,6 @@ EXPORT ssize_t __recvfrom_chk(int fd, void *buf, size_t n, size_t room, int flag
 EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
 	ENDPOINT(ep, fd);
-	int msg_flags = 0;
 	ssize_t r;
 
 	if (!ep)
@@ -264,13 +269,12 @@ EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 	r = check_msg(msg, false);
 	if (r < 0)
 		return give(r, 0);
-	r = do_recv(ep, fd, msg->msg_iov, msg->msg_iovlen,
-		    flags & ~MSG_CMSG_CLOEXEC, &msg_flags);
+	r = do_recv(ep, fd, msg->msg_iov, msg->msg_iovlen, flags & ~MSG_CMSG_CLOEXEC);
 	if (r >= 0) {
 		if (msg->msg_name)
 			msg->msg_namelen = 0;
 		msg->msg_controllen = 0;
-		msg->msg_flags = msg_flags | (flags & MSG_CMSG_CLOEXEC);
+		msg->msg_flags = flags & MSG_CMSG_CLOEXEC;
 	}
 	return r;
 }

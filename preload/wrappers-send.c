@@ -55,13 +55,22 @@ static ssize_t send1(struct xvmc_endpoint *ep, int fd, const void *buf, size_t n
 	return do_send(ep, fd, &vec, 1, flags);
 }
 
-/* The short way; 0: not this time. */
-static ssize_t send_now(int fd, const void *buf, size_t n)
+static inline ssize_t send_short(int fd, const void *buf, size_t n, int flags)
 {
-	struct xvmc_ctx *ctx = short_way(fd, buf, n);
-	int saved = errno;
+	struct xvmc_endpoint *at = short_way(fd, buf, n, flags);
+	struct iovec vec = { (void *)(uintptr_t)buf, n };
+	ssize_t r;
 
-	return ctx ? give((ssize_t)xvmc_sock_send_now(ctx, fd, buf, n), saved) : 0;
+	if (!at)
+		return NOT_THIS_WAY;
+	if (xvmc_ep_managed(at)) {
+		r = (ssize_t)xvmc_ep_send_now(at, fd, buf, n);
+		if (r)
+			return r;
+	}
+	HELD(ep, at, fd);
+	r = ep ? xvmc_sock_send(ep, fd, &vec, 1, flags) : NOT_THIS_WAY;
+	return r < 0 && ep ? give(r, 0) : r;
 }
 
 /* ---- the calls ---- */
@@ -80,9 +89,9 @@ static ssize_t __attribute__((noinline)) write_any(int fd, const void *buf, size
 
 EXPORT ssize_t write(int fd, const void *buf, size_t n)
 {
-	ssize_t r = send_now(fd, buf, n);
+	ssize_t r = send_short(fd, buf, n, 0);
 
-	return r ? r : write_any(fd, buf, n);
+	return r != NOT_THIS_WAY ? r : write_any(fd, buf, n);
 }
 
 EXPORT ssize_t writev(int fd, const struct iovec *vec, int cnt)
@@ -141,9 +150,9 @@ send_any(int fd, const void *buf, size_t n, int flags)
 
 EXPORT ssize_t send(int fd, const void *buf, size_t n, int flags)
 {
-	ssize_t r = flags & ~(MSG_NOSIGNAL | MSG_DONTWAIT) ? 0 : send_now(fd, buf, n);
+	ssize_t r = send_short(fd, buf, n, flags);
 
-	return r ? r : send_any(fd, buf, n, flags);
+	return r != NOT_THIS_WAY ? r : send_any(fd, buf, n, flags);
 }
 
 /* An address on a connected stream: the kernel ignores it, so do we. */

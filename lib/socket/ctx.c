@@ -179,8 +179,12 @@ static void take_records(struct xvmc_endpoint *ep, void *arg)
 	(void)arg;
 	if (!at_end(ep) || !lock_in_time(&c->rx.lock))
 		return;
-	if (xvmc_ep_managed(ep))
+	if (xvmc_ep_managed(ep)) {
 		xvmc_conn_rx_pump(c);
+		/* Bytes to the program, which the kernel does not see any more. */
+		if (xvmc_conn_rx_early(c))
+			endpoint_reset_on_close(ep);
+	}
 	section_unlock(&c->rx.lock);
 }
 

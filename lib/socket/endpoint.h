@@ -26,7 +26,7 @@
 struct xvmc_ctx;
 struct hold_arena;
 
-/* ---- the fd table ---- */
+/* ---- what the fd table has (fdtab.h) ---- */
 
 enum xvmc_obj_kind {
 	XVMC_OBJ_ENDPOINT = 1,
@@ -50,10 +50,6 @@ static inline void xvmc_obj_init(struct xvmc_obj *obj, enum xvmc_obj_kind kind)
 	atomic_fetch_add_explicit(&obj->users, 1, memory_order_acq_rel);
 	atomic_store_explicit(&obj->live, true, memory_order_release);
 }
-
-/* The object behind fd with a reference taken, or NULL. Wait-free. */
-struct xvmc_obj *xvmc_fd_get(struct xvmc_ctx *ctx, int fd);
-void xvmc_obj_put(struct xvmc_ctx *ctx, struct xvmc_obj *obj);
 
 /* ---- endpoints ---- */
 
@@ -199,25 +195,6 @@ struct xvmc_endpoint {
 		uint32_t reason;     /* of leaving */
 	} svc;
 };
-
-/* The endpoint behind fd with a reference, or NULL. */
-static inline struct xvmc_endpoint *xvmc_ep_get(struct xvmc_ctx *ctx, int fd)
-{
-	struct xvmc_obj *obj = xvmc_fd_get(ctx, fd);
-
-	if (!obj)
-		return NULL;
-	if (obj->kind != XVMC_OBJ_ENDPOINT) {
-		xvmc_obj_put(ctx, obj);
-		return NULL;
-	}
-	return (struct xvmc_endpoint *)obj;
-}
-
-static inline void xvmc_ep_put(struct xvmc_endpoint *ep)
-{
-	xvmc_obj_put(ep->ctx, &ep->obj);
-}
 
 static inline bool xvmc_ep_managed(struct xvmc_endpoint *ep)
 {

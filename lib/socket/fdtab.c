@@ -1,10 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The fd table: descriptor to object, wait-free for readers. A reader takes a
- * reference and then looks whether the table still says the same; objects are
- * type-stable (their memory is kept for the next one), so losing that race
- * only costs a retry.
- */
+/* fdtab.h, behind the fast paths: the table itself, and an object's end. */
 #include "internal.h"
 
 #include <stdlib.h>
@@ -35,32 +30,13 @@ void fdtab_deinit(struct xvmc_ctx *ctx)
 	ctx->nfds = 0;
 }
 
-struct xvmc_obj *xvmc_fd_get(struct xvmc_ctx *ctx, int fd)
+void xvmc_obj_close_late(struct xvmc_obj *obj)
 {
-	struct xvmc_obj *obj = xvmc_fd_peek(ctx, fd);
-
-	while (obj) {
-		struct xvmc_obj *again;
-
-		atomic_fetch_add_explicit(&obj->users, 1, memory_order_acq_rel);
-		again = xvmc_fd_peek(ctx, fd);
-		if (again == obj)
-			return obj;
-		xvmc_obj_put(ctx, obj);
-		obj = again;
-	}
-	return NULL;
+	endpoint_close_late((struct xvmc_endpoint *)(void *)obj);
 }
 
-void xvmc_obj_put(struct xvmc_ctx *ctx, struct xvmc_obj *obj)
+void xvmc_obj_end(struct xvmc_ctx *ctx, struct xvmc_obj *obj)
 {
-	struct xvmc_endpoint *ep = (struct xvmc_endpoint *)obj;
-
-	if (obj->kind == XVMC_OBJ_ENDPOINT &&
-	    atomic_load_explicit(&ep->close_later, memory_order_relaxed))
-		endpoint_close_late(ep);
-	if (atomic_fetch_sub_explicit(&obj->users, 1, memory_order_acq_rel) != 1)
-		return;
 	/* Only the one who takes it out of life may free it: a reader that
 	 * lost a race comes by here with an object that is free already. */
 	if (!atomic_exchange(&obj->live, false))

@@ -12,23 +12,7 @@
 #include "poll.h"
 #include "stream.h"
 
-static __thread struct inside *innermost __attribute__((tls_model("initial-exec")));
-
-void inside_begin(struct inside *in, struct visit *reader, struct poll_call *poll)
-{
-	*in = (struct inside){ .outer = innermost, .reader = reader, .poll = poll };
-	innermost = in;
-}
-
-void inside_end(const struct inside *in)
-{
-	/* Not always the last: handlers may change from one stack to another. */
-	for (struct inside **at = &innermost; *at; at = &(*at)->outer)
-		if (*at == in) {
-			*at = in->outer;
-			return;
-		}
-}
+__thread struct inside *inside_innermost __attribute__((tls_model("initial-exec")));
 
 /* How often a call has entered ep's gate: a poll once for each time that the
  * program named it. */
@@ -50,7 +34,7 @@ bool inside_others(struct xvmc_endpoint *ep)
 
 	if (!count)
 		return false;
-	for (in = innermost; in; in = in->outer) {
+	for (in = inside_innermost; in; in = in->outer) {
 		n = entered(in, ep);
 		count -= n;
 		if (!n || !in->reader)
@@ -62,7 +46,7 @@ bool inside_others(struct xvmc_endpoint *ep)
 	}
 	if (count || (reader && !visit_settle(reader->reader)))
 		return true;
-	for (in = innermost; in; in = in->outer)
+	for (in = inside_innermost; in; in = in->outer)
 		in->passed = in->passed || entered(in, ep);
 	return false;
 }
@@ -76,7 +60,7 @@ static void bring_back(struct xvmc_endpoint *ep)
 void xvmc_sock_resume(void *context)
 {
 	static const long calls[] = { SYS_recvfrom, SYS_recvmsg, SYS_ppoll };
-	const struct inside *in = innermost;
+	const struct inside *in = inside_innermost;
 
 	if (!in || !in->passed || xvmc_context_interrupt(context, calls, 3))
 		return;

@@ -23,10 +23,28 @@ struct inside {
 	bool passed;
 };
 
+/* The thread's own. */
+extern __thread struct inside *inside_innermost
+	__attribute__((tls_model("initial-exec")));
+
 /* Around the kernel's call, in the section that enters or leaves the gate. end does
  * nothing where begin was not called. */
-void inside_begin(struct inside *in, struct visit *reader, struct poll_call *poll);
-void inside_end(const struct inside *in);
+static inline void inside_begin(struct inside *in, struct visit *reader,
+				struct poll_call *poll)
+{
+	*in = (struct inside){ .outer = inside_innermost, .reader = reader, .poll = poll };
+	inside_innermost = in;
+}
+
+static inline void inside_end(const struct inside *in)
+{
+	/* Not always the last: handlers may change from one stack to another. */
+	for (struct inside **at = &inside_innermost; *at; at = &(*at)->outer)
+		if (*at == in) {
+			*at = in->outer;
+			return;
+		}
+}
 
 /*
  * rx.lock held, MANAGED: is anybody in ep's rx gate whom the caller must let out

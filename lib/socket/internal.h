@@ -98,8 +98,22 @@ static inline void settings_look(struct xvmc_endpoint *ep, int fd)
 }
 
 /* stream-wait.c */
-/* Counts an operation on a PLAIN endpoint until it is worth a ring. */
-void stream_moved(struct xvmc_endpoint *ep, uint64_t bytes);
+/* It is, unless something speaks against it. */
+void stream_worth_it(struct xvmc_endpoint *ep);
+/* Counts an operation on a PLAIN endpoint until it is worth a ring. bytes: of that
+ * direction so far. */
+static inline void stream_moved(struct xvmc_endpoint *ep, uint64_t bytes)
+{
+	uint32_t ops = atomic_load_explicit(&ep->ops, memory_order_relaxed) + 1;
+
+	/* Lost counts are no harm. */
+	atomic_store_explicit(&ep->ops, ops, memory_order_relaxed);
+	if (atomic_load_explicit(&ep->state, memory_order_relaxed) != XVMC_EP_TRACKED)
+		return;
+	if ((int32_t)(ops - atomic_load_explicit(&ep->ops_wanted, memory_order_relaxed)) >= 0 ||
+	    bytes >= atomic_load_explicit(&ep->bytes_wanted, memory_order_relaxed))
+		stream_worth_it(ep);
+}
 
 /* escape.c: the way to TCP for good, step by step. */
 /* Asks the service thread for it; returns the state it is in: XVMC_EP_PINNED

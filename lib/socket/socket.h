@@ -55,17 +55,9 @@ void xvmc_sock_connected(struct xvmc_ctx *ctx, int fd, const struct sockaddr *sa
 void xvmc_sock_accepted(struct xvmc_ctx *ctx, int fd, const struct sockaddr *sa,
 			socklen_t len, int flags);
 
-/*
- * The short way of send, write, recv and read without flags: what a ring can do at
- * once. 0: nothing was done, take the ordinary way. Without a reference: what
- * was found behind fd is looked at again under the direction's lock.
- */
-size_t xvmc_sock_send_now(struct xvmc_ctx *ctx, int fd, const void *buf, size_t n);
-size_t xvmc_sock_recv_now(struct xvmc_ctx *ctx, int fd, void *buf, size_t n);
-
-/* recv, recvfrom, read, readv, recvmsg; msg_flags out as recvmsg's. */
+/* recv, recvfrom, read, readv, recvmsg, whose msg_flags are none. */
 ssize_t xvmc_sock_recv(struct xvmc_endpoint *ep, int fd, const struct iovec *vec,
-		       size_t cnt, int flags, int *ret_msg_flags);
+		       size_t cnt, int flags);
 /* At the end of a signal handler, whose third argument context is: the call that
  * it interrupted does not sleep on for what the handler has read by a ring. */
 void xvmc_sock_resume(void *context);
@@ -233,15 +225,6 @@ struct xvmc_ctx {
 	_Atomic bool ended; /* exit has begun, or this is a child without a service */
 };
 
-/* What is behind fd, without a reference: only for "is there anything at all".
- * Pairs with fdtab_set. */
-static inline struct xvmc_obj *xvmc_fd_peek(const struct xvmc_ctx *ctx, int fd)
-{
-	if ((unsigned int)fd >= ctx->nfds)
-		return NULL;
-	return atomic_load_explicit(&ctx->fds[fd], memory_order_acquire);
-}
-
 int xvmc_ctx_init(struct xvmc_ctx *ctx, const struct xvmc_libc *libc);
 void xvmc_ctx_deinit(struct xvmc_ctx *ctx);
 void xvmc_ctx_fork_prepare(struct xvmc_ctx *ctx);
@@ -252,5 +235,7 @@ void xvmc_ctx_exit(struct xvmc_ctx *ctx);
 
 /* Hands an endpoint to the service thread (starting it if need be). */
 void xvmc_service_kick(struct xvmc_endpoint *ep);
+
+#include "fdtab.h"
 
 #endif

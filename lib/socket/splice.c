@@ -72,13 +72,12 @@ static ssize_t copy(struct xvmc_endpoint *ep, int in, int out, size_t n, bool wa
 
 	while (sum < n) {
 		struct iovec vec = { .iov_base = buf };
-		int flags;
 
 		r = await_room(ep, out, wait && !sum);
 		if (r < 0)
 			break;
 		vec.iov_len = n - sum < PIECE ? n - sum : PIECE;
-		r = xvmc_sock_recv(ep, in, &vec, 1, MSG_DONTWAIT, &flags);
+		r = xvmc_sock_recv(ep, in, &vec, 1, MSG_DONTWAIT);
 		if (r <= 0) {
 			r = r == -EAGAIN ? -ENODATA : r;
 			break;

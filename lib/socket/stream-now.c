@@ -12,33 +12,21 @@
  */
 #include "internal.h"
 
-/* The endpoint behind fd, if it is MANAGED. It may be another's as soon as this
- * has returned. */
-static struct xvmc_endpoint *glimpse(struct xvmc_ctx *ctx, int fd)
-{
-	struct xvmc_obj *obj = xvmc_fd_peek(ctx, fd);
-	struct xvmc_endpoint *ep = (struct xvmc_endpoint *)(void *)obj;
-
-	return obj && obj->kind == XVMC_OBJ_ENDPOINT && xvmc_ep_managed(ep) ? ep : NULL;
-}
-
 /* One of its locks held: is it still the one, and nothing to be seen to? */
-static bool usual(struct xvmc_ctx *ctx, int fd, struct xvmc_endpoint *ep,
-		  unsigned int dir)
+static bool usual(struct xvmc_endpoint *ep, int fd, unsigned int dir)
 {
-	return xvmc_fd_peek(ctx, fd) == &ep->obj && xvmc_ep_managed(ep) &&
+	return xvmc_fd_peek(ep->ctx, fd) == &ep->obj && xvmc_ep_managed(ep) &&
 	       !(xvmc_ep_lacks(ep) & dir) && !ep->fork_idle && !ep->closed &&
 	       !atomic_load_explicit(&ep->conn.events, memory_order_relaxed);
 }
 
-size_t xvmc_sock_send_now(struct xvmc_ctx *ctx, int fd, const void *buf, size_t n)
+size_t xvmc_ep_send_now(struct xvmc_endpoint *ep, int fd, const void *buf, size_t n)
 {
-	struct xvmc_endpoint *ep = glimpse(ctx, fd);
 	size_t r = 0;
 
-	if (!ep || section_trylock(&ep->conn.tx.lock) != 0)
+	if (section_trylock(&ep->conn.tx.lock) != 0)
 		return 0;
-	if (usual(ctx, fd, ep, HOLD_TX))
+	if (usual(ep, fd, HOLD_TX))
 		r = xvmc_conn_write_now(&ep->conn, buf, n);
 	if (r && ep->tx_waiters)
 		endpoint_poke_tx(ep);
@@ -46,14 +34,13 @@ size_t xvmc_sock_send_now(struct xvmc_ctx *ctx, int fd, const void *buf, size_t 
 	return r;
 }
 
-size_t xvmc_sock_recv_now(struct xvmc_ctx *ctx, int fd, void *buf, size_t n)
+size_t xvmc_ep_recv_now(struct xvmc_endpoint *ep, int fd, void *buf, size_t n)
 {
-	struct xvmc_endpoint *ep = glimpse(ctx, fd);
 	size_t r = 0;
 
-	if (!ep || section_trylock(&ep->conn.rx.lock) != 0)
+	if (section_trylock(&ep->conn.rx.lock) != 0)
 		return 0;
-	if (usual(ctx, fd, ep, HOLD_RX))
+	if (usual(ep, fd, HOLD_RX))
 		r = xvmc_conn_read_now(&ep->conn, buf, n);
 	if (r && ep->rx_waiters)
 		endpoint_rx_taken(ep);

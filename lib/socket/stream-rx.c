@@ -154,8 +154,11 @@ static bool error_next(int fd)
 	       os_ppoll(&pfd, 1, &zero, NULL) == 1 && (pfd.revents & POLLERR);
 }
 
-static ssize_t recv_rest(struct visit *v, int fd, struct msghdr *msg, int flags, bool some)
+static ssize_t recv_waiting(struct visit *v, int fd, const struct iovec *vec, size_t cnt,
+			    int flags, bool some)
 {
+	struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)vec,
+			      .msg_iovlen = cnt };
 	struct xvmc_endpoint *ep = v->ep;
 	struct own_fd own;
 	struct unwind u;
@@ -170,7 +173,7 @@ static ssize_t recv_rest(struct visit *v, int fd, struct msghdr *msg, int flags,
 			r = -1;
 			break;
 		}
-		r = ep->ctx->libc.recvmsg(own.fd, msg, flags | MSG_DONTWAIT);
+		r = ep->ctx->libc.recvmsg(own.fd, &msg, flags | MSG_DONTWAIT);
 	} while (r < 0 && errno == EAGAIN && !v->reads.passed &&
 	       stream_sleep_plain(ep, own.fd, POLLIN, ep->rcv_timeo_ns, &v->in, some) > 0);
 	unwind_pop(&u, 1);
@@ -183,7 +186,7 @@ void visit_torn(struct visit *v)
 
 	section_lock(&ep->conn.rx.lock);
 	if (xvmc_ep_managed(ep) && !v->settled)
-		xvmc_conn_rx_torn(&ep->conn, v->into->msg_iov, v->into->msg_iovlen,
+		xvmc_conn_rx_torn(&ep->conn, v->into, v->into_cnt,
 				  (ep->rx_gate & XVMC_GATE_COUNT) == 1);
 	section_unlock(&ep->conn.rx.lock);
 }
@@ -194,20 +197,20 @@ bool visit_settle(struct visit *v)
 
 	if (v->settled || !v->into)
 		return true;
-	r = xvmc_conn_rx_settle(&v->ep->conn, v->into->msg_iov, v->into->msg_iovlen,
-				true, &v->kept);
+	r = xvmc_conn_rx_settle(&v->ep->conn, v->into, v->into_cnt, true, &v->kept);
 	v->settled = r > 0;
 	return r >= 0;
 }
 
 /*
- * What the kernel's recv has brought, r bytes or -errno, is counted. A switch may
- * have begun meanwhile: then it may end with a record, and lib/conn sorts it out;
- * what was peeked at may have been one. Returns what of it is the application's;
- * -EAGAIN with *ret_again: nothing. No handler runs in here.
+ * What the kernel's recv has brought, r bytes or -errno, where anything but bytes
+ * of a connection on plain TCP came. A switch may have begun meanwhile: then it may
+ * end with a record, and lib/conn sorts it out; what was peeked at may have been
+ * one. Returns what of it is the application's; -EAGAIN with *ret_again: nothing.
+ * No handler runs in here.
  */
-static ssize_t count_plain(struct visit *v, struct msghdr *msg, ssize_t r, bool peek,
-			   bool *ret_again)
+static __attribute__((noinline)) ssize_t count_odd(struct visit *v, ssize_t r, bool peek,
+						   bool *ret_again)
 {
 	struct xvmc_endpoint *ep = v->ep;
 	struct conn_t *c = &ep->conn;
@@ -217,13 +220,9 @@ static ssize_t count_plain(struct visit *v, struct msghdr *msg, ssize_t r, bool 
 		*ret_again = r < 0;
 	} else if (r > 0 && peek) {
 		*ret_again = xvmc_ep_managed(ep);
-	} else if (r > 0 && !xvmc_ep_managed(ep)) {
-		atomic_fetch_add_explicit(&c->rx.rcvd, (uint64_t)r,
-					  memory_order_relaxed);
-		xvmc_stat_add(c->stats, XVMC_S_TCP_RX_BYTES, (uint64_t)r);
 	} else if (r > 0) {
 		section_lock(&c->rx.lock);
-		r = xvmc_conn_rx_took(c, msg->msg_iov, msg->msg_iovlen, (size_t)r);
+		r = xvmc_conn_rx_took(c, v->into, v->into_cnt, (size_t)r);
 		*ret_again = r == -EAGAIN;
 		section_unlock(&c->rx.lock);
 	} else if (v->reads.passed && (r == 0 || r == -EAGAIN || r == -EINTR)) {
@@ -231,56 +230,80 @@ static ssize_t count_plain(struct visit *v, struct msghdr *msg, ssize_t r, bool 
 		*ret_again = true;
 	}
 	v->settled = false;
-	v->into = NULL;
+	if (*ret_again)
+		visit_begin(v); /* the kernel's hold on the socket has gone */
 	return *ret_again ? -EAGAIN : r;
 }
 
-/* Into the kernel, unless the endpoint is MANAGED. No handler finds us halfway. */
-static bool enter_kernel(struct visit *v)
-{
-	section_enter();
-	if (xvmc_ep_gate_enter(&v->ep->rx_gate)) {
-		v->gate = POLLIN;
-		inside_begin(&v->reads, v, NULL);
-	}
-	section_leave();
-	return v->gate == POLLIN;
-}
-
-/* The kernel's own recvmsg, counted. -EAGAIN with *ret_again: nothing of it was
- * the application's. */
-static ssize_t recv_plain(struct visit *v, int fd, struct msghdr *msg, int flags,
-			  bool rest, bool some, bool *ret_again)
+/* Counts it, and leaves the gate. */
+static ssize_t recv_came(struct visit *v, ssize_t r, bool peek, bool *ret_again)
 {
 	struct xvmc_endpoint *ep = v->ep;
+	uint64_t sum = 0;
+
+	section_enter();
+	if (r > 0 && !peek && !v->settled && !xvmc_ep_managed(ep)) {
+		sum = atomic_fetch_add_explicit(&ep->conn.rx.rcvd, (uint64_t)r,
+						memory_order_relaxed) + (uint64_t)r;
+		xvmc_stat_add(ep->conn.stats, XVMC_S_TCP_RX_BYTES, (uint64_t)r);
+	} else {
+		r = count_odd(v, r, peek, ret_again);
+	}
+	v->into = NULL;
+	visit_leave_gate(v);
+	section_leave();
+	v->in.slept = true;
+	if (sum) /* it may start a thread */
+		stream_moved(ep, sum);
+	return r;
+}
+
+/* The kernel's own recvmsg, in the gate, counted. -EAGAIN with *ret_again: nothing of
+ * it was the application's. */
+static inline ssize_t recv_plain(struct visit *v, int fd, const struct iovec *vec,
+				 size_t cnt, int flags, bool *ret_again)
+{
+	const struct xvmc_libc *libc = &v->ep->ctx->libc;
 	bool peek = (flags & MSG_PEEK) != 0;
 	int saved = errno;
 	ssize_t r;
 
-	*ret_again = false;
-	v->into = peek ? NULL : msg;
-	/* Only the kernel can wait for more to come than there is. */
-	if (rest && (flags & (MSG_PEEK | MSG_WAITALL)) != (MSG_PEEK | MSG_WAITALL))
-		r = recv_rest(v, fd, msg, flags, some);
-	else if (msg->msg_iovlen == 1 && !msg->msg_control && !msg->msg_name)
-		r = ep->ctx->libc.recv(fd, msg->msg_iov->iov_base,
-				       msg->msg_iov->iov_len, flags);
-	else
-		r = ep->ctx->libc.recvmsg(fd, msg, flags);
+	v->into = peek ? NULL : vec;
+	v->into_cnt = cnt;
+	if (cnt == 1) {
+		r = libc->recv(fd, vec->iov_base, vec->iov_len, flags);
+	} else {
+		struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)vec,
+				      .msg_iovlen = cnt };
+
+		r = libc->recvmsg(fd, &msg, flags);
+	}
 	if (r < 0) {
 		r = -errno;
 		errno = saved;
 	}
-	section_enter();
-	r = count_plain(v, msg, r, peek, ret_again);
-	if (*ret_again)
-		visit_begin(v); /* the kernel's hold on the socket has gone */
-	visit_leave_gate(v);
-	section_leave();
-	if (r > 0 && !peek && !xvmc_ep_managed(ep)) /* it may start a thread */
-		stream_moved(ep, atomic_load_explicit(&ep->conn.rx.rcvd,
-						      memory_order_relaxed));
-	return r;
+	return recv_came(v, r, peek, ret_again);
+}
+
+/* The same for a call that has slept before, or (some) has bytes. */
+static ssize_t recv_rest(struct visit *v, int fd, const struct iovec *vec, size_t cnt,
+			 int flags, bool some, bool *ret_again)
+{
+	bool peek = (flags & MSG_PEEK) != 0;
+	int saved = errno;
+	ssize_t r;
+
+	/* Only the kernel can wait for more to come than there is. */
+	if (peek && (flags & MSG_WAITALL))
+		return recv_plain(v, fd, vec, cnt, flags, ret_again);
+	v->into = peek ? NULL : vec;
+	v->into_cnt = cnt;
+	r = recv_waiting(v, fd, vec, cnt, flags, some);
+	if (r < 0) {
+		r = -errno;
+		errno = saved;
+	}
+	return recv_came(v, r, peek, ret_again);
 }
 
 /* A read of no bytes still waits until there are some, or for SO_RCVTIMEO;
@@ -297,69 +320,86 @@ static ssize_t recv_nothing(struct visit *v, int flags)
 }
 
 /* Under MSG_WAITALL a blocking call goes on until the buffer is full, however
- * often the stream changes its way meanwhile. */
-static bool goes_on(struct xvmc_endpoint *ep, const struct xvmc_iov *it, int flags,
-		    bool kernels)
+ * often the stream changes its way meanwhile. kernels: the last step was the
+ * kernel's own call, and what that found too little ended it for good. */
+static bool goes_on(struct xvmc_endpoint *ep, size_t left, int flags, bool kernels)
 {
-	/* What the kernel's own call found too little ended it for good. */
-	return it->left && (flags & MSG_WAITALL) &&
-	       !(flags & (MSG_PEEK | MSG_DONTWAIT)) &&
+	return (flags & (MSG_WAITALL | MSG_PEEK | MSG_DONTWAIT)) == MSG_WAITALL && left &&
 	       (!kernels || xvmc_ep_managed(ep));
 }
 
-ssize_t xvmc_sock_recv(struct xvmc_endpoint *ep, int fd, const struct iovec *vec,
-		       size_t cnt, int flags, int *ret_msg_flags)
+/* The call, from here on: sum bytes have come, or again: there is a way to be
+ * tried anew. Returns them all, or what ended it. */
+static ssize_t recv_on(struct visit *v, int fd, const struct iovec *vec, size_t cnt,
+		       int flags, int how, ssize_t sum, bool again)
 {
+	struct xvmc_endpoint *ep = v->ep;
 	struct xvmc_iov it = xvmc_iov_make(vec, cnt);
 	struct iovec rest[64];
-	struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)vec,
-			      .msg_iovlen = cnt };
-	struct visit v;
-	int how = stream_decide(ep, fd, flags);
-	ssize_t sum = 0, r;
-	bool again, kernels;
-	struct unwind u;
+	bool kernels = false;
+	ssize_t r = sum;
 
-	*ret_msg_flags = 0;
-	visit_init(&v, ep, &ep->inside_rx);
-	unwind_push(&u, visit_abandon, &v);
+	xvmc_iov_advance(&it, (size_t)sum);
 	do {
+		if (again && stream_interrupted(&v->in, how, !sum && !ep->rcv_timeo_ns)) {
+			r = -EINTR;
+			break;
+		}
 		again = false;
-		kernels = false;
-		if (enter_kernel(&v)) {
-			bool own = stream_goes_on(&v.in, sum > 0, how);
+		if (visit_enter_gate(v, POLLIN)) {
+			bool own = stream_goes_on(&v->in, sum > 0, how);
 
 			kernels = !own;
 			if (sum) { /* it became PLAIN in the middle */
-				msg.msg_iovlen = xvmc_iov_slice(&it, it.left, rest, 64);
-				msg.msg_iov = rest;
+				cnt = xvmc_iov_slice(&it, it.left, rest, 64);
+				vec = rest;
 			}
-			r = recv_plain(&v, fd, &msg, flags, own, sum > 0, &again);
-			v.in.slept = true;
+			r = own ? recv_rest(v, fd, vec, cnt, flags, sum > 0, &again) :
+				  recv_plain(v, fd, vec, cnt, flags, &again);
 			if (r > 0)
 				xvmc_iov_advance(&it, (size_t)r);
 			/* As recv_nothing: SO_RCVTIMEO. */
 			if (r == -EAGAIN && !again && !it.left && own)
 				r = 0;
-		} else if (!it.left) {
-			r = sum ? 0 : recv_nothing(&v, how);
-			again = r == -ESTALE;
 		} else {
-			r = recv_or_sleep(&v, &it, how, sum > 0);
+			kernels = false;
+			if (it.left)
+				r = recv_or_sleep(v, &it, how, sum > 0);
+			else
+				r = sum ? 0 : recv_nothing(v, how);
 			again = r == -ESTALE;
 		}
 		if (r > 0)
 			sum += r;
-		if (again && stream_interrupted(&v.in, how, !sum && !ep->rcv_timeo_ns)) {
-			again = false;
-			r = -EINTR;
-		}
-	} while (again || (r > 0 && goes_on(ep, &it, how, kernels)));
-	unwind_pop(&u, 0);
-	visit_end(&v);
-	if (it.left && ep->bell_holds && r != 0 && !(flags & MSG_PEEK))
-		atomic_fetch_add_explicit(&ep->dries, 1, memory_order_release);
+	} while (again || (r > 0 && goes_on(ep, it.left, how, kernels)));
 	if (sum && r < 0)
 		xvmc_sock_untell(ep, (int)r);
 	return sum ? sum : r;
+}
+
+ssize_t xvmc_sock_recv(struct xvmc_endpoint *ep, int fd, const struct iovec *vec,
+		       size_t cnt, int flags)
+{
+	int how = stream_decide(ep, fd, flags);
+	bool on = true, again = false;
+	struct visit v;
+	struct unwind u;
+	ssize_t r = 0;
+
+	visit_init(&v, ep, &ep->inside_rx);
+	unwind_push(&u, visit_abandon, &v);
+	/* As a rule one call of the kernel's is all, or one look into the ring. */
+	if (visit_enter_gate(&v, POLLIN)) {
+		r = recv_plain(&v, fd, vec, cnt, flags, &again);
+		on = again ||
+		     (r > 0 && goes_on(ep, xvmc_iov_bytes(vec, cnt) - (size_t)r, how, true));
+	}
+	if (on)
+		r = recv_on(&v, fd, vec, cnt, flags, how, again ? 0 : r, again);
+	unwind_pop(&u, 0);
+	visit_end(&v);
+	if (ep->bell_holds && r != 0 && !(flags & MSG_PEEK) &&
+	    (r < 0 || (size_t)r < xvmc_iov_bytes(vec, cnt)))
+		atomic_fetch_add_explicit(&ep->dries, 1, memory_order_release);
+	return r;
 }

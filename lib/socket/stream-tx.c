@@ -104,9 +104,13 @@ static ssize_t send_or_sleep(struct visit *v, struct xvmc_iov *it, int flags, bo
 	}
 }
 
-static ssize_t send_rest(struct xvmc_endpoint *ep, int fd, struct msghdr *msg, int flags,
-			 const struct interrupt *in, bool some)
+/* For a call that has slept before, or (some) has sent bytes. */
+static ssize_t send_rest(struct visit *v, int fd, const struct iovec *vec, size_t cnt,
+			 int flags, bool some)
 {
+	struct xvmc_endpoint *ep = v->ep;
+	struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)vec,
+			      .msg_iovlen = cnt };
 	struct own_fd own;
 	struct unwind u;
 	ssize_t r;
@@ -115,40 +119,48 @@ static ssize_t send_rest(struct xvmc_endpoint *ep, int fd, struct msghdr *msg, i
 		return -1;
 	unwind_push(&u, stream_own_close, &own);
 	do
-		r = ep->ctx->libc.sendmsg(own.fd, msg, flags | MSG_DONTWAIT | MSG_NOSIGNAL);
+		r = ep->ctx->libc.sendmsg(own.fd, &msg, flags | MSG_DONTWAIT | MSG_NOSIGNAL);
 	while (r < 0 && errno == EAGAIN &&
-	       stream_sleep_plain(ep, own.fd, POLLOUT, ep->snd_timeo_ns, in, some) > 0);
+	       stream_sleep_plain(ep, own.fd, POLLOUT, ep->snd_timeo_ns, &v->in, some) > 0);
 	unwind_pop(&u, 1);
 	return r;
 }
 
-static ssize_t send_plain(struct visit *v, int fd, struct msghdr *msg, int flags,
-			  bool rest, bool some)
+/* The kernel's own call, in the gate. */
+static inline ssize_t send_kernel(struct visit *v, int fd, const struct iovec *vec,
+				  size_t cnt, int flags)
+{
+	const struct xvmc_libc *libc = &v->ep->ctx->libc;
+	struct msghdr msg;
+
+	if (cnt == 1)
+		return libc->send(fd, vec->iov_base, vec->iov_len, flags | MSG_NOSIGNAL);
+	msg = (struct msghdr){ .msg_iov = (struct iovec *)(uintptr_t)vec, .msg_iovlen = cnt };
+	return libc->sendmsg(fd, &msg, flags | MSG_NOSIGNAL);
+}
+
+/* It, or the rest of a call, counted. */
+static inline ssize_t send_plain(struct visit *v, int fd, const struct iovec *vec,
+				 size_t cnt, int flags, bool rest, bool some)
 {
 	struct xvmc_endpoint *ep = v->ep;
 	int saved = errno;
+	uint64_t sum;
 	ssize_t r;
 
-	v->gate = POLLOUT;
-	if (rest)
-		r = send_rest(ep, fd, msg, flags, &v->in, some);
-	else if (msg->msg_iovlen == 1)
-		r = ep->ctx->libc.send(fd, msg->msg_iov->iov_base,
-				       msg->msg_iov->iov_len,
-				       flags | MSG_NOSIGNAL);
-	else
-		r = ep->ctx->libc.sendmsg(fd, msg, flags | MSG_NOSIGNAL);
+	r = rest ? send_rest(v, fd, vec, cnt, flags, some) :
+		   send_kernel(v, fd, vec, cnt, flags);
 	if (r < 0) {
 		r = -errno;
 		errno = saved;
 	} else {
-		uint64_t sum = atomic_fetch_add_explicit(
-			&ep->conn.tx.sent, (uint64_t)r, memory_order_relaxed);
-
+		sum = atomic_fetch_add_explicit(&ep->conn.tx.sent, (uint64_t)r,
+						memory_order_relaxed);
 		xvmc_stat_add(ep->ctx->stats, XVMC_S_TCP_TX_BYTES, (uint64_t)r);
 		stream_moved(ep, sum + (uint64_t)r);
 	}
 	visit_leave_gate(v);
+	v->in.slept = true;
 	return r;
 }
 
@@ -179,51 +191,35 @@ static bool in_pieces(struct xvmc_endpoint *ep, int fd, const struct xvmc_iov *i
 	return !ep->snd_timeo_ns;
 }
 
-/* The next piece, as msg; how many bytes that is. */
-static size_t take_piece(const struct xvmc_iov *it, size_t max, struct iovec rest[64],
-			 struct msghdr *msg)
+/* The call, step by step, until all of it has gone or something ends it. Returns
+ * how much has, or -errno. */
+static ssize_t send_on(struct visit *v, int fd, const struct iovec *vec, size_t cnt,
+		       int flags, int how)
 {
-	size_t sum = 0;
-
-	msg->msg_iov = rest;
-	msg->msg_iovlen = xvmc_iov_slice(it, max, rest, 64);
-	for (size_t i = 0; i < msg->msg_iovlen; i++)
-		sum += rest[i].iov_len;
-	return sum;
-}
-
-ssize_t xvmc_sock_send(struct xvmc_endpoint *ep, int fd, const struct iovec *vec,
-		       size_t cnt, int flags)
-{
+	struct xvmc_endpoint *ep = v->ep;
 	struct xvmc_iov it = xvmc_iov_make(vec, cnt);
-	struct iovec rest[64];
-	struct visit v;
-	int how = stream_decide(ep, fd, flags);
 	size_t total = it.left;
-	struct unwind u;
+	struct iovec rest[64];
 	ssize_t r;
 
-	visit_init(&v, ep, &ep->inside_tx);
-	unwind_push(&u, visit_abandon, &v);
 	for (;;) {
 		bool some = it.left < total, go_on;
 
-		if (xvmc_ep_gate_enter(&ep->tx_gate)) {
-			struct msghdr msg = {
-				.msg_iov = (struct iovec *)(uintptr_t)vec,
-				.msg_iovlen = cnt,
-			};
-			size_t piece = 0;
+		if (visit_enter_gate(v, POLLOUT)) {
+			const struct iovec *from = vec;
+			size_t n = cnt, piece = 0;
 
-			go_on = stream_goes_on(&v.in, some, how);
+			go_on = stream_goes_on(&v->in, some, how);
 			if (some) { /* it became PLAIN in the middle of the call */
-				take_piece(&it, it.left, rest, &msg);
+				n = xvmc_iov_slice(&it, it.left, rest, 64);
+				from = rest;
 			} else if (!go_on && in_pieces(ep, fd, &it, how)) {
-				visit_begin(&v);
-				piece = take_piece(&it, PIECE, rest, &msg);
+				visit_begin(v);
+				n = xvmc_iov_slice(&it, PIECE, rest, 64);
+				from = rest;
+				piece = xvmc_iov_bytes(rest, n);
 			}
-			r = send_plain(&v, fd, &msg, flags, go_on, some);
-			v.in.slept = true;
+			r = send_plain(v, fd, from, n, flags, go_on, some);
 			if (r > 0)
 				xvmc_iov_advance(&it, (size_t)r);
 			/* The kernel's own call has waited for all it was given. */
@@ -234,7 +230,7 @@ ssize_t xvmc_sock_send(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 			if (r != -ESTALE)
 				break;
 		} else {
-			r = send_or_sleep(&v, &it, how, some);
+			r = send_or_sleep(v, &it, how, some);
 			if (r != -ESTALE) {
 				/* Who waits for room by edges has one coming now. */
 				if (it.left && ep->bell_holds)
@@ -242,15 +238,31 @@ ssize_t xvmc_sock_send(struct xvmc_endpoint *ep, int fd, const struct iovec *vec
 				break;
 			}
 		}
-		if (stream_interrupted(&v.in, how, it.left == total && !ep->snd_timeo_ns)) {
+		if (stream_interrupted(&v->in, how, it.left == total && !ep->snd_timeo_ns)) {
 			r = -EINTR;
 			break;
 		}
 	}
+	return it.left < total ? (ssize_t)(total - it.left) : r;
+}
+
+ssize_t xvmc_sock_send(struct xvmc_endpoint *ep, int fd, const struct iovec *vec,
+		       size_t cnt, int flags)
+{
+	int how = stream_decide(ep, fd, flags);
+	struct visit v;
+	struct unwind u;
+	ssize_t r;
+
+	visit_init(&v, ep, &ep->inside_tx);
+	unwind_push(&u, visit_abandon, &v);
+	/* As a rule one call of the kernel's is all. */
+	if (xvmc_iov_bytes(vec, cnt) <= PIECE && visit_enter_gate(&v, POLLOUT))
+		r = send_plain(&v, fd, vec, cnt, flags, false, false);
+	else
+		r = send_on(&v, fd, vec, cnt, flags, how);
 	unwind_pop(&u, 0);
 	visit_end(&v);
-	if (it.left < total)
-		return (ssize_t)(total - it.left);
 	if (r == -EPIPE && !(flags & MSG_NOSIGNAL))
 		OS3(SYS_tgkill, os_getpid(), os_gettid(), SIGPIPE);
 	return r;

@@ -178,31 +178,6 @@ void visit_begin(struct visit *v)
 	v->stays = true;
 }
 
-void visit_leave_gate(struct visit *v)
-{
-	short gate = v->gate;
-
-	if (!gate)
-		return;
-	section_enter();
-	v->gate = 0;
-	if (gate == POLLIN)
-		inside_end(&v->reads);
-	if (gate == POLLIN && xvmc_ep_gate_exit(&v->ep->rx_gate))
-		endpoint_reader_left(v->ep);
-	if (gate == POLLOUT && xvmc_ep_gate_exit(&v->ep->tx_gate))
-		xvmc_service_kick(v->ep);
-	section_leave();
-}
-
-void visit_end(struct visit *v)
-{
-	visit_leave_gate(v);
-	if (v->stays && atomic_fetch_sub(v->inside, 1) == 1 && !endpoint_inside(v->ep))
-		endpoint_let_go(v->ep);
-	v->stays = false;
-}
-
 void visit_abandon(void *arg)
 {
 	struct visit *v = arg;
@@ -259,19 +234,11 @@ int stream_sleep_plain(struct xvmc_endpoint *ep, int fd, short event, uint64_t t
 	return r;
 }
 
-void stream_moved(struct xvmc_endpoint *ep, uint64_t bytes)
+void stream_worth_it(struct xvmc_endpoint *ep)
 {
-	uint32_t ops = atomic_load_explicit(&ep->ops, memory_order_relaxed) + 1;
 	uint32_t want = XVMC_EP_TRACKED;
 
-	/* Lost counts are no harm. */
-	atomic_store_explicit(&ep->ops, ops, memory_order_relaxed);
-	if ((int32_t)(ops - atomic_load_explicit(&ep->ops_wanted, memory_order_relaxed)) < 0 &&
-	    bytes < atomic_load_explicit(&ep->bytes_wanted, memory_order_relaxed))
-		return;
-	if (atomic_load_explicit(&ep->state, memory_order_relaxed) != XVMC_EP_TRACKED ||
-	    !endpoint_here(ep) || !fork_alone(ep))
-		return;
-	if (atomic_compare_exchange_strong(&ep->state, &want, XVMC_EP_QUEUED))
+	if (endpoint_here(ep) && fork_alone(ep) &&
+	    atomic_compare_exchange_strong(&ep->state, &want, XVMC_EP_QUEUED))
 		xvmc_service_kick(ep);
 }

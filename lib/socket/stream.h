@@ -25,7 +25,8 @@ struct visit {
 	struct interrupt in;
 	/* where the kernel's recv puts what it takes, until that is counted; or
 	 * NULL */
-	const struct msghdr *into;
+	const struct iovec *into;
+	size_t into_cnt;
 	struct inside reads; /* while gate is POLLIN */
 	/* A handler has counted it: so many bytes are the application's. */
 	bool settled;
@@ -61,9 +62,48 @@ int stream_sleep(struct visit *v, short event, uint64_t deadline, bool restart);
  * call on a MANAGED one does so once it has to wait, or to come back for the
  * rest, under the direction's lock: so does whoever closes it. */
 void visit_begin(struct visit *v);
-/* The kernel's call is over; all of the call is. */
-void visit_leave_gate(struct visit *v);
-void visit_end(struct visit *v);
+
+/* Into the kernel, unless the endpoint is MANAGED. event: POLLIN or POLLOUT, the
+ * direction. No handler finds us halfway. */
+static inline bool visit_enter_gate(struct visit *v, short event)
+{
+	section_enter();
+	if (xvmc_ep_gate_enter(event == POLLIN ? &v->ep->rx_gate : &v->ep->tx_gate)) {
+		v->gate = event;
+		if (event == POLLIN)
+			inside_begin(&v->reads, v, NULL);
+	}
+	section_leave();
+	return v->gate;
+}
+
+/* The kernel's call is over ... */
+static inline void visit_leave_gate(struct visit *v)
+{
+	short gate = v->gate;
+
+	if (!gate)
+		return;
+	section_enter();
+	v->gate = 0;
+	if (gate == POLLIN)
+		inside_end(&v->reads);
+	if (gate == POLLIN && xvmc_ep_gate_exit(&v->ep->rx_gate))
+		endpoint_reader_left(v->ep);
+	if (gate == POLLOUT && xvmc_ep_gate_exit(&v->ep->tx_gate))
+		xvmc_service_kick(v->ep);
+	section_leave();
+}
+
+/* ... and all of the call is. */
+static inline void visit_end(struct visit *v)
+{
+	visit_leave_gate(v);
+	if (v->stays && atomic_fetch_sub(v->inside, 1) == 1 && !endpoint_inside(v->ep))
+		endpoint_let_go(v->ep);
+	v->stays = false;
+}
+
 /* A cleanup handler: the thread is cancelled in there, or jumps out. */
 void visit_abandon(void *visit);
 

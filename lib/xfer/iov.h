@@ -17,13 +17,19 @@ struct xvmc_iov {
 	size_t left; /* bytes in all */
 };
 
+/* How many bytes a vector is of; often it has one piece. */
+static inline size_t xvmc_iov_bytes(const struct iovec *vec, size_t cnt)
+{
+	size_t sum = cnt ? vec[0].iov_len : 0;
+
+	for (size_t i = 1; i < cnt; i++)
+		sum += vec[i].iov_len;
+	return sum;
+}
+
 static inline struct xvmc_iov xvmc_iov_make(const struct iovec *vec, size_t cnt)
 {
-	struct xvmc_iov it = { .vec = vec, .cnt = cnt };
-
-	for (size_t i = 0; i < cnt; i++)
-		it.left += vec[i].iov_len;
-	return it;
+	return (struct xvmc_iov){ .vec = vec, .cnt = cnt, .left = xvmc_iov_bytes(vec, cnt) };
 }
 
 /* The next contiguous piece, at most max bytes; 0 at the end. */

@@ -29,7 +29,8 @@ static void client(int fd)
 	conf_res("recv", recv(fd, buf, sizeof(buf), MSG_DONTWAIT));
 	conf_poll(fd, CONF_ALL, 0);
 	conf_res("send", send(fd, "x", 1, 0));
-	conf_ms(100); /* the reset comes */
+	/* The reset comes. */
+	poll(&(struct pollfd){ .fd = fd }, 1, 5000);
 	conf_poll(fd, CONF_ALL, 0);
 	conf_res("send", send(fd, "x", 1, 0));
 	conf_say("SIGPIPE: %d", (int)pipes);

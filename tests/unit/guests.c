@@ -126,7 +126,6 @@ void guest_send(struct guest_pair *p, int i, const void *buf, size_t n)
 ssize_t guest_recv(struct guest_pair *p, int i, void *buf, size_t n, int flags)
 {
 	struct iovec vec = { .iov_base = buf, .iov_len = n };
-	int out;
 
-	return xvmc_sock_recv(p->ep[i], p->fd[i], &vec, 1, flags, &out);
+	return xvmc_sock_recv(p->ep[i], p->fd[i], &vec, 1, flags);
 }

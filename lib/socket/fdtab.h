@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The fd table: descriptor to object, wait-free for readers. A reader takes a
+ * reference and then looks whether the table still says the same; objects are
+ * type-stable (their memory is kept for the next one), so losing that race
+ * only costs a retry. Every call on a followed connection comes by here.
+ */
+#ifndef XVMC_SOCKET_FDTAB_H
+#define XVMC_SOCKET_FDTAB_H
+
+#include "socket.h"
+
+/* What is behind fd, without a reference: only for "is there anything at all".
+ * Pairs with fdtab_set. */
+static inline struct xvmc_obj *xvmc_fd_peek(const struct xvmc_ctx *ctx, int fd)
+{
+	if ((unsigned int)fd >= ctx->nfds)
+		return NULL;
+	return atomic_load_explicit(&ctx->fds[fd], memory_order_acquire);
+}
+
+/* For xvmc_obj_put: a thread still inside may have kept it from being closed; the
+ * last reference is gone. */
+void xvmc_obj_close_late(struct xvmc_obj *obj);
+void xvmc_obj_end(struct xvmc_ctx *ctx, struct xvmc_obj *obj);
+
+static inline void xvmc_obj_put(struct xvmc_ctx *ctx, struct xvmc_obj *obj)
+{
+	if (__builtin_expect(obj->kind == XVMC_OBJ_ENDPOINT, 1) &&
+	    atomic_load_explicit(&((struct xvmc_endpoint *)(void *)obj)->close_later,
+				 memory_order_relaxed))
+		xvmc_obj_close_late(obj);
+	if (atomic_fetch_sub_explicit(&obj->users, 1, memory_order_acq_rel) == 1)
+		xvmc_obj_end(ctx, obj);
+}
+
+/* The object behind fd with a reference taken, or NULL. */
+static inline struct xvmc_obj *xvmc_fd_get(struct xvmc_ctx *ctx, int fd)
+{
+	struct xvmc_obj *obj = xvmc_fd_peek(ctx, fd);
+
+	while (obj) {
+		struct xvmc_obj *again;
+
+		atomic_fetch_add_explicit(&obj->users, 1, memory_order_acq_rel);
+		again = xvmc_fd_peek(ctx, fd);
+		if (__builtin_expect(again == obj, 1))
+			return obj;
+		xvmc_obj_put(ctx, obj);
+		obj = again;
+	}
+	return NULL;
+}
+
+/* The endpoint behind fd with a reference, or NULL. */
+static inline struct xvmc_endpoint *xvmc_ep_get(struct xvmc_ctx *ctx, int fd)
+{
+	struct xvmc_obj *obj = xvmc_fd_get(ctx, fd);
+
+	if (!obj)
+		return NULL;
+	if (obj->kind != XVMC_OBJ_ENDPOINT) {
+		xvmc_obj_put(ctx, obj);
+		return NULL;
+	}
+	return (struct xvmc_endpoint *)(void *)obj;
+}
+
+static inline void xvmc_ep_put(struct xvmc_endpoint *ep)
+{
+	xvmc_obj_put(ep->ctx, &ep->obj);
+}
+
+/* The endpoint behind fd without a reference, or NULL. It may be another's as soon as
+ * this has returned. */
+static inline struct xvmc_endpoint *xvmc_ep_peek(struct xvmc_ctx *ctx, int fd)
+{
+	struct xvmc_obj *obj = xvmc_fd_peek(ctx, fd);
+
+	return obj && obj->kind == XVMC_OBJ_ENDPOINT ? (struct xvmc_endpoint *)(void *)obj : NULL;
+}
+
+/* A reference to one that was peeked at, or NULL: it is not the one behind fd. */
+static inline struct xvmc_endpoint *xvmc_ep_hold(struct xvmc_endpoint *ep, int fd)
+{
+	atomic_fetch_add_explicit(&ep->obj.users, 1, memory_order_acq_rel);
+	if (__builtin_expect(xvmc_fd_peek(ep->ctx, fd) == &ep->obj, 1))
+		return ep;
+	xvmc_ep_put(ep);
+	return NULL;
+}
+
+/*
+ * The short way of send, write, recv and read without flags: what the ring of a
+ * MANAGED endpoint can do at once. 0: nothing was done, take the ordinary way.
+ * Without a reference: what was found behind fd is looked at again under the
+ * direction's lock.
+ */
+size_t xvmc_ep_send_now(struct xvmc_endpoint *ep, int fd, const void *buf, size_t n);
+size_t xvmc_ep_recv_now(struct xvmc_endpoint *ep, int fd, void *buf, size_t n);
+
+#endif
