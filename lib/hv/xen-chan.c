@@ -12,10 +12,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 
 #include <xenevtchn.h>
+
+#include <xen/sys/evtchn.h> /* wants what the other includes */
 
 #include "base/numbers.h"
 #include "base/os.h"
@@ -237,33 +239,30 @@ void xen_chan_abandon_all(struct xen_hv *xh)
 	}
 }
 
-/* libxenevtchn's notify is one ioctl: no cancellation point, no lock. */
+/*
+ * What a message costs is said to the device itself, by as few system calls as
+ * can be: libxenevtchn's are libc's, and inside libxvmc.so those are our own
+ * wrappers.
+ */
 int xen_chan_notify(struct xvmc_hv *hv, struct xvmc_chan *chan)
 {
 	const struct xen_chan *c = chan->priv;
-	int keep = errno;
+	struct ioctl_evtchn_notify notify = { .port = c->port };
 
 	(void)hv;
 	/* It fails only for a port that is not bound any more: silence. */
-	xenevtchn_notify(c->xce, c->port);
-	errno = keep;
+	os_ioctl(c->fd, IOCTL_EVTCHN_NOTIFY, &notify);
 	return 0;
 }
 
+/* Takes what has rung, and lets it ring again. One port is bound here, so once is
+ * enough; the descriptor does not block, if nothing has. */
 void xen_chan_ack(struct xvmc_hv *hv, struct xvmc_chan *chan)
 {
-	static const struct timespec at_once;
 	const struct xen_chan *c = chan->priv;
-	struct pollfd p = { .fd = c->fd, .events = POLLIN };
-	int keep = errno, port;
+	evtchn_port_t port;
 
-	/* Ask first: some kernels block in pending whatever O_NONBLOCK says
-	 * [X 8]. One port is bound here, so once is enough. */
-	if (os_ppoll(&p, 1, &at_once, NULL) != 1 || !(p.revents & POLLIN))
-		return;
-	port = xenevtchn_pending(c->xce);
-	if (port >= 0)
-		xenevtchn_unmask(c->xce, (evtchn_port_t)port);
-	errno = keep;
 	(void)hv;
+	if (os_read(c->fd, &port, sizeof(port)) == (ssize_t)sizeof(port))
+		os_write(c->fd, &port, sizeof(port));
 }
