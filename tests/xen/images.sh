@@ -160,6 +160,8 @@ guest_root() {
 		program "$tree" "$file" /xvmc
 	done
 	program "$tree" "$build/preload/libxvmc.so" /xvmc
+	mkdir -p "$tree/etc/modprobe.d" || exit 1
+	cp "$root/tools/system/modprobe.conf" "$tree/etc/modprobe.d/xvmc.conf" || exit 1
 	without_icu "$tree"
 	for file in smtp-sink smtp-source; do
 		program "$tree" "$packages/postfix/usr/sbin/$file" /usr/sbin
@@ -202,6 +204,7 @@ dom0_root() {
 		program "$tree" "$build/tools/$file" /xvmc
 	done
 	program "$tree" "$build/tests/xen/librounds.so" /xvmc
+	program "$tree" "$build/tests/xen/slow-link" /lab
 	[ -z "$device_model" ] || hvm_root "$tree" "$images/guest.cpio"
 	cp "$packages/$guest_image/boot/vmlinuz-${guest_image#linux-image-}" "$tree/guest/vmlinuz" || exit 1
 	cp "$images/guest.cpio" "$tree/guest/" || exit 1

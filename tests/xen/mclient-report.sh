@@ -2,61 +2,77 @@
 # SPDX-License-Identifier: MIT
 #
 # The figures of the part mclient as one HTML page: a table, and plots as SVG
-# in it. Wants gnuplot. Usage: mclient-report.sh FIGURES.csv PAGE.html
+# in it, laid out as the papers have them: time, pages and outage against the
+# number of mails, one plot for each size of attachment; and what has been sent
+# in each while of the migration under the highest load. Wants gnuplot.
+# Usage: mclient-report.sh FIGURES.csv OVER-TIME.csv KILOBYTES-A-SECOND PAGE.html
 set -u
 
-if [ $# -ne 2 ] || [ ! -r "$1" ]; then
-	echo "usage: $0 FIGURES.csv PAGE.html" >&2
+if [ $# -ne 4 ] || [ ! -r "$1" ] || [ ! -r "$2" ]; then
+	echo "usage: $0 FIGURES.csv OVER-TIME.csv KILOBYTES-A-SECOND PAGE.html" >&2
 	exit 2
 fi
-csv=$1 page=$2
+csv=$1 time_csv=$2 link=$3 page=$4
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
 
-# One line for each load: "label plain accelerated", of a column of the table,
-# or of the pages that were sent in later rounds than the first.
-pairs() { # COLUMN|again
-	awk -F , -v column="$1" '
-		function again(rounds,    i, n, pages, sum) {
-			n = split(rounds, pages, " ")
-			for (i = 2; i <= n; i++)
-				sum += pages[i]
-			return sum
-		}
-		NR > 1 {
-			load = $2 " x " $3 " MB"
-			if (!(load in seen)) {
-				order[++n] = load
-				seen[load] = 1
-			}
-			value[load, $1] = column == "again" ? again($9) : $column
-		}
-		END {
-			for (i = 1; i <= n; i++)
-				printf "\"%s\" %s %s\n", order[i], value[order[i], "plain"] + 0, value[order[i], "accelerated"] + 0
-		}' "$csv"
+sizes() {
+	awk -F , 'NR > 1 && !seen[$4]++ { print $4 }' "$csv"
 }
 
-plot() { # COLUMN|again TITLE UNIT
-	pairs "$1" >"$work/data"
-	gnuplot <<END
+# "mails figure", of one way and one size.
+line() { # KIND MB COLUMN
+	awk -F , -v kind="$1" -v mb="$2" -v column="$3" \
+		'$1 == kind && $4 == mb { print $3, $column }' "$csv" | sort -n
+}
+
+# What goes before each plot.
+style() { # NAME TITLE XLABEL YLABEL
+	cat <<END
 set terminal svg size 560,320 font "sans,11" background "white"
 set output "$work/$1.svg"
 set title "$2"
-set xlabel "users x size of the attachment of each mail"
-set ylabel "$3"
+set xlabel "$3"
+set ylabel "$4"
 set yrange [0:*]
 set border 3
 set tics nomirror out
 set grid ytics linecolor rgb "#dddddd"
-set style data histogram
-set style fill solid 0.8 noborder
-set boxwidth 0.9
 set key above right horizontal
-plot "$work/data" using 2:xtic(1) title "TCP" linecolor rgb "#888888", \
-	"" using 3 title "xvmc" linecolor rgb "#2060a0"
 END
+}
+
+plots=
+against_mails() { # NAME COLUMN TITLE UNIT
+	for mb in $(sizes); do
+		line plain "$mb" "$2" >"$work/plain"
+		line accelerated "$mb" "$2" >"$work/accelerated"
+		{
+			style "$1-$mb" "$3, F = $mb MB" 'mails (n x n)' "$4"
+			echo "set xtics ($(awk '{ printf "%s\"%d\" %d", sep, $1, $1; sep = ", " }' "$work/plain"))"
+			echo "plot \"$work/plain\" with linespoints pt 5 lc rgb \"#888888\" title \"TCP\", \
+				\"$work/accelerated\" with linespoints pt 7 lc rgb \"#2060a0\" title \"xvmc\""
+		} | gnuplot || exit 1
+		plots="$plots $1-$mb"
+	done
+}
+
+# Megabytes in each fifteenth of the longer migration.
+over_time() {
+	load=$(awk -F , 'NR > 1 && $3 * $4 > most { most = $3 * $4; what = $2 "," $4 } END { print what }' "$csv")
+	step=$(awk -F , -v users_mb="$load" '$2 "," $3 == users_mb && $4 > max { max = $4 } END { print int(max / 15) + 1 }' "$time_csv")
+	for kind in plain accelerated; do
+		awk -F , -v kind=$kind -v users_mb="$load" -v step="$step" '
+			$1 == kind && $2 "," $3 == users_mb { while ($4 >= at + step) { print at + step, $5 - sent; sent = $5; at += step } last = $5 }
+			END { print at + step, last - sent }' "$time_csv" >"$work/$kind"
+	done
+	{
+		style over-time "Data over the network, n = ${load%,*}, F = ${load#*,} MB" seconds "MB in each $step s"
+		echo "plot \"$work/plain\" with linespoints pt 5 lc rgb \"#888888\" title \"TCP\", \
+			\"$work/accelerated\" with linespoints pt 7 lc rgb \"#2060a0\" title \"xvmc\""
+	} | gnuplot || exit 1
+	plots="$plots over-time"
 }
 
 table() {
@@ -70,10 +86,11 @@ table() {
 		}' "$csv"
 }
 
-plot 4 'Time of the migration, from the command to the end' seconds || exit 1
-plot again 'Pages sent again, after the first round' 'pages of 4 KiB' || exit 1
-plot 5 'Outage: the longest a client waits for an answer' ms || exit 1
-plot 6 'Mails sent during the migration' mails || exit 1
+against_mails time 5 'Time of the migration' seconds
+against_mails pages 11 'Pages sent in all rounds' 'pages of 4 KiB'
+against_mails outage 6 'The longest a client waits' ms
+against_mails mails 7 'Mails sent until the migration is over' mails
+over_time
 {
 	cat <<'END'
 <!DOCTYPE html>
@@ -81,31 +98,25 @@ plot 6 'Mails sent during the migration' mails || exit 1
 <style>body { font: 15px sans-serif; max-width: 75em; margin: 2em auto } td, th { padding: .2em .7em; text-align: right }
 svg { max-width: 49%; height: auto }</style></head><body>
 <h1>A mail server migrates under load</h1>
-<p>Users in one guest send mails with an attachment to a server in the other, which is migrated to the same host: on
-plain TCP, and by xvmc. Real Xen, emulated by QEMU without KVM, with one CPU for both guests and dom0, next to whatever
-else the machine had to do: <b>these are no times of real hardware, and one run of each.</b> Believe the order, not the
-size.</p>
-<p>What is scaled down from the papers (the guest has 160 MB of memory):</p>
-<table>
-<tr><th></th><th>papers</th><th>here</th></tr>
-<tr><td>users</td><td>4, 8, 12, 16, 20</td><td>as in the table</td></tr>
-<tr><td>mails</td><td>n to each of n users</td><td>one after the other by each user, until the migration is over</td></tr>
-<tr><td>attachment</td><td>1 MB, 3 MB</td><td>as in the table</td></tr>
-<tr><td>pre-copy ends</td><td>after 29 rounds, or at 256 KB</td><td>after 5 rounds, or at 50 pages (xl's own)</td></tr>
-</table>
+<p>n users in one guest send n mails each, with an attachment of F MB, to a server in the other, which is migrated to
+the same host meanwhile: on plain TCP, and by xvmc. Real Xen, emulated by QEMU without KVM, with one CPU for both guests
+and dom0, next to whatever else the machine had to do: <b>these are no times of real hardware, and one run of each.</b>
+As in the papers, pre-copy ends after 29 rounds, or when no more than 256 KB are left. Scaled: the guest has 160 MB of
+memory, and the server throws the mails away.</p>
+END
+	echo "<p>The migration goes over a link of $link KB/s.</p>"
+	for plot in $plots; do
+		[ -s "$work/$plot.svg" ] || exit 1
+		sed -n '/<svg/,$p' "$work/$plot.svg"
+	done
+	cat <<'END'
 <h2>Figures</h2>
 <table>
-<tr><th>by</th><th>users</th><th>MB</th><th>time, s</th><th>outage, ms</th><th>mails meanwhile</th><th>rounds</th>
-<th>pages</th><th>pages of each round</th></tr>
+<tr><th>by</th><th>n</th><th>mails</th><th>F, MB</th><th>T<sub>mig</sub>, s</th><th>outage, ms</th><th>sent until then</th>
+<th>by ring, %</th><th>stop-and-copy, s</th><th>rounds</th><th>V<sub>mig</sub>, pages</th><th>R<sub>d</sub></th>
+<th>pages of each round</th></tr>
 END
 	table
-	echo '</table>'
-	for column in 4 again 5 6; do
-		sed -n '/<svg/,$p' "$work/$column.svg"
-	done
-	echo '</body></html>'
-} >"$page"
-for column in 4 again 5 6; do
-	[ -s "$work/$column.svg" ] || exit 1
-done
+	echo '</table></body></html>'
+} >"$page" || exit 1
 echo "$page"
