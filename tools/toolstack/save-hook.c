@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Preloaded into libxl's save helper by xvmc-save-helper: the moment right
+ * Preloaded into libxl's save helper by xvmc-save-helper: the moment shortly
  * before a guest is suspended for its migration, which xl itself tells nobody
  * of [S 6]. The guest runs while we wait here, so this is no downtime.
  *
@@ -19,6 +19,7 @@
 #include "announce.h"
 #include "base/os.h"
 #include "guard.h"
+#include "last-round.h"
 
 /* Guests answer in milliseconds; one that hangs may cost this much. */
 #define WAIT_MS 5000u
@@ -30,6 +31,7 @@ typedef int save_fn(xc_interface *xch, int io_fd, uint32_t dom, uint32_t flags,
 static struct hook {
 	struct announce announce;
 	struct guard guard;
+	struct last_round round;
 	int (*suspend)(void *data);
 	uint32_t wait_ms;
 } hook;
@@ -48,16 +50,28 @@ static uint32_t wait_ms(void)
 	return ms <= 600000 ? (uint32_t)ms : WAIT_MS;
 }
 
-static int suspend(void *data)
+static void leave(void *arg)
 {
 	uint64_t begin = os_now_ns();
 	uint32_t late = announce_prepare(&hook.announce, hook.wait_ms);
 	char text[96];
 
+	(void)arg;
 	snprintf(text, sizeof(text), "domid %u: %u of %u guests prepared, %.1f ms",
 		 hook.announce.mover, hook.announce.n - late, hook.announce.n,
 		 (double)(os_now_ns() - begin) / 1e6);
 	say(text);
+}
+
+static int policy(struct precopy_stats stats, void *data)
+{
+	(void)data; /* xl's, and in hook.round */
+	return last_round_decide(&hook.round, stats);
+}
+
+static int suspend(void *data)
+{
+	last_round_end(&hook.round);
 	return hook.suspend(data);
 }
 
@@ -103,6 +117,12 @@ static int save_prepared(save_fn *save, xc_interface *xch, int io_fd, uint32_t d
 		return save(xch, io_fd, dom, flags, &ours, XC_STREAM_PLAIN, recv_fd);
 	}
 	hook.wait_ms = wait_ms();
+	hook.round = (struct last_round){
+		.policy = callbacks->precopy_policy,
+		.policy_data = callbacks->data,
+		.leave = leave,
+	};
+	ours.precopy_policy = policy;
 	hook.suspend = callbacks->suspend;
 	ours.suspend = suspend;
 	announce_begin(&hook.announce, store);
