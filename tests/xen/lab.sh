@@ -29,7 +29,7 @@ cancel    one that fails when all is prepared: the guest stays, and its rings
 twenty    twenty migrations under one stream
 compare   netfront, xvmc and libvchan side by side; emulated: ratios only
 mclient   mails under a migration, plain and accelerated: CSV and an HTML page
-hvm       a stream between two HVM guests, and migrations under it; only if named
+hvm       a stream between two HVM guests, and migrations under it
 hostile   a guest that lies: addresses, garbage, references; quotas; a pause
 END
 }
@@ -38,7 +38,7 @@ help() {
 	cat <<'END'
 usage: lab.sh [--build DIR] [--json|--tap] [--keep] [--ssh HOST] [PART...]
 
-  --list   the parts; without any, all of them but hvm
+  --list   the parts; without any, all of them
   --json   the results as JSON on standard output
   --tap    the results as TAP, each when it is there
   --keep   leave the host running (build/lab/run/A.pid) and say how to reach it
@@ -80,7 +80,7 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
-[ -n "$chosen" ] || chosen=$(parts | awk -v ssh="$ssh_host" '$1 != "hvm" && (ssh == "" || $1 != "hosts") { print $1 }')
+[ -n "$chosen" ] || chosen=$(parts | awk -v ssh="$ssh_host" 'ssh == "" || ($1 != "hosts" && $1 != "hvm") { print $1 }')
 if [ -n "$ssh_host" ]; then
 	case " $(echo "$chosen" | tr '\n' ' ') " in
 	*" hosts "* | *" hvm "*) die "hosts and hvm are for the emulator" 2 ;;
