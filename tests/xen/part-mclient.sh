@@ -15,17 +15,16 @@ mclient_link=${LAB_MCLIENT_LINK:-2000}
 # What a guest has [dom0/guest].
 mclient_memory_pages=$((160 * 256))
 
-# The server, and one who only asks and waits for the answer: what he waits
-# longest is the outage that clients see. The server is patient: it hangs up
-# after 100 s without a word otherwise, which may be one turn here.
+# The server, and one who only asks and waits for the answer (outage.c). The server
+# is patient: it hangs up after 100 s without a word otherwise, which may be one
+# turn here.
 mclient_serve() { # ENVIRONMENT
 	in_guest A 11 "cd /tmp; rm -f watch.serve
 		$1 smtp-sink -u root -t 7200 0.0.0.0:2525 200 >sink 2>&1 &
-		$1 xvmc-stream serve --addr 0.0.0.0 --port 2526 --once >watch.serve 2>&1 &
+		$1 outage serve 2526 >watch.serve 2>&1 &
 		until grep -q listening watch.serve && netstat -ltn | grep -q :2525; do usleep 200000; done" || return 1
 	in_guest A 12 "cd /tmp; rm -f watch.*
-		{ $1 xvmc-stream run --connect $dom0_net.11:2526 --connections 1 --mode rr --rate 100K --seconds $stream_limit_s \
-			--stall $stream_stall_s --pauses watch.pauses --json >watch.json 2>watch.err; echo \$? >watch.status; } &"
+		{ $1 outage run $dom0_net.11 2526 >watch.ms 2>watch.err; echo \$? >watch.status; } &"
 	[ -z "$1" ] ||
 		in_guest -t 60 A 12 'until xvmc ss --json --dir /run/xvmc | grep -A 1 "\"tx\"" | grep -q RING; do usleep 300000; done'
 }
@@ -52,8 +51,9 @@ mclient_ways() {
 }
 
 mclient_unload() {
-	in_guest -t 120 A 12 '[ -z "$(pidof smtp-source)" ] || kill $(pidof smtp-source); kill -USR1 $(pidof xvmc-stream); until [ -e /tmp/watch.status ]; do usleep 300000; done' || return 1
-	in_guest A 11 'kill $(pidof smtp-sink); while pidof smtp-sink xvmc-stream >/dev/null; do usleep 300000; done'
+	in_guest -t 120 A 12 '[ -z "$(pidof smtp-source)" ] || kill $(pidof smtp-source)
+		kill $(pidof outage); until [ -e /tmp/watch.status ]; do usleep 300000; done' || return 1
+	in_guest A 11 'kill $(pidof smtp-sink); while pidof smtp-sink outage >/dev/null; do usleep 300000; done'
 }
 
 # Of what librounds wrote: "seconds of stop-and-copy,rounds,pages of all,of memory,
@@ -71,12 +71,6 @@ mclient_rounds() { # FILE
 			all = pages(at[0], $2)
 			printf "%.2f,%d,%d,%.2f,%s%d\n", $3 - since, n + 1, all, all / memory, text, pages(copy, $2)
 		}' "$1"
-}
-
-# The longest gap between two answers, in milliseconds.
-mclient_outage() {
-	in_guest A 12 'cat /tmp/watch.pauses' |
-		awk -F , '$2 + 0 > max { max = $2 } END { printf "%.0f\n", max }'
 }
 
 mclient_one() { # plain|accelerated USERS MB
@@ -106,9 +100,11 @@ mclient_one() { # plain|accelerated USERS MB
 		echo "the watcher does not end"
 		return 1
 	}
-	stream_says 12 /tmp/watch.json || return 1
+	mclient_max=$(in_guest A 12 'cat /tmp/watch.ms /tmp/watch.err; [ "$(cat /tmp/watch.status)" = 0 ]') || {
+		echo "the watcher: $mclient_max"
+		return 1
+	}
 	mclient_figures=$(mclient_rounds "$run/rounds.$1.$2.$3")
-	mclient_max=$(mclient_outage)
 	mclient_t=$(echo "$mclient_times" | awk '{ printf "%.1f\n", $2 - $1 }')
 	echo "$1,$2,$(($2 * $2)),$3,$mclient_t,$mclient_max,$mclient_sent,$mclient_ring,$mclient_figures" >>"$run/mclient.csv"
 	awk -v begin="${mclient_times%% *}" -v OFS=, -v who="$1,$2,$3" \
