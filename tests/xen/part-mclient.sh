@@ -7,7 +7,7 @@
 # when the migration is over. Sourced by lab.sh.
 # shellcheck shell=sh disable=SC2154,SC2034,SC2016 # names of the caller; text for the guests
 
-mclient_users=${LAB_MCLIENT_USERS:-4 8}
+mclient_users=${LAB_MCLIENT_USERS:-4 20}
 mclient_mb=${LAB_MCLIENT_MB:-1 3}
 # KB a second. The migration is to the same host: it would be bound by the one
 # processor that it shares with the guests, and those on TCP need dom0 for it.
