@@ -108,6 +108,7 @@ static int op_share(struct xvmc_hv *hv, xvmc_domid_t peer, size_t npages,
 	sh->guest = d->number;
 	sh->peer = find_dom(w, d, peer);
 	sh->life = d->life;
+	sh->peer_life = sh->peer < SIM_GUESTS ? w->dom[sh->peer].life : 0;
 	sh->serial = ++w->next_serial;
 	sh->region = sim_hv_region(w);
 	sh->npages = npages;
@@ -154,6 +155,7 @@ static struct sim_share *find_grants(struct sim_hv *w, const struct sim_dom *d,
 		struct sim_share *sh = &w->share[i];
 
 		if (!sh->used || sh->guest != owner || sh->peer != d->number ||
+		    sh->peer_life != d->life ||
 		    sh->life != w->dom[owner].life || sh->npages != n ||
 		    sh->serial != grefs[0] / 8)
 			continue;

@@ -31,7 +31,8 @@ struct sim_region {
 struct sim_share {
 	bool used;
 	unsigned int guest, peer;
-	uint32_t life;   /* the owner's when it was granted */
+	uint32_t life;   /* the owner's when it was granted ... */
+	uint32_t peer_life; /* ... and the peer's: after a migration it has another domid */
 	uint32_t serial; /* in the grant references */
 	struct sim_region *region;
 	uint8_t *addr;   /* a window of SIM_REGION_LEN that is ours for good */
