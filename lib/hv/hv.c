@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What is alike for every backend of the hypervisor port: a direction's pages
- * and its channel, made and taken apart together.
+ * and its channel, made and taken apart together; and memory of our own in the
+ * place of pages that were shared.
  */
+#include <sys/mman.h>
+
 #include "hv.h"
+#include "xvmc/abi.h"
 
 static int offer_one_by_one(struct xvmc_hv *hv, xvmc_domid_t peer, size_t npages,
 			    struct xvmc_offered *o, xvmc_gref_t *grefs)
@@ -87,4 +91,31 @@ void xvmc_hv_leave(struct xvmc_hv *hv, struct xvmc_accepted *accepted)
 		xvmc_hv_unmap(hv, &accepted->sd);
 	if (accepted->r.priv)
 		xvmc_hv_unmap(hv, &accepted->r);
+}
+
+/* Not for a child, as what it takes the place of. */
+void *xvmc_hv_memory(size_t npages)
+{
+	size_t len = npages * XVMC_PAGE_SIZE;
+	void *addr = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (addr == MAP_FAILED)
+		return NULL;
+	madvise(addr, len, MADV_DONTFORK);
+	return addr;
+}
+
+void xvmc_hv_memory_free(void *addr, size_t npages)
+{
+	if (addr)
+		munmap(addr, npages * XVMC_PAGE_SIZE);
+}
+
+/* Who touches the place meanwhile waits in the kernel until it is done: it finds
+ * the one or the other, never a hole. */
+int xvmc_hv_replace(void *at, void *with, size_t npages)
+{
+	size_t len = npages * XVMC_PAGE_SIZE;
+
+	return mremap(with, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, at) == at ? 0 : -errno;
 }

@@ -110,6 +110,10 @@ struct xvmc_hv_ops {
 	int (*chan_bind)(struct xvmc_hv *hv, xvmc_domid_t peer,
 			 xvmc_port_t peer_port, struct xvmc_chan *ret_chan);
 	void (*chan_close)(struct xvmc_hv *hv, struct xvmc_chan *chan);
+	/* in place of pages that others may be looking at */
+	int (*keep_share)(struct xvmc_hv *hv, struct xvmc_share *share, void *with);
+	int (*keep_map)(struct xvmc_hv *hv, struct xvmc_map *map, void *with);
+	void (*chan_hush)(struct xvmc_hv *hv, struct xvmc_chan *chan);
 	int (*notify)(struct xvmc_hv *hv, struct xvmc_chan *chan);
 	int (*event_fd)(struct xvmc_hv *hv);
 	int (*dispatch)(struct xvmc_hv *hv);
@@ -234,6 +238,38 @@ int xvmc_hv_accept(struct xvmc_hv *hv, xvmc_domid_t peer, const xvmc_gref_t *gre
 		   struct xvmc_accepted *ret_accepted);
 void xvmc_hv_withdraw(struct xvmc_hv *hv, struct xvmc_offered *offered);
 void xvmc_hv_leave(struct xvmc_hv *hv, struct xvmc_accepted *accepted);
+
+/*
+ * Gives back what others in this process may be looking at, sleeping on, at this
+ * moment. Pages: with, as many pages from xvmc_hv_memory, takes their place, for
+ * every thread at one instant; what they showed before is for the caller to have
+ * put there. The peer is told nothing: no byte of a mapping is cleared, for we
+ * live. A channel: its port is let go; its descriptor stays for our own sleepers,
+ * and hears of no peer. _unshare, _unmap and _chan_close are still to be called.
+ * An error: nothing has changed, and with is the caller's yet.
+ */
+static inline int xvmc_hv_keep_share(struct xvmc_hv *hv, struct xvmc_share *share,
+				     void *with)
+{
+	return hv->ops->keep_share(hv, share, with);
+}
+
+static inline int xvmc_hv_keep_map(struct xvmc_hv *hv, struct xvmc_map *map, void *with)
+{
+	return hv->ops->keep_map(hv, map, with);
+}
+
+static inline void xvmc_hv_chan_hush(struct xvmc_hv *hv, struct xvmc_chan *chan)
+{
+	hv->ops->chan_hush(hv, chan);
+}
+
+/* Pages of this process alone, zeroed; NULL: there are none. They are given back
+ * by xvmc_hv_memory_free, or with what they have taken the place of. */
+void *xvmc_hv_memory(size_t npages);
+void xvmc_hv_memory_free(void *addr, size_t npages);
+/* For backends: moves such pages to where others are. */
+int xvmc_hv_replace(void *at, void *with, size_t npages);
 
 /* Rings the peer. Any thread, signal-safe, never blocks. After a migration
  * of either side it does nothing and returns 0. */

@@ -90,6 +90,17 @@ void local_chan_close(struct xvmc_hv *hv, struct xvmc_chan *handle)
 	*handle = (struct xvmc_chan){ .wait_fd = -1 };
 }
 
+void local_chan_hush(struct xvmc_hv *hv, struct xvmc_chan *handle)
+{
+	struct local_hv *lh = local_of(hv);
+	struct local_chan *chan = handle->priv;
+
+	atomic_store(&chan->silent, true);
+	if (local_known(lh, chan->life))
+		local_tell(lh, XVMC_LW_CHAN_CLOSE, chan->port);
+	chan->life = 0; /* no xvmcd knows it any more */
+}
+
 /* The board is the authority on whether either side has moved: it says so
  * before anybody is told. */
 int local_notify(struct xvmc_hv *hv, struct xvmc_chan *handle)

@@ -310,13 +310,13 @@ int xvmc_lh_map(struct xvmc_lh *lh, struct xvmc_lh_client *client,
 }
 
 int xvmc_lh_unmap(struct xvmc_lh *lh, struct xvmc_lh_client *client,
-		  uint32_t number)
+		  uint32_t number, bool clear)
 {
 	struct map *map = find_own(lh, MAP, number, client);
 
 	if (!map)
 		return -ENOENT;
-	map_free(map, true);
+	map_free(map, clear);
 	return 0;
 }
 

@@ -140,7 +140,7 @@ int xvmc_lh_map(struct xvmc_lh *lh, struct xvmc_lh_client *client,
 		bool writable, uint64_t clear_byte,
 		struct xvmc_lh_mapping *ret_mapping);
 int xvmc_lh_unmap(struct xvmc_lh *lh, struct xvmc_lh_client *client,
-		  uint32_t number);
+		  uint32_t number, bool clear);
 
 /* Takes both eventfds over on success: the caller's own first. ret_channel
  * shows them; they stay the machine's until the peer binds. */

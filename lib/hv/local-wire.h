@@ -88,11 +88,14 @@ struct xvmc_lw_call {
 };
 static_assert(sizeof(struct xvmc_lw_call) == 40, "hv call");
 
+/* UNMAP: the mapper lives, and the byte that its end would clear stays. */
+#define XVMC_LW_NOT_CLEARED 1u
+
 /* UNGRANT, UNMAP, CHAN_CLOSE, CUT_DONE, PRECOPY, CUT */
 struct xvmc_lw_word {
 	struct xvmc_lw_hdr hdr;
 	uint32_t number;
-	uint32_t pad; /* OWNER_CLEAR: offset */
+	uint32_t pad; /* OWNER_CLEAR: offset; UNMAP: XVMC_LW_NOT_CLEARED or 0 */
 };
 static_assert(sizeof(struct xvmc_lw_word) == 24, "hv word");
 

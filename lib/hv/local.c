@@ -218,6 +218,40 @@ static void local_unmap(struct xvmc_hv *hv, struct xvmc_map *handle)
 	*handle = (struct xvmc_map){ 0 };
 }
 
+/* ---- ours alone ---- */
+
+static int local_keep_share(struct xvmc_hv *hv, struct xvmc_share *handle, void *with)
+{
+	struct local_hv *lh = local_of(hv);
+	struct local_share *share = handle->priv;
+	int rc = xvmc_hv_replace(share->addr, with, share->npages);
+
+	if (rc < 0)
+		return rc;
+	if (local_known(lh, share->life) && !share->cut)
+		local_tell(lh, XVMC_LW_UNGRANT, share->gref);
+	share->cut = true;
+	if (share->fd >= 0)
+		os_close(share->fd);
+	share->fd = -1;
+	return 0;
+}
+
+static int local_keep_map(struct xvmc_hv *hv, struct xvmc_map *handle, void *with)
+{
+	struct local_hv *lh = local_of(hv);
+	struct local_map *map = handle->priv;
+	int rc = xvmc_hv_replace(map->addr, with, map->npages);
+
+	if (rc < 0)
+		return rc;
+	if (local_known(lh, map->life))
+		local_tell_at(lh, XVMC_LW_UNMAP, map->number, XVMC_LW_NOT_CLEARED);
+	map->cut = true;
+	map->life = 0; /* no xvmcd knows it any more */
+	return 0;
+}
+
 /* ---- what a direction needs: three calls, and one wait ---- */
 
 static int local_offer(struct xvmc_hv *hv, xvmc_domid_t peer, size_t npages,
@@ -352,6 +386,9 @@ static const struct xvmc_hv_ops local_ops = {
 	.chan_alloc = local_chan_alloc,
 	.chan_bind = local_chan_bind,
 	.chan_close = local_chan_close,
+	.keep_share = local_keep_share,
+	.keep_map = local_keep_map,
+	.chan_hush = local_chan_hush,
 	.notify = local_notify,
 	.event_fd = local_event_fd,
 	.dispatch = local_dispatch,

@@ -29,8 +29,8 @@ struct local_share {
 	char *addr;
 	size_t npages;
 	bool writable;
-	bool cut; /* a migration made it ours alone */
-	int fd;   /* kept: a private copy of it takes its place in a cut */
+	bool cut; /* it is ours alone: by a migration, or kept */
+	int fd;   /* a private copy of it takes its place in a cut; -1: kept */
 	uint32_t peer;
 	uint32_t gref;
 	uint32_t life; /* the connection that knows the grant */
@@ -44,7 +44,7 @@ struct local_map {
 	char *addr;
 	size_t npages;
 	bool writable;
-	bool cut;
+	bool cut; /* it is the peer's no more: likewise */
 	size_t clear_byte;
 	uint32_t number;
 	uint32_t life;
@@ -163,6 +163,7 @@ int local_chan_alloc(struct xvmc_hv *hv, xvmc_domid_t peer, struct xvmc_chan *re
 int local_chan_bind(struct xvmc_hv *hv, xvmc_domid_t peer, xvmc_port_t peer_port,
 		    struct xvmc_chan *ret_chan);
 void local_chan_close(struct xvmc_hv *hv, struct xvmc_chan *handle);
+void local_chan_hush(struct xvmc_hv *hv, struct xvmc_chan *handle);
 int local_notify(struct xvmc_hv *hv, struct xvmc_chan *handle);
 
 /* ---- local-pages.c ---- */

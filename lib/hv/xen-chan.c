@@ -31,6 +31,7 @@ struct xen_chan {
 	int fd;
 	evtchn_port_t port;
 	uint32_t incarnation; /* the guest's when it was bound */
+	bool hushed;          /* it is bound no more */
 };
 
 /* Descriptors and ports run out under names of their own [hv.h]. */
@@ -158,7 +159,18 @@ int xen_chan_bind(struct xvmc_hv *hv, xvmc_domid_t peer, xvmc_port_t peer_port,
 
 static bool is_stale(const struct xen_hv *xh, const struct xen_chan *c)
 {
-	return xen_cpuid_incarnation(&xh->cpuid) != c->incarnation;
+	return !c->hushed && xen_cpuid_incarnation(&xh->cpuid) != c->incarnation;
+}
+
+/* Unbound, and the holder knows. Only while it is not stale. */
+static void unbind(struct xen_hv *xh, struct xen_chan *c)
+{
+	if (c->hushed)
+		return;
+	xenevtchn_unbind(c->xce, c->port);
+	if (xh->hold)
+		xh->hold(xh->hold_arg, c->port, -1);
+	c->hushed = true;
 }
 
 /*
@@ -188,10 +200,21 @@ void xen_chan_close(struct xvmc_hv *hv, struct xvmc_chan *chan)
 	 * a list of libxen's. */
 	if (is_stale(xh, c))
 		return;
-	xenevtchn_unbind(c->xce, c->port);
-	if (xh->hold)
-		xh->hold(xh->hold_arg, c->port, -1);
+	unbind(xh, c);
 	chan_release(c);
+	errno = keep;
+}
+
+/* A descriptor with no port: nobody rings, and who rings by it is not heard. It
+ * may be released at any time, also after a resume [X 1]. */
+void xen_chan_hush(struct xvmc_hv *hv, struct xvmc_chan *chan)
+{
+	struct xen_hv *xh = (struct xen_hv *)hv;
+	struct xen_chan *c = chan->priv;
+	int keep = errno;
+
+	if (!is_stale(xh, c))
+		unbind(xh, c);
 	errno = keep;
 }
 
@@ -204,7 +227,7 @@ int xvmc_hv_xen_hold_all(struct xvmc_hv *hv)
 	xvmc_list_each(it, tmp, &xh->chans) {
 		struct xen_chan *c = xvmc_list_entry(it, struct xen_chan, node);
 
-		if (xh->hold && xh->hold(xh->hold_arg, c->port, c->fd) < 0)
+		if (!c->hushed && xh->hold && xh->hold(xh->hold_arg, c->port, c->fd) < 0)
 			rc = -EIO;
 	}
 	return rc;

@@ -43,6 +43,8 @@ struct xen_pages {
 	/* A share: gntalloc's name for it, while its descriptor holds it too;
 	 * NO_INDEX: the mapping alone does. */
 	uint64_t index;
+	size_t clear_byte; /* of a mapping, or XVMC_HV_NO_CLEAR */
+	bool kept;         /* a mapping's place is taken by memory of our own */
 };
 
 static void say_nothing(struct xentoollog_logger *logger,
@@ -140,6 +142,7 @@ static struct xen_pages *pages_new(struct xvmc_list *list, void *addr,
 	p->addr = addr;
 	p->npages = (uint32_t)npages;
 	p->index = NO_INDEX;
+	p->clear_byte = XVMC_HV_NO_CLEAR;
 	/* gntdev itself keeps only a PV guest's mappings out of a child. */
 	OS3(SYS_madvise, addr, npages * PAGE, MADV_DONTFORK);
 	xvmc_list_add(list, &p->node);
@@ -295,25 +298,31 @@ void xen_unshare(struct xvmc_hv *hv, struct xvmc_share *share)
 	memset(share, 0, sizeof(*share));
 }
 
-/* libxengnttab offers the notification for mappings of a single page only,
- * so it is asked for here, for any. The kernel clears the byte on munmap, on
- * exit and on SIGKILL [X 1]. SEND_EVENT is not used: it has the flaw of
- * stale channels. */
-static int clear_on_unmap(struct xen_hv *xh, void *addr, size_t byte)
+/* gntdev's name for a mapping. */
+static int offset_of(struct xen_hv *xh, void *addr, uint64_t *ret_offset)
 {
 	struct ioctl_gntdev_get_offset_for_vaddr where = {
 		.vaddr = (uintptr_t)addr,
 	};
-	struct ioctl_gntdev_unmap_notify notify = {
-		.action = UNMAP_NOTIFY_CLEAR_BYTE,
-	};
-	int fd = xengnttab_fd(xh->tab), rc;
+	int rc = os_ioctl(xengnttab_fd(xh->tab), IOCTL_GNTDEV_GET_OFFSET_FOR_VADDR, &where);
 
-	rc = os_ioctl(fd, IOCTL_GNTDEV_GET_OFFSET_FOR_VADDR, &where);
-	if (rc < 0)
-		return rc;
-	notify.index = where.offset + byte;
-	return os_ioctl(fd, IOCTL_GNTDEV_SET_UNMAP_NOTIFY, &notify);
+	if (rc == 0)
+		*ret_offset = where.offset;
+	return rc;
+}
+
+/* libxengnttab offers the notification for mappings of a single page only,
+ * so it is asked for here, for any. The kernel clears the byte on munmap, on
+ * exit and on SIGKILL [X 1]. SEND_EVENT is not used: it has the flaw of
+ * stale channels. */
+static int clear_on_unmap(struct xen_hv *xh, uint64_t offset, size_t byte, bool on)
+{
+	struct ioctl_gntdev_unmap_notify notify = {
+		.index = offset + byte,
+		.action = on ? UNMAP_NOTIFY_CLEAR_BYTE : 0,
+	};
+
+	return os_ioctl(xengnttab_fd(xh->tab), IOCTL_GNTDEV_SET_UNMAP_NOTIFY, &notify);
 }
 
 static int map_pages(struct xen_hv *xh, xvmc_domid_t peer,
@@ -321,6 +330,7 @@ static int map_pages(struct xen_hv *xh, xvmc_domid_t peer,
 		     size_t clear_byte, void **ret_addr)
 {
 	int prot = writable ? PROT_READ | PROT_WRITE : PROT_READ, rc;
+	uint64_t offset;
 	void *addr;
 
 	/* It only reads the references. */
@@ -330,7 +340,9 @@ static int map_pages(struct xen_hv *xh, xvmc_domid_t peer,
 	if (!addr)
 		return grant_error(errno);
 	if (clear_byte != XVMC_HV_NO_CLEAR) {
-		rc = clear_on_unmap(xh, addr, clear_byte);
+		rc = offset_of(xh, addr, &offset);
+		if (rc == 0)
+			rc = clear_on_unmap(xh, offset, clear_byte, true);
 		if (rc < 0) {
 			xengnttab_unmap(xh->tab, addr, (uint32_t)ngrefs);
 			return rc;
@@ -378,6 +390,7 @@ int xen_map(struct xvmc_hv *hv, xvmc_domid_t peer,
 		rc = -ENOSPC;
 		goto out;
 	}
+	p->clear_byte = clear_byte;
 	ret_map->addr = addr;
 	ret_map->npages = ngrefs;
 	ret_map->writable = writable;
@@ -395,7 +408,7 @@ static void unmap_pages(struct xen_hv *xh, struct xen_pages *p)
 	int keep = errno;
 
 	xvmc_list_del(&p->node);
-	if (!xh->tab || !still(xengnttab_fd(xh->tab), xh->tab_rdev) ||
+	if (p->kept || !xh->tab || !still(xengnttab_fd(xh->tab), xh->tab_rdev) ||
 	    xengnttab_unmap(xh->tab, p->addr, p->npages) != 0)
 		OS2(SYS_munmap, p->addr, p->npages * PAGE);
 	free(p);
@@ -408,6 +421,54 @@ void xen_unmap(struct xvmc_hv *hv, struct xvmc_map *map)
 		return;
 	unmap_pages(xen_hv(hv), map->priv);
 	memset(map, 0, sizeof(*map));
+}
+
+/* ---- ours alone ---- */
+
+int xen_keep_share(struct xvmc_hv *hv, struct xvmc_share *share, void *with)
+{
+	struct xen_pages *p = share->priv;
+	int rc = xvmc_hv_replace(p->addr, with, p->npages);
+
+	if (rc == 0)
+		let_go(xen_hv(hv), p);
+	return rc;
+}
+
+/*
+ * As libxengnttab unmaps, but that the mapping's place is taken rather than left
+ * empty; and the byte is not cleared. Where the descriptor is not the device any
+ * more the kernel cannot be told so: the mapping stays until its end.
+ */
+int xen_keep_map(struct xvmc_hv *hv, struct xvmc_map *map, void *with)
+{
+	struct ioctl_gntdev_unmap_grant_ref op = { 0 };
+	struct xen_hv *xh = xen_hv(hv);
+	struct xen_pages *p = map->priv;
+	bool clears = p->clear_byte != XVMC_HV_NO_CLEAR;
+	uint64_t offset = 0;
+	int rc;
+
+	if (p->kept)
+		return xvmc_hv_replace(p->addr, with, p->npages);
+	if (!xh->tab || !still(xengnttab_fd(xh->tab), xh->tab_rdev))
+		return -EIO;
+	rc = offset_of(xh, p->addr, &offset);
+	if (rc == 0 && clears)
+		rc = clear_on_unmap(xh, offset, p->clear_byte, false);
+	if (rc < 0)
+		return rc;
+	rc = xvmc_hv_replace(p->addr, with, p->npages);
+	if (rc < 0) {
+		if (clears)
+			clear_on_unmap(xh, offset, p->clear_byte, true);
+		return rc;
+	}
+	p->kept = true;
+	op.index = offset;
+	op.count = p->npages;
+	os_ioctl(xengnttab_fd(xh->tab), IOCTL_GNTDEV_UNMAP_GRANT_REF, &op);
+	return 0;
 }
 
 int xen_pages_open(struct xen_hv *xh)

@@ -61,6 +61,8 @@ int xen_map(struct xvmc_hv *hv, xvmc_domid_t peer, const xvmc_gref_t *grefs,
 	    struct xvmc_map *ret_map);
 void xen_unmap(struct xvmc_hv *hv, struct xvmc_map *map);
 int xen_owner_clear(struct xvmc_hv *hv, struct xvmc_share *share, size_t byte);
+int xen_keep_share(struct xvmc_hv *hv, struct xvmc_share *share, void *with);
+int xen_keep_map(struct xvmc_hv *hv, struct xvmc_map *map, void *with);
 int xen_pages_open(struct xen_hv *xh);
 void xen_pages_close(struct xen_hv *xh);
 void xen_pages_abandon(struct xen_hv *xh);
@@ -71,6 +73,7 @@ int xen_chan_alloc(struct xvmc_hv *hv, xvmc_domid_t peer,
 int xen_chan_bind(struct xvmc_hv *hv, xvmc_domid_t peer, xvmc_port_t peer_port,
 		  struct xvmc_chan *ret_chan);
 void xen_chan_close(struct xvmc_hv *hv, struct xvmc_chan *chan);
+void xen_chan_hush(struct xvmc_hv *hv, struct xvmc_chan *chan);
 int xen_chan_notify(struct xvmc_hv *hv, struct xvmc_chan *chan);
 void xen_chan_close_all(struct xen_hv *xh);
 void xen_chan_abandon_all(struct xen_hv *xh);

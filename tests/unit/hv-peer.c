@@ -19,7 +19,7 @@
 
 #include "fresh.h"
 
-enum op { SELF, MAP, UNMAP, READ, WRITE, FORCE, BIND, CLOSE, NOTIFY, READABLE, ACK };
+enum op { SELF, MAP, UNMAP, READ, WRITE, FORCE, BIND, CLOSE, NOTIFY, READABLE, ACK, KEEP, HUSH };
 
 struct request {
 	uint32_t op, owner, n, writable;
@@ -82,6 +82,21 @@ static int do_force(struct peer_side *s)
 	return 0;
 }
 
+/* Memory of its own, which says what the mapping said. */
+static int do_keep(struct peer_side *s)
+{
+	void *with = xvmc_hv_memory(s->map.npages);
+	int rc;
+
+	if (!with)
+		return -ENOMEM;
+	memcpy(with, s->map.addr, s->map.npages * 4096);
+	rc = xvmc_hv_keep_map(s->hv, &s->map, with);
+	if (rc < 0)
+		xvmc_hv_memory_free(with, s->map.npages);
+	return rc;
+}
+
 static void carry_out(struct peer_side *s, const struct request *q, struct reply *a)
 {
 	struct pollfd pfd = { .fd = s->chan.wait_fd, .events = POLLIN };
@@ -118,6 +133,12 @@ static void carry_out(struct peer_side *s, const struct request *q, struct reply
 		break;
 	case ACK:
 		xvmc_hv_chan_ack(s->hv, &s->chan);
+		break;
+	case KEEP:
+		a->rc = do_keep(s);
+		break;
+	case HUSH:
+		xvmc_hv_chan_hush(s->hv, &s->chan);
 		break;
 	default:
 		a->rc = -ENOSYS;
@@ -221,6 +242,16 @@ bool peer_readable(struct peer *p, int ms)
 void peer_ack(struct peer *p)
 {
 	ask(p, ACK);
+}
+
+int peer_keep(struct peer *p)
+{
+	return ask(p, KEEP);
+}
+
+void peer_hush(struct peer *p)
+{
+	ask(p, HUSH);
 }
 
 /* ---- the way there ---- */

@@ -45,6 +45,10 @@ void peer_notify(struct peer *p);
 bool peer_readable(struct peer *p, int ms);
 void peer_ack(struct peer *p);
 
+/* What is mapped becomes memory of its own; the channel's port is given back. */
+int peer_keep(struct peer *p);
+void peer_hush(struct peer *p);
+
 /* Connects to XVMC_TEST_PEER. -ENOENT: it is not set. */
 int peer_connect(struct peer *p);
 /* Serves until it is killed. */

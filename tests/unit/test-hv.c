@@ -345,6 +345,91 @@ static void test_owner_clear(void **state)
 	close(fds[1]);
 }
 
+/* The peer lets go of a mapping, and has its bytes: nothing says that it has died. */
+static void test_keep_map(void **state)
+{
+	struct world *w = *state;
+	xvmc_gref_t grefs[2];
+	struct xvmc_share s;
+	char seen[2];
+
+	share(w, 2, true, &s, grefs);
+	assert_int_equal(peer_map(&w->peer, grefs, 2, true, 64), 0);
+	peer_write(&w->peer, 64, "\1", 1);
+	peer_write(&w->peer, PAGE, "before", 7);
+	assert_int_equal(peer_keep(&w->peer), 0);
+	sync_hv(w, 1);
+	strcpy((char *)s.addr + PAGE, "after");
+	peer_read(&w->peer, PAGE, seen, 1);
+	assert_int_equal(seen[0], 'b');
+	peer_write(&w->peer, 0, "x", 1);
+	assert_int_equal(((volatile char *)s.addr)[0], 0);
+	peer_unmap(&w->peer);
+	sync_hv(w, 1);
+	assert_int_equal(((volatile char *)s.addr)[64], 1);
+	xvmc_hv_unshare(w->hv[0], &s);
+}
+
+/* The owner takes its pages back, and has their bytes. */
+static void test_keep_share(void **state)
+{
+	struct world *w = *state;
+	xvmc_gref_t grefs[2];
+	struct xvmc_share s;
+	char *with, seen[8];
+	int rc;
+
+	share(w, 2, false, &s, grefs);
+	assert_int_equal(peer_map(&w->peer, grefs, 2, false, XVMC_HV_NO_CLEAR), 0);
+	strcpy((char *)s.addr + PAGE, "before");
+	with = xvmc_hv_memory(2);
+	assert_non_null(with);
+	memcpy(with, s.addr, (size_t)2 * PAGE);
+	assert_int_equal(xvmc_hv_keep_share(w->hv[0], &s, with), 0);
+	sync_hv(w, 0);
+	assert_string_equal((char *)s.addr + PAGE, "before");
+	strcpy((char *)s.addr + PAGE, "alone");
+	peer_read(&w->peer, PAGE, seen, sizeof(seen));
+	assert_string_equal(seen, "before");
+	peer_unmap(&w->peer);
+	xvmc_hv_unshare(w->hv[0], &s);
+	/* One that nobody maps is granted no more. */
+	share(w, 1, false, &s, grefs);
+	with = xvmc_hv_memory(1);
+	assert_int_equal(xvmc_hv_keep_share(w->hv[0], &s, with), 0);
+	sync_hv(w, 0);
+	rc = peer_map(&w->peer, grefs, 1, false, XVMC_HV_NO_CLEAR);
+	assert_true(rc == -ENOENT || rc == -EACCES);
+	xvmc_hv_unshare(w->hv[0], &s);
+}
+
+/* A channel without a port: who sleeps on it can still be woken by us. */
+static void test_hush(void **state)
+{
+	struct world *w = *state;
+	struct xvmc_chan a, c;
+	const uint64_t one = 1;
+
+	peer_channel(w, &a);
+	xvmc_hv_chan_hush(w->hv[0], &a);
+	assert_int_equal(xvmc_hv_notify(w->hv[0], &a), 0);
+	assert_false(peer_readable(&w->peer, 20));
+	if (a.self_ring) {
+		assert_int_equal(write(a.wait_fd, &one, 8), 8);
+		assert_true(readable(a.wait_fd, 0));
+	}
+	peer_hush(&w->peer);
+	peer_notify(&w->peer);
+	peer_close(&w->peer);
+	xvmc_hv_chan_close(w->hv[0], &a);
+	/* and others are as good as ever */
+	peer_channel(w, &c);
+	assert_int_equal(xvmc_hv_notify(w->hv[0], &c), 0);
+	assert_true(peer_readable(&w->peer, 5000));
+	peer_close(&w->peer);
+	xvmc_hv_chan_close(w->hv[0], &c);
+}
+
 int main(int argc, char **argv)
 {
 #define X(name) { "xen_" #name, name, setup_xen, teardown, NULL }
@@ -353,7 +438,8 @@ int main(int argc, char **argv)
 		T(test_map_own), T(test_channel), T(test_channel_epoll), \
 		T(test_channel_sleep), T(test_no_such_port), \
 		T(test_close_releases), T(test_fork), \
-		T(test_clear_byte_unmap), T(test_owner_clear)
+		T(test_clear_byte_unmap), T(test_owner_clear), \
+		T(test_keep_map), T(test_keep_share), T(test_hush)
 	const struct CMUnitTest local[] = { CONTRACT(L) };
 	const struct CMUnitTest xen[] = { CONTRACT(X) };
 	struct xvmc_hv *hv;

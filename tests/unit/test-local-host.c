@@ -197,9 +197,9 @@ static void test_grant_and_map(void **state)
 	assert_int_equal(try_map(w, 1, 0, gref + 3, 5, false, &again), 0);
 	assert_int_equal(again.offset, 3);
 	assert_int_not_equal(m.number, again.number);
-	assert_int_equal(xvmc_lh_unmap(w->lh, &w->client[0], m.number), -ENOENT);
-	assert_int_equal(xvmc_lh_unmap(w->lh, &w->client[1], m.number), 0);
-	assert_int_equal(xvmc_lh_unmap(w->lh, &w->client[1], m.number), -ENOENT);
+	assert_int_equal(xvmc_lh_unmap(w->lh, &w->client[0], m.number, true), -ENOENT);
+	assert_int_equal(xvmc_lh_unmap(w->lh, &w->client[1], m.number, true), 0);
+	assert_int_equal(xvmc_lh_unmap(w->lh, &w->client[1], m.number, true), -ENOENT);
 	assert_int_equal(xvmc_lh_ungrant(w->lh, &w->client[1], gref), -ENOENT);
 	assert_int_equal(xvmc_lh_ungrant(w->lh, &w->client[0], gref), 0);
 	assert_int_equal(xvmc_lh_ungrant(w->lh, &w->client[0], gref), -ENOENT);
@@ -440,7 +440,7 @@ static void test_random(void **state)
 				maps[a] = m.number;
 			break;
 		case 4:
-			xvmc_lh_unmap(w->lh, &w->client[a], maps[b]);
+			xvmc_lh_unmap(w->lh, &w->client[a], maps[b], true);
 			break;
 		case 5:
 			alloc_fds(fds);

@@ -223,7 +223,8 @@ static void call(struct hvc *hvc, const union call *c, int *fds,
 					     c->word.pad);
 		break;
 	case XVMC_LW_UNMAP:
-		status = xvmc_lh_unmap(lh, &hvc->client, c->word.number);
+		status = xvmc_lh_unmap(lh, &hvc->client, c->word.number,
+				       c->word.pad != XVMC_LW_NOT_CLEARED);
 		break;
 	case XVMC_LW_CHAN_CLOSE:
 		status = xvmc_lh_chan_close(lh, &hvc->client, c->word.number);
