@@ -93,6 +93,8 @@ struct conn_rx {
 	bool attached; /* mapped */
 	bool have_map_r, have_map_sd, have_chan;
 	_Atomic bool gone; /* the mapping reads 0xFF: do not look at it again */
+	_Atomic bool kept; /* a copy of our own is in the mapping's place: it says
+			    * nothing new, and is not lost when we migrate */
 	uint64_t expect; /* a record is due at this position, or XVMC_POS_NONE */
 	uint32_t expect_epoch, epoch;
 	uint32_t odd_epoch; /* of an announcement whose counts were wrong, or 0 */
@@ -192,6 +194,16 @@ bool xvmc_conn_rx_idle(const struct conn_t *c);
 void xvmc_conn_tx_detach(struct conn_t *c);
 void xvmc_conn_rx_detach(struct conn_t *c);
 
+/*
+ * The guest that the rings led to has left this host, and does not say over TCP
+ * that it has left the rings: its pages are let go, and ours are taken back. What
+ * it had put into its ring can still be read, what it has not read of ours can
+ * still be said again, from copies in their place. The ways stay as they are: a
+ * record that comes after all is right. Service thread, both locks held. 0;
+ * -EBUSY: our direction has not left its ring; -ENOMEM and the like: later.
+ */
+int xvmc_conn_let_go(struct conn_t *c);
+
 /* ---- sending (switch-tx.c), tx.lock held ---- */
 
 /*
@@ -226,7 +238,8 @@ void xvmc_conn_keep_error(struct conn_t *c, int err);
 int xvmc_conn_write_nothing(struct conn_t *c);
 
 /* TCP -> RING, first half: announces our position. 0; -EAGAIN: not now;
- * -EPIPE: never, TCP is shut down for writing; -EBADMSG: count mismatch. */
+ * -EPIPE: never, TCP is shut down for writing or the reader has let go of the
+ * ring; -EBADMSG: count mismatch. */
 int xvmc_conn_tx_announce(struct conn_t *c, uint64_t now_ns);
 
 /* Second half: 0: entered the ring; -EBUSY: no answer yet;

@@ -38,8 +38,9 @@ int rx_sender_died(struct conn_t *c)
 	owner = ring_owner(rx->r.r);
 	if (!ring_nonce_matches(rx->r.s, rx->r.nonce))
 		return -1;
-	if (owner == XVMC_OWNER_ALIVE)
-		return tcp_failed(c) ? 1 : rx->no_proof ? -1 : 0;
+	/* In a copy of ours no word will come any more, and the nonce is no proof. */
+	if (owner == XVMC_OWNER_ALIVE || (rx->kept && owner != XVMC_OWNER_DIED))
+		return tcp_failed(c) ? 1 : rx->no_proof || rx->kept ? -1 : 0;
 	return 1; /* or UNTOLD: there is no better proof than the nonce */
 }
 

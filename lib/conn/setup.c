@@ -105,7 +105,7 @@ int xvmc_conn_accept_offer(struct conn_t *c, struct xvmc_hv *hv,
 	ring_start_reading(rx->r.r);
 	memcpy(rx->nonce, offer->nonce, XVMC_NONCE_LEN);
 	rx->epoch = rx->odd_epoch = 0;
-	rx->gone = false;
+	rx->gone = rx->kept = false;
 	rx->attached = true;
 	return 0;
 }

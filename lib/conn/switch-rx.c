@@ -282,7 +282,7 @@ int xvmc_conn_rx_ack(struct conn_t *c, uint64_t sent, unsigned int sleepers)
 
 	/* Only in TCP mode with every earlier record read: without this rule
 	 * the model loses bytes. */
-	if (!rx->attached || rx->gone || rx->path != XVMC_PATH_TCP ||
+	if (!rx->attached || rx->gone || rx->kept || rx->path != XVMC_PATH_TCP ||
 	    rx->expect != XVMC_POS_NONE || rx->skip || rx->pull ||
 	    rx->in.len || rx->err || rx->eof)
 		return 0;

@@ -122,7 +122,7 @@ int xvmc_conn_tx_announce(struct conn_t *c, uint64_t now_ns)
 	uint64_t ksent, ktaken, karrived;
 	int r;
 
-	if (tx->shut)
+	if (tx->shut || tx->s.forsaken)
 		return -EPIPE;
 	if (tx->path != XVMC_PATH_TCP || !tx->attached || tx->announced ||
 	    xvmc_conn_tx_pending(c) || tx->err)
@@ -159,7 +159,7 @@ bool xvmc_conn_reader_gone(const struct conn_t *c)
 	/* Our copy of the R-page may be an old one, if we have migrated [X 4].
 	 * The peer's pages tell whether we have: looked at after that byte.
 	 * They are mapped: who unmaps them holds our lock, too. */
-	return rx->attached && !rx->gone &&
+	return rx->attached && !rx->gone && !rx->kept &&
 	       ring_nonce_matches(rx->r.s, rx->r.nonce);
 }
 
@@ -286,6 +286,8 @@ static ssize_t write_ring(struct conn_t *c, struct xvmc_iov *it)
 		xvmc_hv_notify(c->hv, &tx->chan);
 		xvmc_stat_add(c->stats, XVMC_S_DOORBELLS, 1);
 	}
+	if (tx->s.forsaken)
+		xvmc_conn_tx_leave(c, XVMC_R_PEER_LEFT, true);
 	return r ? r : -EAGAIN;
 }
 

@@ -21,7 +21,7 @@ bool keep_con_with_migration(struct conn_t *c, const struct migrate_event *ev)
 
 void finish_mig(struct conn_t *c, const struct migrate_event *ev)
 {
-	if (ev->self && c->rx.attached)
+	if (ev->self && c->rx.attached && !c->rx.kept)
 		c->rx.gone = true;
 	xvmc_conn_tx_leave(c, ev->self ? XVMC_R_MIGRATE_SELF : XVMC_R_MIGRATE_PEER,
 			   true);

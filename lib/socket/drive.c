@@ -23,6 +23,9 @@
 #define DOUBT_MAX (1000u * MS)
 /* A peer that is asked to leave its ring, and has not, is asked again. */
 #define LEAVE_NS (100u * MS)
+/* A guest that has left this host has so long to say over TCP that it has left its
+ * rings: then its pages are let go, whether it lives elsewhere or not at all. */
+#define LET_GO_NS (1000u * MS)
 /* Of those who use a connection in turns each has rings so often. */
 #define RESTS_MAX 16u
 
@@ -104,6 +107,24 @@ static void drive_doubt(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint6
 		uint64_t wait = (now - s->doubt_ns) / 4 + MS;
 
 		drive_due(ep, now + (wait < DOUBT_MAX ? wait : DOUBT_MAX));
+	}
+}
+
+/* Both locks held, on the way to TCP. */
+static void drive_let_go(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now)
+{
+	uint64_t *since = &ep->svc.gone_ns;
+
+	if (!*since)
+		return;
+	if (now - *since < LET_GO_NS) {
+		drive_due(ep, *since + LET_GO_NS);
+	} else if (xvmc_conn_let_go(&ep->conn) == 0) {
+		service_log(sv, ep, "lets go of the peer's pages", ep->svc.reason);
+		*since = 0;
+	} else {
+		*since = now; /* no memory: again in a while */
+		drive_due(ep, now + LET_GO_NS);
 	}
 }
 
@@ -222,7 +243,7 @@ static void became_plain(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 	ep->svc.leaving = ep->svc.asked = false;
 	ep->svc.leave_ns = 0;
 	ep->svc.tcp_ev = ep->svc.unlinked = 0;
-	ep->svc.doubt_ns = 0;
+	ep->svc.doubt_ns = ep->svc.gone_ns = 0;
 	ep->reason = why;
 	ep->conn.rx.hand_over = false;
 	service_log(sv, ep, "is plain TCP again", why);
@@ -296,7 +317,8 @@ static void drive_managed(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		drive_leave(sv, ep, XVMC_R_CLOSE, true);
 	}
 	if (ev & XVMC_EV_GONE) {
-		c->rx.gone = true;
+		if (!c->rx.kept)
+			c->rx.gone = true;
 		drive_leave(sv, ep, c->rx.reason == XVMC_R_BAD_INDEX ?
 					    XVMC_R_BAD_INDEX :
 					    XVMC_R_MIGRATE_SELF, false);
@@ -314,13 +336,14 @@ static void drive_managed(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		/* Where no record asks the peer for the same, a word does: an
 		 * announcement may have been given up just now. xvmcd may be a
 		 * new one, whom nobody has told of the link yet. */
-		if (c->switches == records && c->rx.path == XVMC_PATH_RING) {
+		if (c->link && c->switches == records && c->rx.path == XVMC_PATH_RING) {
 			if (now >= ep->svc.leave_ns + LEAVE_NS) {
 				ep->svc.leave_ns = now;
 				link_say(sv, ep, XVMC_SETUP_LEAVE, ep->svc.reason);
 			}
 			drive_due(ep, ep->svc.leave_ns + LEAVE_NS);
 		}
+		drive_let_go(sv, ep, now);
 	}
 	drive_tx(sv, ep, now);
 	drive_stuck(sv, ep, now);

@@ -181,6 +181,8 @@ struct xvmc_endpoint {
 		bool demoted;        /* until `xvmc promote` */
 		bool closing;        /* the application has closed it */
 		uint64_t leave_ns;   /* LEAVE was sent last, or 0 */
+		uint64_t gone_ns;    /* since when the peer's guest is not here any
+				      * more, while its pages are; or 0 */
 		bool told_xvmcd;     /* it is registered there */
 		/* The peer may be gone: xvmcd says so, or its half of TCP has
 		 * ended. Since when; enum xvmc_reason if xvmcd said it. */

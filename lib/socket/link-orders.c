@@ -73,6 +73,8 @@ static void on_finish(struct xvmc_service *sv, const struct migrate_event *ev)
 			section_unlock(&c->rx.lock);
 			section_unlock(&c->tx.lock);
 		}
+		if (!ev->self)
+			ep->svc.gone_ns = os_now_ns();
 		c->link = 0;
 		drive_leave(sv, ep, ev->self ? XVMC_R_MIGRATE_SELF :
 					       XVMC_R_MIGRATE_PEER, false);

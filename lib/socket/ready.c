@@ -59,7 +59,7 @@ static short poll_rx(struct xvmc_endpoint *ep, bool arm, uint64_t *ret_pos)
 	if (n == 0 && ring && arm && rx->attached && !rx->gone &&
 	    xvmc_conn_rx_arm(c, 1))
 		n = xvmc_conn_rx_ready(c);
-	if (ring && n == 0 && c->hv && !rx->gone &&
+	if (ring && n == 0 && c->hv && !rx->gone && !rx->kept &&
 	    xvmc_hv_incarnation(c->hv) != c->incarnation)
 		atomic_fetch_or(&c->events, XVMC_EV_GONE);
 	if (n > 0)

@@ -31,6 +31,8 @@ size_t xvmc_ep_send_now(struct xvmc_endpoint *ep, int fd, const void *buf, size_
 	if (r && ep->tx_waiters)
 		endpoint_poke_tx(ep);
 	section_unlock(&ep->conn.tx.lock);
+	if (r)
+		endpoint_events(ep); /* it may have left the ring */
 	return r;
 }
 

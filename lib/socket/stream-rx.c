@@ -16,7 +16,7 @@ static bool moved_away(struct xvmc_endpoint *ep)
 {
 	struct conn_t *c = &ep->conn;
 
-	return c->rx.path == XVMC_PATH_RING && c->hv && !c->rx.gone &&
+	return c->rx.path == XVMC_PATH_RING && c->hv && !c->rx.gone && !c->rx.kept &&
 	       xvmc_hv_incarnation(c->hv) != c->incarnation;
 }
 

@@ -117,6 +117,30 @@ bool xvmc_recver_arm(struct recver_t *rx, size_t want)
 	return rx->prod - rx->cons >= want;
 }
 
+int xvmc_recver_copy(const struct recver_t *rx, struct xvmc_rpage *r,
+		     struct xvmc_spage *s, uint8_t *data)
+{
+	enum xvmc_owner owner;
+	uint64_t prod;
+
+	/* In this order: a sender that lives is told, or has published before;
+	 * one that died had published all it ever would; and what is before
+	 * prod is there. */
+	ring_forsake(rx->r);
+	owner = (enum xvmc_owner)ring_owner(rx->r);
+	prod = ring_see_prod(rx->s); /* B1 */
+	memcpy(r, rx->r, sizeof(*r));
+	memcpy(s, rx->s, sizeof(*s));
+	memcpy(data, rx->data, rx->size);
+	if (!ring_nonce_matches(rx->s, rx->nonce)) /* B4 */
+		return -ESTALE;
+	memcpy(s->nonce, rx->nonce, sizeof(s->nonce));
+	ring_set_owner(r, owner);
+	ring_disarm_data(r);
+	ring_publish(s, prod);
+	return 0;
+}
+
 bool xvmc_recver_validate(const struct recver_t *rx)
 {
 	return rx->s && rx->r && rx->data && rx->size >= XVMC_PAGE_SIZE &&

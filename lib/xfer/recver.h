@@ -54,6 +54,15 @@ ssize_t xvmc_recver_read(struct recver_t *rx, struct xvmc_iov *it, size_t max,
  * again. Returns true if there is no need to sleep. [protocol B3] */
 bool xvmc_recver_arm(struct recver_t *rx, size_t want);
 
+/*
+ * Says in the R-page that we let go of the pages, and copies them to memory of
+ * our own, which can take their place: with all bytes before the prod it has, and
+ * with what is said of the sender there from before that. Who sleeps for data has
+ * to look and arm again. -ESTALE: the mapping is gone, the copy is garbage.
+ */
+int xvmc_recver_copy(const struct recver_t *rx, struct xvmc_rpage *r,
+		     struct xvmc_spage *s, uint8_t *data);
+
 bool xvmc_recver_validate(const struct recver_t *rx);
 
 #endif

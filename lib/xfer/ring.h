@@ -73,7 +73,15 @@ static inline void ring_disarm_data(struct xvmc_rpage *r)
 	ring_store64(&r->data_at, 0, memory_order_relaxed);
 }
 
-/* B3, sender, after ring_publish: pairs with ring_arm_data. */
+/* B3, receiver: I let go of these pages, so that what is published from now on I
+ * may not see. Then it looks at prod once more. Pairs with
+ * ring_data_at_after_publish: either that sees this, or we see the bytes. */
+static inline void ring_forsake(struct xvmc_rpage *r)
+{
+	ring_arm_data(r, XVMC_POS_NONE);
+}
+
+/* B3, sender, after ring_publish: pairs with ring_arm_data, ring_forsake. */
 static inline uint64_t ring_data_at_after_publish(const struct xvmc_rpage *r)
 {
 	atomic_thread_fence(memory_order_seq_cst);

@@ -74,8 +74,13 @@ static bool published(struct sender_t *tx)
 
 	ring_publish(tx->s, tx->prod);
 	at = ring_data_at_after_publish(tx->r);
-	if (at == 0 || at == tx->rung || tx->prod < at)
+	if (at == 0 || at == tx->rung)
 		return false;
+	if (tx->prod < at) {
+		if (at == XVMC_POS_NONE)
+			tx->forsaken = true;
+		return false;
+	}
 	tx->rung = at;
 	return true;
 }

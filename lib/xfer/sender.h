@@ -22,6 +22,7 @@ struct sender_t {
 	uint64_t prod;  /* bytes handed to the stream before now */
 	uint64_t known; /* the last cons that was checked; prod - size <= known <= prod */
 	uint64_t rung;  /* the last data_at we rang for */
+	bool forsaken;  /* the reader has let go of the pages: it reads TCP alone */
 	uint8_t nonce[XVMC_NONCE_LEN];
 };
 

@@ -140,7 +140,7 @@ static bool mapping_good(const struct sim_end *e)
 {
 	const struct conn_rx *rx = &e->c.rx;
 
-	return rx->attached && !rx->gone &&
+	return rx->attached && !rx->gone && !rx->kept &&
 	       !((const struct sim_map *)rx->map_sd.priv)->hole &&
 	       !sim_hv_zombie(&e->sim->hv, &rx->map_sd);
 }

@@ -31,7 +31,7 @@ compile() {
 		-I"$root/include" -I"$tmp/lib" -I"$here" -c "$1" -o "$2"
 }
 
-lib="conn/conn conn/record conn/setup conn/rx-peek conn/rx-raw conn/rx-read conn/switch-rx
+lib="conn/conn conn/let-go conn/record conn/setup conn/rx-peek conn/rx-raw conn/rx-read conn/switch-rx
 conn/switch-tx hv/hv xfer/recver xfer/sender base/reason base/stats"
 
 fresh() {
@@ -227,6 +227,16 @@ mutant "writes past the end of the ring" xfer/sender \
 mutant "writes one byte too many" xfer/sender \
 	's/uint64_t room = tx->size - (tx->prod - tx->known);/uint64_t room = tx->size - (tx->prod - tx->known) + 1;/'
 
+mutant "lets go of bytes nobody has read" xfer/recver \
+	's/memcpy(data, rx->data, rx->size);/;/'
+mutant "lets go without a word to the sender" xfer/recver \
+	's/ring_forsake(rx->r);/;/'
+mutant "lets go, and believes a later prod" xfer/recver \
+	's/ring_publish(s, prod);/ring_publish(s, ring_see_prod(rx->s));/'
+mutant "lets go of a replay" conn/let-go \
+	's/memcpy(to.sd, tx->share_sd.addr.*/;/'
+mutant "stays in a ring that was let go" $tx \
+	'/^static ssize_t write_ring/,/^}/s/if (tx->s.forsaken)/if (0)/'
 mutant "detaches with a replay pending" conn/setup \
 	's/(!xvmc_conn_tx_pending(c) || c->tx.err)/1/'
 mutant "detaches while it expects a record" conn/setup \

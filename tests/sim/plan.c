@@ -66,12 +66,29 @@ static void draw_cut(struct sim_plan *p, struct sim_rng *rng, struct sim_fault *
 	p->drowsy = 900;
 }
 
+/* Both are in their rings before they write, and one is killed that has not read
+ * all of the little that the other had to say: no write tells of that death. */
+static void draw_unread(struct sim_plan *p, struct sim_rng *rng)
+{
+	p->nfaults = 1;
+	p->fault[0] = (struct sim_fault){ .kind = SIM_F_KILL,
+					  .guest = (unsigned int)sim_below(rng, SIM_GUESTS),
+					  .when = SIM_WHEN_READING };
+	p->unread = p->eager = true;
+	p->lazy = 900;
+	p->write_at = sim_range(rng, 2000000, 8000000);
+}
+
 /* Somebody is killed, often soon after one of the two has moved, or left its
  * ring. */
 static void draw_kill(struct sim_plan *p, struct sim_rng *rng)
 {
 	struct sim_fault *f;
 
+	if (sim_chance(rng, 30)) {
+		draw_unread(p, rng);
+		return;
+	}
 	if (p->nfaults > 3)
 		p->nfaults = (unsigned int)sim_range(rng, 2, 3);
 	f = &p->fault[p->nfaults - 1];
@@ -195,6 +212,8 @@ static void draw_app(struct sim_end *e, unsigned int ping)
 	if (s->plan.mute)
 		app->total = s->plan.mute == 1 + e->guest ? 0 :
 				     sim_range(&s->rng, 3 * ring, 12 * ring);
+	if (s->plan.unread)
+		app->total = sim_range(&s->rng, 1, ring);
 	app->window = UINT64_MAX / 4;
 	app->shuts_down = sim_chance(&s->rng, 400);
 	if (s->plan.late_shut) /* one shuts down, the other closes */

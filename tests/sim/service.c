@@ -242,6 +242,31 @@ static bool do_flush(struct sim_end *e)
 	return true;
 }
 
+/* The peer's guest has left, it seems, and says nothing over TCP; whether it is
+ * so, and how long is waited for it, is chance. */
+static bool do_let_go(struct sim_end *e)
+{
+	bool rings = e->c.rx.have_map_r && !e->c.rx.gone && !e->c.rx.kept;
+	int r;
+
+	if (!e->svc.stale_rx || !rings || e->c.tx.path != XVMC_PATH_TCP ||
+	    e->c.tx.announced || !sim_chance(&e->sim->rng, 20))
+		return false;
+	r = xvmc_conn_let_go(&e->c);
+	sim_trace(e->sim, "end %ld lets the pages go: %ld", e->guest, r, 0, 0, 0);
+	if (e->c.rx.kept) {
+		sim_count(e->sim, SIM_C_LET_GO);
+		if (e->c.rx.path == XVMC_PATH_RING && e->c.rx.r.cons < ring_see_prod(e->c.rx.r.s))
+			sim_count(e->sim, SIM_C_LET_GO_UNREAD);
+		if (e->c.tx.replay_pos < e->c.tx.replay_end)
+			sim_count(e->sim, SIM_C_LET_GO_REPLAY);
+		if (e->c.rx.expect != XVMC_POS_NONE)
+			sim_count(e->sim, SIM_C_LET_GO_EXPECT);
+	}
+	sim_check_end(e, "let go");
+	return true;
+}
+
 static bool do_detach_tx(struct sim_end *e)
 {
 	if (!e->svc.stale_tx || !xvmc_conn_tx_idle(&e->c))
@@ -305,8 +330,8 @@ static bool can_know(const struct sim_end *e)
 	const struct sim_end *p = e->peer;
 	const struct conn_rx *rx = &e->c.rx;
 
-	return rx->attached && !rx->gone && p->c.tx.attached &&
-	       p->c.rx.attached && !p->c.rx.gone &&
+	return rx->attached && !rx->gone && !rx->kept && p->c.tx.attached &&
+	       p->c.rx.attached && !p->c.rx.gone && !p->c.rx.kept &&
 	       !((const struct sim_map *)rx->map_r.priv)->hole &&
 	       !((const struct sim_map *)p->c.rx.map_sd.priv)->hole &&
 	       !sim_hv_zombie(&e->sim->hv, &rx->map_r) && !sim_inject_moves(e->sim);
@@ -396,7 +421,7 @@ static bool do_close(struct sim_end *e)
 static bool (*const duties[])(struct sim_end *e) = {
 	sim_setup_inbox, do_events, do_moved,	  do_board,	do_rx_bell,
 	do_tx_bell,	 do_timeout, do_announce, do_tcp_in,	do_flush, do_end,
-	do_detach_tx,	 do_detach_rx, do_unlink,	  do_register,	do_prepared,
+	do_let_go,	 do_detach_tx,	 do_detach_rx, do_unlink,	  do_register,	do_prepared,
 	sim_setup_ask,	 sim_setup_offer, do_close,
 };
 #define DUTIES (sizeof(duties) / sizeof(duties[0]))

@@ -51,12 +51,17 @@ void sim_hv_shut(struct sim_hv *w)
 	}
 }
 
-static void tell(struct sim_dying *dy)
+void sim_hv_clear(struct sim_region *region, size_t byte)
 {
 	const uint8_t zero = 0;
 
-	if (pwrite(dy->region->fd, &zero, 1, (off_t)dy->byte) != 1)
+	if (pwrite(region->fd, &zero, 1, (off_t)byte) != 1)
 		abort();
+}
+
+static void tell(struct sim_dying *dy)
+{
+	sim_hv_clear(dy->region, dy->byte);
 	dy->region->users--;
 	dy->region = NULL;
 }
@@ -69,6 +74,10 @@ static void die(struct sim_hv *w, struct sim_share *sh)
 
 	sim_hv_vacate(sh->addr);
 	sh->used = false;
+	if (sh->kept) {
+		sh->kept = false;
+		return;
+	}
 	if (sh->clear_byte == XVMC_HV_NO_CLEAR) {
 		sh->region->users--;
 		return;
@@ -123,7 +132,7 @@ static void cut_map(struct sim_map *m)
 {
 	int prot = m->writable ? PROT_READ | PROT_WRITE : PROT_READ;
 
-	if (m->hole)
+	if (m->hole || m->kept)
 		return;
 	m->hole = true;
 	m->region->users--;
@@ -140,6 +149,8 @@ static void cut_share(struct sim_hv *w, struct sim_share *sh)
 	struct sim_region *old = sh->region;
 	uint64_t *announce;
 
+	if (sh->kept)
+		return;
 	if (old->users > 1) {
 		sh->region = sim_hv_region(w);
 		if (pwrite(sh->region->fd, sh->addr,
@@ -233,5 +244,5 @@ bool sim_hv_zombie(const struct sim_hv *w, const struct xvmc_map *map)
 {
 	const struct sim_map *m = map->priv;
 
-	return !m->hole && m->owner_life != w->dom[m->owner].life;
+	return !m->hole && !m->kept && m->owner_life != w->dom[m->owner].life;
 }

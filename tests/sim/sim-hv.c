@@ -57,12 +57,20 @@ static int refuse(struct sim_hv *w, int err)
 	return sim_chance(w->rng, 300) ? -EMFILE : err;
 }
 
+/* Private memory moves in. An allocation, for the kernel may have none left. */
+static int take_place(struct sim_hv *w, uint8_t *at, void *with, size_t npages)
+{
+	int r = refuse(w, -ENOMEM);
+
+	return r < 0 ? r : xvmc_hv_replace(at, with, npages);
+}
+
 static unsigned int pages_granted(const struct sim_hv *w, unsigned int guest)
 {
 	unsigned int n = 0;
 
 	for (size_t i = 0; i < SIM_OBJECTS; i++)
-		if (w->share[i].used && w->share[i].guest == guest)
+		if (w->share[i].used && !w->share[i].kept && w->share[i].guest == guest)
 			n += (unsigned int)w->share[i].npages;
 	return n;
 }
@@ -131,8 +139,9 @@ static void op_unshare(struct xvmc_hv *hv, struct xvmc_share *share)
 	if (!sh->used || sh->guest != dom_of(hv)->number)
 		abort();
 	sim_hv_vacate(sh->addr);
-	sh->region->users--;
-	sh->used = false;
+	if (!sh->kept)
+		sh->region->users--;
+	sh->used = sh->kept = false;
 	memset(share, 0, sizeof(*share));
 }
 
@@ -154,7 +163,7 @@ static struct sim_share *find_grants(struct sim_hv *w, const struct sim_dom *d,
 	for (size_t i = 0; i < SIM_OBJECTS; i++) {
 		struct sim_share *sh = &w->share[i];
 
-		if (!sh->used || sh->guest != owner || sh->peer != d->number ||
+		if (!sh->used || sh->kept || sh->guest != owner || sh->peer != d->number ||
 		    sh->peer_life != d->life ||
 		    sh->life != w->dom[owner].life || sh->npages != n ||
 		    sh->serial != grefs[0] / 8)
@@ -208,12 +217,14 @@ static int op_map(struct xvmc_hv *hv, xvmc_domid_t peer, const xvmc_gref_t *gref
 
 void sim_hv_unmap(struct sim_map *m)
 {
-	if (m->clear_byte != XVMC_HV_NO_CLEAR && !m->hole)
+	bool theirs = !m->hole && !m->kept;
+
+	if (m->clear_byte != XVMC_HV_NO_CLEAR && theirs)
 		m->addr[m->clear_byte] = 0;
 	sim_hv_vacate(m->addr);
-	if (!m->hole)
+	if (theirs)
 		m->region->users--;
-	m->used = false;
+	m->used = m->kept = false;
 }
 
 static void op_unmap(struct xvmc_hv *hv, struct xvmc_map *map)
@@ -224,6 +235,37 @@ static void op_unmap(struct xvmc_hv *hv, struct xvmc_map *map)
 		abort();
 	sim_hv_unmap(m);
 	memset(map, 0, sizeof(*map));
+}
+
+static int op_keep_share(struct xvmc_hv *hv, struct xvmc_share *share, void *with)
+{
+	struct sim_share *sh = share->priv;
+	int r = take_place(dom_of(hv)->world, sh->addr, with, sh->npages);
+
+	if (r < 0)
+		return r;
+	if (sh->kept)
+		return 0;
+	/* One kernel takes the page for its owner's end, another does not. */
+	if (sh->clear_byte != XVMC_HV_NO_CLEAR && sim_chance(dom_of(hv)->world->rng, 500))
+		sim_hv_clear(sh->region, sh->clear_byte);
+	sh->region->users--;
+	sh->kept = true;
+	return 0;
+}
+
+static int op_keep_map(struct xvmc_hv *hv, struct xvmc_map *map, void *with)
+{
+	struct sim_map *m = map->priv;
+	int r = take_place(dom_of(hv)->world, m->addr, with, m->npages);
+
+	if (r < 0)
+		return r;
+	if (!m->hole && !m->kept)
+		m->region->users--;
+	m->hole = false;
+	m->kept = true;
+	return 0;
 }
 
 static struct sim_chan *chan_new(struct sim_dom *d)
@@ -310,6 +352,17 @@ static void op_chan_close(struct xvmc_hv *hv, struct xvmc_chan *chan)
 	memset(chan, 0, sizeof(*chan));
 }
 
+static void op_chan_hush(struct xvmc_hv *hv, struct xvmc_chan *chan)
+{
+	struct sim_chan *ch = chan->priv;
+
+	if (!ch->used || ch->guest != dom_of(hv)->number)
+		abort();
+	if (ch->other)
+		ch->other->other = NULL;
+	ch->other = NULL;
+}
+
 static int op_notify(struct xvmc_hv *hv, struct xvmc_chan *chan)
 {
 	struct sim_dom *d = dom_of(hv);
@@ -377,6 +430,9 @@ const struct xvmc_hv_ops sim_hv_ops = {
 	.chan_alloc = op_chan_alloc,
 	.chan_bind = op_chan_bind,
 	.chan_close = op_chan_close,
+	.keep_share = op_keep_share,
+	.keep_map = op_keep_map,
+	.chan_hush = op_chan_hush,
 	.notify = op_notify,
 	.event_fd = op_event_fd,
 	.dispatch = op_dispatch,

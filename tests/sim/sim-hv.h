@@ -40,10 +40,12 @@ struct sim_share {
 	size_t npages;
 	bool writable;
 	size_t clear_byte; /* when the owner's process ends */
+	bool kept;         /* memory of the owner's alone is in its place */
 };
 
 struct sim_map {
 	bool used, hole;
+	bool kept;         /* likewise of the mapper's */
 	unsigned int guest, owner;
 	uint32_t owner_life;
 	struct sim_region *region;
@@ -107,6 +109,7 @@ void sim_hv_place(uint8_t *at, size_t npages, int fd, bool writable);
 void sim_hv_vacate(uint8_t *at);
 struct sim_region *sim_hv_region(struct sim_hv *w);
 void sim_hv_unmap(struct sim_map *m);
+void sim_hv_clear(struct sim_region *region, size_t byte);
 void sim_hv_chan_close(struct sim_chan *ch);
 unsigned int sim_hv_ports(const struct sim_hv *w, unsigned int guest);
 

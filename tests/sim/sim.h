@@ -83,6 +83,7 @@ struct sim_plan {
 	bool eager;     /* announces though there is nothing left to send */
 	bool late_shut; /* shuts down only when the peer closes, or later */
 	bool slow;      /* what on_tcp sends waits long in its socket */
+	bool unread;    /* both send little, and by their rings */
 	/* 1 + a guest, or 0: sends nothing; never announces */
 	unsigned int mute, on_tcp;
 	unsigned int grants_max, ports_max;
