@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -403,6 +404,56 @@ static void test_keep_share(void **state)
 	xvmc_hv_unshare(w->hv[0], &s);
 }
 
+struct onlooker {
+	const volatile uint64_t *words;
+	atomic_bool begun, stop;
+	bool bad;
+};
+
+static void *look_on(void *arg)
+{
+	struct onlooker *l = arg;
+
+	while (!l->stop) {
+		for (size_t i = 0; i < (size_t)8 * PAGE / 8; i++)
+			l->bad = l->bad || l->words[i] != 0x6b6b6b6b6b6b6b6b;
+		l->begun = true;
+	}
+	return NULL;
+}
+
+/* Who looks at pages meanwhile sees their bytes, and nothing else. */
+static void test_keep_unseen(void **state)
+{
+	struct world *w = *state;
+	xvmc_gref_t grefs[8];
+	struct xvmc_share s;
+
+	for (int i = 0; i < 50; i++) {
+		struct onlooker l = { 0 };
+		pthread_t thread;
+		void *with;
+
+		share(w, 8, false, &s, grefs);
+		memset(s.addr, 'k', (size_t)8 * PAGE);
+		with = xvmc_hv_memory(8);
+		assert_non_null(with);
+		memset(with, 'k', (size_t)8 * PAGE);
+		l.words = s.addr;
+		assert_int_equal(pthread_create(&thread, NULL, look_on, &l), 0);
+		while (!l.begun)
+			sched_yield();
+		assert_int_equal(xvmc_hv_keep_share(w->hv[0], &s, with), 0);
+		l.begun = false;
+		while (!l.begun)
+			sched_yield();
+		l.stop = true;
+		pthread_join(thread, NULL);
+		assert_false(l.bad);
+		xvmc_hv_unshare(w->hv[0], &s);
+	}
+}
+
 /* A channel without a port: who sleeps on it can still be woken by us. */
 static void test_hush(void **state)
 {
@@ -439,7 +490,7 @@ int main(int argc, char **argv)
 		T(test_channel_sleep), T(test_no_such_port), \
 		T(test_close_releases), T(test_fork), \
 		T(test_clear_byte_unmap), T(test_owner_clear), \
-		T(test_keep_map), T(test_keep_share), T(test_hush)
+		T(test_keep_map), T(test_keep_share), T(test_keep_unseen), T(test_hush)
 	const struct CMUnitTest local[] = { CONTRACT(L) };
 	const struct CMUnitTest xen[] = { CONTRACT(X) };
 	struct xvmc_hv *hv;
