@@ -346,6 +346,13 @@ static void test_owner_clear(void **state)
 	close(fds[1]);
 }
 
+/* What it told its xvmcd before has been handled; Xen needs no telling. */
+static void peer_sync(struct world *w)
+{
+	if (!w->xen)
+		sync_hv(w, 1);
+}
+
 /* The peer lets go of a mapping, and has its bytes: nothing says that it has died. */
 static void test_keep_map(void **state)
 {
@@ -359,14 +366,14 @@ static void test_keep_map(void **state)
 	peer_write(&w->peer, 64, "\1", 1);
 	peer_write(&w->peer, PAGE, "before", 7);
 	assert_int_equal(peer_keep(&w->peer), 0);
-	sync_hv(w, 1);
+	peer_sync(w);
 	strcpy((char *)s.addr + PAGE, "after");
 	peer_read(&w->peer, PAGE, seen, 1);
 	assert_int_equal(seen[0], 'b');
 	peer_write(&w->peer, 0, "x", 1);
 	assert_int_equal(((volatile char *)s.addr)[0], 0);
 	peer_unmap(&w->peer);
-	sync_hv(w, 1);
+	peer_sync(w);
 	assert_int_equal(((volatile char *)s.addr)[64], 1);
 	xvmc_hv_unshare(w->hv[0], &s);
 }
