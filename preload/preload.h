@@ -85,9 +85,8 @@ static inline struct xvmc_endpoint *endpoint_settled(int fd)
 
 /*
  * The short way of a call with one buffer and no flags to speak of: by the ring at
- * once, or else by what lib/socket makes of it, which leaves errno alone. The
- * endpoint behind fd, all that comes before being done; NULL: the long way. It may
- * be another's by now.
+ * once, or else by what lib/socket makes of it. The endpoint behind fd, all that
+ * comes before being done; NULL: the long way. It may be another's by now.
  */
 static inline struct xvmc_endpoint *short_way(int fd, const void *buf, size_t n, int flags)
 {

@@ -103,6 +103,7 @@ static inline ssize_t recv_short(int fd, void *buf, size_t n, int flags)
 {
 	struct xvmc_endpoint *at = short_way(fd, buf, n, flags);
 	struct iovec vec = { buf, n };
+	int saved;
 	ssize_t r;
 
 	if (!at)
@@ -113,8 +114,11 @@ static inline ssize_t recv_short(int fd, void *buf, size_t n, int flags)
 			return r;
 	}
 	HELD(ep, at, fd);
-	r = ep ? xvmc_sock_recv(ep, fd, &vec, 1, flags) : NOT_THIS_WAY;
-	return r < 0 && ep ? give(r, 0) : r;
+	if (!ep)
+		return NOT_THIS_WAY;
+	saved = errno;
+	r = xvmc_sock_recv(ep, fd, &vec, 1, flags);
+	return give(r, saved);
 }
 
 /* ---- the calls ---- */

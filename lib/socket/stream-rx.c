@@ -299,10 +299,9 @@ static ssize_t recv_rest(struct visit *v, int fd, const struct iovec *vec, size_
 	v->into = peek ? NULL : vec;
 	v->into_cnt = cnt;
 	r = recv_waiting(v, fd, vec, cnt, flags, some);
-	if (r < 0) {
+	if (r < 0)
 		r = -errno;
-		errno = saved;
-	}
+	errno = saved; /* it may have slept before it got some */
 	return recv_came(v, r, peek, ret_again);
 }
 

@@ -150,10 +150,10 @@ static inline ssize_t send_plain(struct visit *v, int fd, const struct iovec *ve
 
 	r = rest ? send_rest(v, fd, vec, cnt, flags, some) :
 		   send_kernel(v, fd, vec, cnt, flags);
-	if (r < 0) {
+	if (r < 0)
 		r = -errno;
-		errno = saved;
-	} else {
+	errno = saved; /* the rest may have slept before it went */
+	if (r >= 0) {
 		sum = atomic_fetch_add_explicit(&ep->conn.tx.sent, (uint64_t)r,
 						memory_order_relaxed);
 		xvmc_stat_add(ep->ctx->stats, XVMC_S_TCP_TX_BYTES, (uint64_t)r);
