@@ -336,7 +336,7 @@ static void drive_managed(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		/* Where no record asks the peer for the same, a word does: an
 		 * announcement may have been given up just now. xvmcd may be a
 		 * new one, whom nobody has told of the link yet. */
-		if (c->link && c->switches == records && c->rx.path == XVMC_PATH_RING) {
+		if (!c->rx.kept && c->switches == records && c->rx.path == XVMC_PATH_RING) {
 			if (now >= ep->svc.leave_ns + LEAVE_NS) {
 				ep->svc.leave_ns = now;
 				link_say(sv, ep, XVMC_SETUP_LEAVE, ep->svc.reason);
