@@ -90,13 +90,4 @@ static inline struct xvmc_endpoint *xvmc_ep_hold(struct xvmc_endpoint *ep, int f
 	return NULL;
 }
 
-/*
- * The short way of send, write, recv and read without flags: what the ring of a
- * MANAGED endpoint can do at once. 0: nothing was done, take the ordinary way.
- * Without a reference: what was found behind fd is looked at again under the
- * direction's lock.
- */
-size_t xvmc_ep_send_now(struct xvmc_endpoint *ep, int fd, const void *buf, size_t n);
-size_t xvmc_ep_recv_now(struct xvmc_endpoint *ep, int fd, void *buf, size_t n);
-
 #endif

@@ -55,6 +55,15 @@ void xvmc_sock_connected(struct xvmc_ctx *ctx, int fd, const struct sockaddr *sa
 void xvmc_sock_accepted(struct xvmc_ctx *ctx, int fd, const struct sockaddr *sa,
 			socklen_t len, int flags);
 
+/*
+ * The short way of send, write, recv and read without flags: what the ring of a
+ * MANAGED endpoint can do at once. 0: nothing was done, take the ordinary way.
+ * Without a reference: what was found behind fd is looked at again under the
+ * direction's lock.
+ */
+size_t xvmc_ep_send_now(struct xvmc_endpoint *ep, int fd, const void *buf, size_t n);
+size_t xvmc_ep_recv_now(struct xvmc_endpoint *ep, int fd, void *buf, size_t n);
+
 /* recv, recvfrom, read, readv, recvmsg, whose msg_flags are none. */
 ssize_t xvmc_sock_recv(struct xvmc_endpoint *ep, int fd, const struct iovec *vec,
 		       size_t cnt, int flags);
@@ -222,7 +231,7 @@ struct xvmc_ctx {
 	uint32_t arenas; /* that have descriptors (arena.h); under lock */
 	bool fork_rests; /* at this fork a hold was given back; under lock */
 	uint32_t execs; /* threads in an exec that may yet fail; under lock */
-	_Atomic bool ended; /* exit has begun, or this is a child without a service */
+	_Atomic bool ended; /* exit has begun */
 };
 
 int xvmc_ctx_init(struct xvmc_ctx *ctx, const struct xvmc_libc *libc);
@@ -236,6 +245,6 @@ void xvmc_ctx_exit(struct xvmc_ctx *ctx);
 /* Hands an endpoint to the service thread (starting it if need be). */
 void xvmc_service_kick(struct xvmc_endpoint *ep);
 
-#include "fdtab.h"
+#include "fdtab.h" /* looks into the context */
 
 #endif
