@@ -47,9 +47,12 @@ static void drive_rx(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 	uint32_t sleepers = atomic_load(&ep->rx_gate) & XVMC_GATE_COUNT;
 	int r;
 
-	/* A thread that went into the kernel before the connection was
-	 * managed shall find the record itself: it is what wakes it. */
-	if (c->rx.path == XVMC_PATH_RING || !sleepers)
+	/* A thread that went into the kernel before the connection was managed
+	 * shall find the record itself: it is what wakes it. And a recv that a
+	 * handler has read past may have part of the next one already. */
+	if (!sleepers)
+		ep->recv_passed = false;
+	if (!sleepers || (c->rx.path == XVMC_PATH_RING && !ep->recv_passed))
 		xvmc_conn_rx_pump(c);
 	if (ep->svc.watch_rx)
 		xvmc_hv_chan_ack(c->hv, &c->rx.chan);

@@ -51,6 +51,7 @@ void endpoint_restart(struct xvmc_endpoint *ep)
 	SET(ep->steer_wanted, 0);
 	SET(ep->return_wanted, false);
 	SET(ep->passed, false);
+	SET(ep->recv_passed, false);
 	SET(ep->bring, false);
 	SET(ep->rcv_timeo_ns, 0);
 	SET(ep->snd_timeo_ns, 0);

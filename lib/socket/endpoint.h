@@ -149,6 +149,7 @@ struct xvmc_endpoint {
 	_Atomic bool bring; /* on the way to TCP for a call that does not read */
 	_Atomic bool passed; /* a handler has read past a call in the kernel, which
 			      * a byte by TCP has to wake (inside.h) */
+	_Atomic bool recv_passed; /* that is a recv, and still inside */
 	_Atomic uint32_t steer_wanted; /* 1 + enum xvmc_path: the program itself
 					* promotes or demotes; drive() takes it */
 	struct hold *_Atomic hold; /* since a fork: who may use it; or NULL */

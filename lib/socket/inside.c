@@ -65,6 +65,7 @@ void xvmc_sock_resume(void *context)
 	if (!in || !in->passed || xvmc_context_interrupt(context, calls, 3))
 		return;
 	if (in->reader) {
+		in->reader->ep->recv_passed = true;
 		bring_back(in->reader->ep);
 		return;
 	}
