@@ -78,36 +78,6 @@ static inline struct xvmc_endpoint *endpoint_settled(int fd)
 	struct xvmc_endpoint *ep __attribute__((cleanup(endpoint_put))) = \
 		endpoint_settled(fd)
 
-/* The same where it was seen a moment ago, and nothing is owed. */
-#define HELD(ep, at, fd) \
-	struct xvmc_endpoint *ep __attribute__((cleanup(endpoint_put))) = \
-		xvmc_ep_hold(at, fd)
-
-/*
- * The short way of a call with one buffer and no flags to speak of: by the ring at
- * once, or else by what lib/socket makes of it. The endpoint behind fd, all that
- * comes before being done; NULL: the long way. It may be another's by now.
- */
-static inline struct xvmc_endpoint *short_way(int fd, const void *buf, size_t n, int flags)
-{
-	struct xvmc_ctx *ctx = the_ctx();
-	struct xvmc_endpoint *ep;
-
-	if (!ctx)
-		return NULL;
-	ep = xvmc_ep_peek(ctx, fd);
-	if (__builtin_expect(!ep, 1))
-		return NULL;
-	if ((flags & ~(MSG_NOSIGNAL | MSG_DONTWAIT)) || xvmc_section.owed || n > RW_MAX ||
-	    !n || nowhere(buf, n) || !ctx->opt.enable)
-		return NULL;
-	pthread_testcancel();
-	return ep;
-}
-
-/* What a call says where its way was not to be had. */
-#define NOT_THIS_WAY (-2)
-
 static inline ssize_t give(ssize_t r, int saved)
 {
 	if (r < 0) {
@@ -116,6 +86,49 @@ static inline ssize_t give(ssize_t r, int saved)
 	}
 	errno = saved;
 	return r;
+}
+
+/* What a call says where its way was not to be had. */
+#define NOT_THIS_WAY (-2)
+
+/*
+ * The short way of a call with one buffer and no flags to speak of, which is there
+ * once for those that read and once for those that write: by the ring at once (now),
+ * or else by what lib/socket makes of it.
+ */
+static inline __attribute__((always_inline)) ssize_t
+short_way(int fd, const void *buf, size_t n, int flags,
+	  size_t (*now)(struct xvmc_endpoint *ep, int fd, const struct iovec *vec),
+	  ssize_t (*call)(struct xvmc_endpoint *ep, int fd, const struct iovec *vec,
+			  size_t cnt, int flags))
+{
+	struct iovec vec = { (void *)(uintptr_t)buf, n };
+	struct xvmc_ctx *ctx = the_ctx();
+	struct xvmc_endpoint *at;
+	ssize_t r;
+	int saved;
+
+	if (!ctx)
+		return NOT_THIS_WAY;
+	at = xvmc_ep_peek(ctx, fd); /* it may be another's from here on */
+	if (__builtin_expect(!at, 1))
+		return NOT_THIS_WAY;
+	if ((flags & ~(MSG_NOSIGNAL | MSG_DONTWAIT)) || xvmc_section.owed || n > RW_MAX ||
+	    !n || nowhere(buf, n) || !ctx->opt.enable)
+		return NOT_THIS_WAY;
+	pthread_testcancel();
+	if (xvmc_ep_managed(at)) {
+		r = (ssize_t)now(at, fd, &vec);
+		if (r)
+			return r;
+	}
+	struct xvmc_endpoint *ep __attribute__((cleanup(endpoint_put))) = xvmc_ep_hold(at, fd);
+
+	if (!ep)
+		return NOT_THIS_WAY;
+	saved = errno;
+	r = call(ep, fd, &vec, 1, flags);
+	return give(r, saved);
 }
 
 /* False in a process made by a raw clone or vfork: the tables may be another

@@ -99,26 +99,9 @@ static ssize_t recv1(struct xvmc_endpoint *ep, int fd, void *buf, size_t n, int 
 	return do_recv(ep, fd, &vec, 1, flags);
 }
 
-static inline ssize_t recv_short(int fd, void *buf, size_t n, int flags)
+static ssize_t recv_short(int fd, void *buf, size_t n, int flags)
 {
-	struct xvmc_endpoint *at = short_way(fd, buf, n, flags);
-	struct iovec vec = { buf, n };
-	int saved;
-	ssize_t r;
-
-	if (!at)
-		return NOT_THIS_WAY;
-	if (xvmc_ep_managed(at)) {
-		r = (ssize_t)xvmc_ep_recv_now(at, fd, buf, n);
-		if (r)
-			return r;
-	}
-	HELD(ep, at, fd);
-	if (!ep)
-		return NOT_THIS_WAY;
-	saved = errno;
-	r = xvmc_sock_recv(ep, fd, &vec, 1, flags);
-	return give(r, saved);
+	return short_way(fd, buf, n, flags, xvmc_ep_recv_now, xvmc_sock_recv);
 }
 
 /* ---- the calls ---- */

@@ -55,26 +55,9 @@ static ssize_t send1(struct xvmc_endpoint *ep, int fd, const void *buf, size_t n
 	return do_send(ep, fd, &vec, 1, flags);
 }
 
-static inline ssize_t send_short(int fd, const void *buf, size_t n, int flags)
+static ssize_t send_short(int fd, const void *buf, size_t n, int flags)
 {
-	struct xvmc_endpoint *at = short_way(fd, buf, n, flags);
-	struct iovec vec = { (void *)(uintptr_t)buf, n };
-	int saved;
-	ssize_t r;
-
-	if (!at)
-		return NOT_THIS_WAY;
-	if (xvmc_ep_managed(at)) {
-		r = (ssize_t)xvmc_ep_send_now(at, fd, buf, n);
-		if (r)
-			return r;
-	}
-	HELD(ep, at, fd);
-	if (!ep)
-		return NOT_THIS_WAY;
-	saved = errno;
-	r = xvmc_sock_send(ep, fd, &vec, 1, flags);
-	return give(r, saved);
+	return short_way(fd, buf, n, flags, xvmc_ep_send_now, xvmc_sock_send);
 }
 
 /* ---- the calls ---- */

@@ -56,13 +56,13 @@ void xvmc_sock_accepted(struct xvmc_ctx *ctx, int fd, const struct sockaddr *sa,
 			socklen_t len, int flags);
 
 /*
- * The short way of send, write, recv and read without flags: what the ring of a
+ * The short way of calls with one buffer and without flags: what the ring of a
  * MANAGED endpoint can do at once. 0: nothing was done, take the ordinary way.
  * Without a reference: what was found behind fd is looked at again under the
  * direction's lock.
  */
-size_t xvmc_ep_send_now(struct xvmc_endpoint *ep, int fd, const void *buf, size_t n);
-size_t xvmc_ep_recv_now(struct xvmc_endpoint *ep, int fd, void *buf, size_t n);
+size_t xvmc_ep_send_now(struct xvmc_endpoint *ep, int fd, const struct iovec *vec);
+size_t xvmc_ep_recv_now(struct xvmc_endpoint *ep, int fd, const struct iovec *vec);
 
 /* recv, recvfrom, read, readv, recvmsg, whose msg_flags are none. */
 ssize_t xvmc_sock_recv(struct xvmc_endpoint *ep, int fd, const struct iovec *vec,

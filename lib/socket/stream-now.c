@@ -20,14 +20,14 @@ static bool usual(struct xvmc_endpoint *ep, int fd, unsigned int dir)
 	       !atomic_load_explicit(&ep->conn.events, memory_order_relaxed);
 }
 
-size_t xvmc_ep_send_now(struct xvmc_endpoint *ep, int fd, const void *buf, size_t n)
+size_t xvmc_ep_send_now(struct xvmc_endpoint *ep, int fd, const struct iovec *vec)
 {
 	size_t r = 0;
 
 	if (section_trylock(&ep->conn.tx.lock) != 0)
 		return 0;
 	if (usual(ep, fd, HOLD_TX))
-		r = xvmc_conn_write_now(&ep->conn, buf, n);
+		r = xvmc_conn_write_now(&ep->conn, vec->iov_base, vec->iov_len);
 	if (r && ep->tx_waiters)
 		endpoint_poke_tx(ep);
 	section_unlock(&ep->conn.tx.lock);
@@ -36,17 +36,17 @@ size_t xvmc_ep_send_now(struct xvmc_endpoint *ep, int fd, const void *buf, size_
 	return r;
 }
 
-size_t xvmc_ep_recv_now(struct xvmc_endpoint *ep, int fd, void *buf, size_t n)
+size_t xvmc_ep_recv_now(struct xvmc_endpoint *ep, int fd, const struct iovec *vec)
 {
 	size_t r = 0;
 
 	if (section_trylock(&ep->conn.rx.lock) != 0)
 		return 0;
 	if (usual(ep, fd, HOLD_RX))
-		r = xvmc_conn_read_now(&ep->conn, buf, n);
+		r = xvmc_conn_read_now(&ep->conn, vec->iov_base, vec->iov_len);
 	if (r && ep->rx_waiters)
 		endpoint_rx_taken(ep);
-	if (r && r < n && ep->bell_holds)
+	if (r && r < vec->iov_len && ep->bell_holds)
 		atomic_fetch_add_explicit(&ep->dries, 1, memory_order_release);
 	section_unlock(&ep->conn.rx.lock);
 	return r;

@@ -169,9 +169,10 @@ static struct xvmc_endpoint *glimpse(void)
 
 static size_t send_now(const void *buf, size_t n)
 {
+	const struct iovec vec = { (void *)(uintptr_t)buf, n };
 	struct xvmc_endpoint *ep = glimpse();
 
-	return ep ? xvmc_ep_send_now(ep, w.number, buf, n) : 0;
+	return ep ? xvmc_ep_send_now(ep, w.number, &vec) : 0;
 }
 
 static size_t send_while(void (*meanwhile)(void), uint64_t x)
@@ -183,11 +184,12 @@ static size_t send_while(void (*meanwhile)(void), uint64_t x)
 
 static size_t recv_while(void (*meanwhile)(void), uint64_t *ret_x)
 {
+	const struct iovec vec = { ret_x, sizeof(*ret_x) };
 	struct xvmc_endpoint *ep = glimpse();
 
 	w.lock = &w.ep->conn.rx.lock;
 	w.meanwhile = meanwhile;
-	return ep ? xvmc_ep_recv_now(ep, w.number, ret_x, sizeof(*ret_x)) : 0;
+	return ep ? xvmc_ep_recv_now(ep, w.number, &vec) : 0;
 }
 
 /* The same with nothing in between; but the service thread may have something to
