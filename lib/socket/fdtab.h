@@ -34,22 +34,25 @@ static inline void xvmc_obj_put(struct xvmc_ctx *ctx, struct xvmc_obj *obj)
 		xvmc_obj_end(ctx, obj);
 }
 
+/* Takes a reference to what was seen behind fd; false: it is not there any more. */
+static inline bool xvmc_obj_hold(struct xvmc_ctx *ctx, struct xvmc_obj *obj, int fd)
+{
+	atomic_fetch_add_explicit(&obj->users, 1, memory_order_acq_rel);
+	if (__builtin_expect(xvmc_fd_peek(ctx, fd) == obj, 1))
+		return true;
+	xvmc_obj_put(ctx, obj);
+	return false;
+}
+
 /* The object behind fd with a reference taken, or NULL. */
 static inline struct xvmc_obj *xvmc_fd_get(struct xvmc_ctx *ctx, int fd)
 {
-	struct xvmc_obj *obj = xvmc_fd_peek(ctx, fd);
+	struct xvmc_obj *obj;
 
-	while (obj) {
-		struct xvmc_obj *again;
-
-		atomic_fetch_add_explicit(&obj->users, 1, memory_order_acq_rel);
-		again = xvmc_fd_peek(ctx, fd);
-		if (__builtin_expect(again == obj, 1))
-			return obj;
-		xvmc_obj_put(ctx, obj);
-		obj = again;
-	}
-	return NULL;
+	do
+		obj = xvmc_fd_peek(ctx, fd);
+	while (obj && !xvmc_obj_hold(ctx, obj, fd));
+	return obj;
 }
 
 /* The endpoint behind fd with a reference, or NULL. */
@@ -83,11 +86,7 @@ static inline struct xvmc_endpoint *xvmc_ep_peek(struct xvmc_ctx *ctx, int fd)
 /* A reference to one that was peeked at, or NULL: it is not the one behind fd. */
 static inline struct xvmc_endpoint *xvmc_ep_hold(struct xvmc_endpoint *ep, int fd)
 {
-	atomic_fetch_add_explicit(&ep->obj.users, 1, memory_order_acq_rel);
-	if (__builtin_expect(xvmc_fd_peek(ep->ctx, fd) == &ep->obj, 1))
-		return ep;
-	xvmc_ep_put(ep);
-	return NULL;
+	return xvmc_obj_hold(ep->ctx, &ep->obj, fd) ? ep : NULL;
 }
 
 #endif
