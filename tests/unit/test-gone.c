@@ -231,25 +231,26 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* Bytes of either in the rings that nobody has read, and vm2 stands still. */
-static void half_way(void)
+/* Bytes of either in the rings that nobody has read, and vm2 stands still when that
+ * is done to it: vm1 lets go of its pages. */
+static void half_way(uint16_t type, const char *host)
 {
+	int maps = fresh_count_maps();
+
 	tell(SEND, 60000);
 	done();
 	recv_some(0, 10000);
 	send_some(0, 30000);
 	freeze();
+	op(type, host);
+	wait_let_go(maps - PIECES);
 }
 
 /* It runs on elsewhere, and has not got to saying so. */
 static void test_moved(void **state)
 {
-	int maps = fresh_count_maps();
-
 	(void)state;
-	half_way();
-	op(XVMC_AG_MIGRATE, "B");
-	wait_let_go(maps - PIECES);
+	half_way(XVMC_AG_MIGRATE, "B");
 	recv_some(0, 50000);
 	send_some(0, 1000);
 	kill(w.far, SIGCONT);
@@ -265,12 +266,8 @@ static void test_moved(void **state)
 /* What it had not said before is said over TCP, from what is left of our pages. */
 static void test_moved_reading_late(void **state)
 {
-	int maps = fresh_count_maps();
-
 	(void)state;
-	half_way();
-	op(XVMC_AG_MIGRATE, "B");
-	wait_let_go(maps - PIECES);
+	half_way(XVMC_AG_MIGRATE, "B");
 	kill(w.far, SIGCONT);
 	tell(RECV, 30000);
 	done();
@@ -282,14 +279,11 @@ static void test_moved_reading_late(void **state)
 /* It does not run any more. To its peer, TCP has not been told. */
 static void test_destroyed(void **state)
 {
-	int maps = fresh_count_maps();
 	char byte = 0;
 	ssize_t r;
 
 	(void)state;
-	half_way();
-	op(XVMC_AG_DESTROY, "");
-	wait_let_go(maps - PIECES);
+	half_way(XVMC_AG_DESTROY, "");
 	recv_some(0, 50000);
 	assert_int_equal(guest_recv(&w.pair, 0, &byte, 1, MSG_DONTWAIT), -EAGAIN);
 	assert_true(xvmc_ep_managed(w.pair.ep[0]));
