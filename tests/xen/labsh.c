@@ -30,38 +30,20 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench/util.h"
+
 #define COMMAND_MAX (1u << 20)
 #define LATE 124
 #define NOBODY 125
 
 static bool put(int fd, const void *buf, size_t len)
 {
-	for (const char *p = buf; len > 0;) {
-		ssize_t n = write(fd, p, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		p += n;
-		len -= (size_t)n;
-	}
-	return true;
+	return write_full(fd, buf, len) == 0;
 }
 
 static bool get(int fd, void *buf, size_t len)
 {
-	for (char *p = buf; len > 0;) {
-		ssize_t n = read(fd, p, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		p += n;
-		len -= (size_t)n;
-	}
-	return true;
+	return read_full(fd, buf, len) == 1;
 }
 
 /* ---- the server ---- */

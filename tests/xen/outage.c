@@ -21,6 +21,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench/util.h"
+
 #define PERIOD_NS 20000000
 
 static volatile sig_atomic_t over;
@@ -31,35 +33,15 @@ static void end(int sig)
 	over = 1;
 }
 
-static int64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
-
+/* The signal that ends the run may come while we wait. */
 static bool put(int fd, uint64_t number)
 {
-	return write(fd, &number, sizeof(number)) == (ssize_t)sizeof(number);
+	return write_full(fd, &number, sizeof(number)) == 0;
 }
 
-/* The signal that ends the run may come while we wait. */
 static bool get(int fd, uint64_t *ret_number)
 {
-	char *p = (char *)ret_number;
-
-	for (size_t left = sizeof(*ret_number); left > 0;) {
-		ssize_t n = read(fd, p, left);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		p += n;
-		left -= (size_t)n;
-	}
-	return true;
+	return read_full(fd, ret_number, sizeof(*ret_number)) == 1;
 }
 
 static int failed(const char *what)
@@ -92,14 +74,14 @@ static int run(int fd, const struct sockaddr_in *sa)
 {
 	struct timespec pause = { .tv_nsec = PERIOD_NS };
 	uint64_t number, n = 0;
-	int64_t longest = 0;
+	uint64_t longest = 0;
 	int one = 1;
 
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	if (connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) < 0)
 		return failed("connect");
 	for (; !over; n++) {
-		int64_t then = now_ns(), took;
+		uint64_t then = now_ns(), took;
 
 		if (!put(fd, n) || !get(fd, &number) || number != n)
 			return failed("no answer, or a wrong one");
