@@ -327,6 +327,12 @@ EXPORT int dup3(int from, int to, int flags)
 
 /* ---- fcntl, ioctl, options ---- */
 
+/* Is given the lowest, or asks whether it is open. */
+static bool names_numbers(int cmd)
+{
+	return cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC || cmd == F_GETFD || cmd == F_GETFL;
+}
+
 static int do_fcntl(sym_fcntl real, int fd, int cmd, void *arg)
 {
 	ENDPOINT(ep, fd);
@@ -337,11 +343,11 @@ static int do_fcntl(sym_fcntl real, int fd, int cmd, void *arg)
 	/* SIGIO comes from the kernel's socket alone. */
 	if (ep && cmd == F_SETFL && ((intptr_t)arg & O_ASYNC))
 		preload_escape_here(ep, XVMC_R_UNFOLLOWED);
-	if (cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC) {
+	if (names_numbers(cmd)) {
 		xvmc_numbers_use();
 		r = real(fd, cmd, arg);
 		xvmc_numbers_used();
-		return duped(fd, r);
+		return cmd == F_GETFD || cmd == F_GETFL ? r : duped(fd, r);
 	}
 	r = real(fd, cmd, arg);
 	if (r < 0)
