@@ -218,8 +218,12 @@ static inline void preload_used(void *in)
 
 static inline int preload_new(int fd)
 {
+	struct xvmc_ctx *ctx = the_ctx();
+
 	if (known(fd))
 		preload_fresh(fd);
+	if (ctx)
+		xvmc_fd_made(ctx, fd, 0);
 	return fd;
 }
 

@@ -30,6 +30,15 @@
 #define TCP_ULP 31
 #endif
 
+static uint8_t made(int domain, int type, int protocol)
+{
+	if ((domain != AF_INET && domain != AF_INET6) ||
+	    (type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) != SOCK_STREAM ||
+	    (protocol && protocol != IPPROTO_TCP))
+		return 0;
+	return XVMC_MADE_TCP | (type & SOCK_NONBLOCK ? XVMC_MADE_NONBLOCK : 0);
+}
+
 EXPORT int socket(int domain, int type, int protocol)
 {
 	int fd;
@@ -37,7 +46,10 @@ EXPORT int socket(int domain, int type, int protocol)
 	xvmc_numbers_use();
 	fd = REAL(socket)(domain, type, protocol);
 	xvmc_numbers_used();
-	return preload_new(fd);
+	preload_new(fd);
+	if (the_ctx())
+		xvmc_fd_made(the_ctx(), fd, made(domain, type, protocol));
+	return fd;
 }
 
 /* Dissolving the association makes it a new socket. */
@@ -96,12 +108,12 @@ static int accept_any(int fd, struct sockaddr *sa, socklen_t *len, int flags)
 	if (r < 0)
 		return r;
 	r = xvmc_numbers_after(r, before);
-	preload_fresh(r);
+	preload_new(r);
 	if (sa != (struct sockaddr *)&addr &&
 	    os_getpeername(r, (struct sockaddr *)&addr, &room) < 0)
 		return r;
 	if (addr.ss_family == AF_INET || addr.ss_family == AF_INET6) {
-		xvmc_sock_accepted(ctx, r, (struct sockaddr *)&addr, room, flags);
+		xvmc_sock_accepted(ctx, fd, r, (struct sockaddr *)&addr, room, flags);
 		preload_escape_stdio(r, r);
 	}
 	errno = saved;
@@ -159,7 +171,7 @@ static int close_known(struct xvmc_endpoint *ep, int fd)
 
 	/* What libc's would do then, before anything is forgotten. */
 	pthread_testcancel();
-	done = xvmc_sock_close(the_ctx(), fd);
+	done = ep ? xvmc_ep_close(ep, fd) : xvmc_sock_close(the_ctx(), fd);
 	errno = saved;
 	if (!done)
 		r = really_close(fd);
@@ -171,17 +183,22 @@ static int close_known(struct xvmc_endpoint *ep, int fd)
 
 EXPORT int close(int fd)
 {
+	struct xvmc_ctx *ctx = the_ctx();
 	int saved = errno;
 
+	if (!ctx)
+		return REAL(close)(fd);
 	settle();
 	if (internal(fd))
 		return (int)give(-EBADF, saved);
-	if (known(fd) && tables_are_ours(the_ctx())) {
+	xvmc_fd_made(ctx, fd, 0);
+	if (known(fd)) {
 		ENDPOINT(ep, fd);
 
-		return close_known(ep, fd);
+		if ((ep && xvmc_ep_alone(ep)) || tables_are_ours(ctx))
+			return close_known(ep, fd);
 	}
-	return the_ctx() ? really_close(fd) : REAL(close)(fd);
+	return really_close(fd);
 }
 
 /* close_range for real, around what is ours. */
@@ -216,7 +233,8 @@ EXPORT int close_range(unsigned int first, unsigned int last, int flags)
 	errno = saved;
 	if (flags & CLOSE_RANGE_CLOEXEC) /* ours have it anyway */
 		return REAL(close_range)(first, last, flags);
-	for (unsigned int i = first; i <= last && i < ctx->nfds && i < 65536; i++)
+	for (unsigned int i = first; i <= last && i < ctx->nfds && i < 65536; i++) {
+		xvmc_fd_made(ctx, (int)i, 0);
 		if (known((int)i)) {
 			ENDPOINT(ep, (int)i);
 
@@ -224,6 +242,7 @@ EXPORT int close_range(unsigned int first, unsigned int last, int flags)
 			if (ep)
 				xvmc_sock_linger(ep);
 		}
+	}
 	errno = saved;
 	xvmc_numbers_use();
 	r = close_between(first, last, flags);
@@ -248,6 +267,10 @@ static int duped(int from, int to)
 	struct xvmc_ctx *ctx = the_ctx();
 	int saved = errno;
 
+	if (to >= 0 && ctx) { /* either may set what the other has, too */
+		xvmc_fd_made(ctx, from, 0);
+		xvmc_fd_made(ctx, to, 0);
+	}
 	if (to >= 0 && ctx && (known(from) || known(to))) {
 		preload_fresh(to);
 		preload_escape_stdio(from, to);
@@ -327,6 +350,17 @@ EXPORT int dup3(int from, int to, int flags)
 
 /* ---- fcntl, ioctl, options ---- */
 
+/* Followed, or a socket that may be connected yet. */
+static void now_nonblock(struct xvmc_endpoint *ep, int fd, bool on)
+{
+	struct xvmc_ctx *ctx = the_ctx();
+
+	if (ep)
+		xvmc_sock_set_nonblock(ep, on);
+	if (ctx && xvmc_fd_made_of(ctx, fd))
+		xvmc_fd_made(ctx, fd, XVMC_MADE_TCP | (on ? XVMC_MADE_NONBLOCK : 0));
+}
+
 /* Is given the lowest, or asks whether it is open. */
 static bool names_numbers(int cmd)
 {
@@ -350,10 +384,8 @@ static int do_fcntl(sym_fcntl real, int fd, int cmd, void *arg)
 		return cmd == F_GETFD || cmd == F_GETFL ? r : duped(fd, r);
 	}
 	r = real(fd, cmd, arg);
-	if (r < 0)
-		return r;
-	if (ep && cmd == F_SETFL)
-		xvmc_sock_set_nonblock(ep, ((intptr_t)arg & O_NONBLOCK) != 0);
+	if (r == 0 && cmd == F_SETFL)
+		now_nonblock(ep, fd, ((intptr_t)arg & O_NONBLOCK) != 0);
 	return r;
 }
 
@@ -398,8 +430,8 @@ EXPORT int ioctl(int fd, unsigned long req, ...)
 		errno = saved;
 	}
 	r = REAL(ioctl)(fd, req, arg);
-	if (r == 0 && ep && req == FIONBIO)
-		xvmc_sock_set_nonblock(ep, *(int *)arg != 0);
+	if (r == 0 && req == FIONBIO)
+		now_nonblock(ep, fd, *(int *)arg != 0);
 	return r;
 }
 

@@ -14,17 +14,15 @@
 
 /* ---- birth and end ---- */
 
+/* ctx->lock held. One that was used before, or a new one. */
 static struct xvmc_endpoint *endpoint_alloc(struct xvmc_ctx *ctx)
 {
-	struct xvmc_endpoint *ep;
+	struct xvmc_endpoint *ep = (struct xvmc_endpoint *)ctx->free_eps;
 
-	section_lock(&ctx->lock);
-	ep = (struct xvmc_endpoint *)ctx->free_eps;
-	if (ep)
+	if (ep) {
 		ctx->free_eps = ep->obj.free_next;
-	section_unlock(&ctx->lock);
-	if (ep)
 		return ep;
+	}
 	ep = aligned_alloc(64, (sizeof(*ep) + 63) / 64 * 64);
 	if (!ep)
 		return NULL;
@@ -76,7 +74,7 @@ void endpoint_restart(struct xvmc_endpoint *ep)
 	spin_init(ctx, &ep->spin_tx);
 	SET(ep->queued, false);
 	SET(ep->attended, false);
-	memset(&ep->svc, 0, sizeof(ep->svc));
+	memset(&ep->svc, 0, offsetof(struct xvmc_ep_svc, local));
 	xvmc_conn_restart(&ep->conn, &endpoint_tcp_ops, ep, ctx->stats);
 	ep->conn.announce_ns = (uint64_t)ctx->opt.announce_us * 1000;
 }
@@ -100,6 +98,22 @@ static void endpoint_reset(struct xvmc_endpoint *ep, struct xvmc_ctx *ctx, int f
 	atomic_fetch_and(&ep->tx_gate, XVMC_GATE_COUNT);
 	xvmc_list_init(&ep->epregs);
 	endpoint_restart(ep);
+}
+
+/* Made, and in the list of all; not yet behind its number. */
+static struct xvmc_endpoint *endpoint_new(struct xvmc_ctx *ctx, int fd)
+{
+	struct xvmc_endpoint *ep;
+
+	section_lock(&ctx->lock);
+	ep = endpoint_alloc(ctx);
+	if (ep) {
+		endpoint_reset(ep, ctx, fd);
+		ep->epid = ++ctx->next_epid;
+		xvmc_list_add(&ctx->eps, &ep->all_link);
+	}
+	section_unlock(&ctx->lock);
+	return ep;
 }
 
 void endpoint_free(struct xvmc_ctx *ctx, struct xvmc_endpoint *ep)
@@ -140,8 +154,7 @@ static struct vms *get_vms(struct xvmc_ctx *ctx)
 	return vms;
 }
 
-/* A UDP socket can be connected, too, and SCTP and MPTCP have streams. */
-static bool is_tcp(int fd)
+bool endpoint_is_tcp(int fd)
 {
 	int protocol = 0;
 	socklen_t len = sizeof(protocol);
@@ -169,9 +182,10 @@ static bool allowed(struct xvmc_ctx *ctx, int fd, const struct in6_addr *peer,
 	return false;
 }
 
-/* flags: SOCK_NONBLOCK or not; -1: to be asked. */
+/* tcp: it is; else the kernel is asked. flags: SOCK_NONBLOCK or not; -1: to be
+ * asked as well. */
 static void track(struct xvmc_ctx *ctx, int fd, const struct sockaddr *sa,
-		  socklen_t len, bool active, int flags)
+		  socklen_t len, bool active, bool tcp, int flags)
 {
 	struct xvmc_endpoint *ep;
 	enum vms_who who;
@@ -189,21 +203,16 @@ static void track(struct xvmc_ctx *ctx, int fd, const struct sockaddr *sa,
 		return;
 	if (xvmc_fd_peek(ctx, fd)) /* a second connect on the same socket */
 		return;
-	if (!is_tcp(fd) || !allowed(ctx, fd, &ip, port))
+	if ((!tcp && !endpoint_is_tcp(fd)) || !allowed(ctx, fd, &ip, port))
 		return;
-	ep = endpoint_alloc(ctx);
+	ep = endpoint_new(ctx, fd);
 	if (!ep)
 		return;
-	endpoint_reset(ep, ctx, fd);
 	ep->active = active;
 	ep->absent = who == VMS_ABSENT;
 	ep->absent_seq = seq;
 	ep->absent_ip = ip;
 	settings_begin(ep, fd, flags);
-	section_lock(&ctx->lock);
-	ep->epid = ++ctx->next_epid;
-	xvmc_list_add(&ctx->eps, &ep->all_link);
-	section_unlock(&ctx->lock);
 	xvmc_stat_add(ctx->stats, XVMC_S_TRACKED, 1);
 	xvmc_obj_init(&ep->obj, XVMC_OBJ_ENDPOINT);
 	fdtab_set(ctx, fd, &ep->obj);
@@ -212,13 +221,21 @@ static void track(struct xvmc_ctx *ctx, int fd, const struct sockaddr *sa,
 void xvmc_sock_connected(struct xvmc_ctx *ctx, int fd, const struct sockaddr *sa,
 			 socklen_t len)
 {
-	track(ctx, fd, sa, len, true, -1);
+	uint8_t made = xvmc_fd_made_of(ctx, fd);
+
+	if (made & XVMC_MADE_TCP)
+		track(ctx, fd, sa, len, true, true,
+		      made & XVMC_MADE_NONBLOCK ? SOCK_NONBLOCK : 0);
+	else
+		track(ctx, fd, sa, len, true, false, -1);
 }
 
-void xvmc_sock_accepted(struct xvmc_ctx *ctx, int fd, const struct sockaddr *sa,
-			socklen_t len, int flags)
+void xvmc_sock_accepted(struct xvmc_ctx *ctx, int listener, int fd,
+			const struct sockaddr *sa, socklen_t len, int flags)
 {
-	track(ctx, fd, sa, len, false, flags);
+	bool tcp = (xvmc_fd_made_of(ctx, listener) & XVMC_MADE_TCP) != 0;
+
+	track(ctx, fd, sa, len, false, tcp, flags);
 }
 
 bool endpoint_here(struct xvmc_endpoint *ep)
@@ -244,7 +261,7 @@ struct xvmc_endpoint *endpoint_found(struct xvmc_ctx *ctx, int fd, bool active)
 
 	if (os_getpeername(fd, (struct sockaddr *)&ss, &len) < 0)
 		return NULL;
-	track(ctx, fd, (const struct sockaddr *)&ss, len, active, -1);
+	track(ctx, fd, (const struct sockaddr *)&ss, len, active, false, -1);
 	return xvmc_ep_get(ctx, fd);
 }
 

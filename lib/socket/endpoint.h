@@ -156,8 +156,7 @@ struct xvmc_endpoint {
 	struct hold_arena *hold_arena; /* where that lies */
 	_Atomic bool svc_wants_quiet; /* it waits for the last waiter to leave */
 	struct xvmc_ep_svc {
-		struct sockaddr_storage local, remote;
-		bool have_addrs;
+		bool have_addrs;     /* local and remote, below */
 		/* known.c's: of all; of those with a due_ns; of those with rings */
 		struct xvmc_endpoint *epid_next;
 		struct xvmc_list due_link, ring_link;
@@ -196,6 +195,8 @@ struct xvmc_endpoint {
 		struct xvmc_setup_offer *offer; /* ours, until the peer asks; or NULL */
 		uint32_t tcp_ev;     /* EPOLL* of the TCP socket since the last look */
 		uint32_t reason;     /* of leaving */
+		/* from here on not cleared for each connection: */
+		struct sockaddr_storage local, remote;
 	} svc;
 };
 

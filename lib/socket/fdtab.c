@@ -10,14 +10,22 @@
  * where there is something to note. */
 #define FDS_MAX (1u << 20)
 
-int fdtab_init(struct xvmc_ctx *ctx)
+static void *table(size_t size)
 {
-	void *p = mmap(NULL, FDS_MAX * sizeof(ctx->fds[0]), PROT_READ | PROT_WRITE,
+	void *p = mmap(NULL, FDS_MAX * size, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	if (p == MAP_FAILED)
+	return p == MAP_FAILED ? NULL : p;
+}
+
+int fdtab_init(struct xvmc_ctx *ctx)
+{
+	ctx->fds = table(sizeof(ctx->fds[0]));
+	ctx->made = table(sizeof(ctx->made[0]));
+	if (!ctx->fds || !ctx->made) {
+		fdtab_deinit(ctx);
 		return -ENOMEM;
-	ctx->fds = p;
+	}
 	ctx->nfds = FDS_MAX;
 	return 0;
 }
@@ -26,7 +34,10 @@ void fdtab_deinit(struct xvmc_ctx *ctx)
 {
 	if (ctx->fds)
 		munmap(ctx->fds, FDS_MAX * sizeof(ctx->fds[0]));
+	if (ctx->made)
+		munmap(ctx->made, FDS_MAX * sizeof(ctx->made[0]));
 	ctx->fds = NULL;
+	ctx->made = NULL;
 	ctx->nfds = 0;
 }
 

@@ -19,6 +19,27 @@ static inline struct xvmc_obj *xvmc_fd_peek(const struct xvmc_ctx *ctx, int fd)
 	return atomic_load_explicit(&ctx->fds[fd], memory_order_acquire);
 }
 
+/*
+ * What the program has made at a number by socket(2), and what it has set of that
+ * since: so much need not be asked of the kernel when it connects, or accepts. A
+ * hint: who takes up a number by ways that nobody sees finds an older socket's, so
+ * what it says is looked at again before there are rings.
+ */
+#define XVMC_MADE_TCP 1u
+#define XVMC_MADE_NONBLOCK 2u
+
+/* of: what it is now; 0 if that is not known. */
+static inline void xvmc_fd_made(struct xvmc_ctx *ctx, int fd, uint8_t of)
+{
+	if ((unsigned int)fd < ctx->nfds && ctx->made[fd] != of)
+		ctx->made[fd] = of;
+}
+
+static inline uint8_t xvmc_fd_made_of(const struct xvmc_ctx *ctx, int fd)
+{
+	return (unsigned int)fd < ctx->nfds ? ctx->made[fd] : 0;
+}
+
 /* For xvmc_obj_put: a thread still inside may have kept it from being closed; the
  * last reference is gone. */
 void xvmc_obj_close_late(struct xvmc_obj *obj);

@@ -26,6 +26,8 @@ void endpoint_free(struct xvmc_ctx *ctx, struct xvmc_endpoint *ep);
 /* A connection that was there before us, at this number: followed from now on,
  * with a reference, as if just made; or NULL. */
 struct xvmc_endpoint *endpoint_found(struct xvmc_ctx *ctx, int fd, bool active);
+/* A UDP socket can be connected, too, and SCTP and MPTCP have streams. */
+bool endpoint_is_tcp(int fd);
 /* The peer is a guest that xvmcd knows, or has become one. */
 bool endpoint_here(struct xvmc_endpoint *ep);
 /* PLAIN -> MANAGED: both channels exist. Service thread. */

@@ -183,20 +183,11 @@ static void close_last(struct xvmc_endpoint *ep, int fd)
 		hold(ep, fd);
 }
 
-static bool forget(struct xvmc_ctx *ctx, int fd, bool close)
+static bool forget_ep(struct xvmc_endpoint *ep, int fd, bool close)
 {
-	struct xvmc_obj *obj = xvmc_fd_get(ctx, fd);
-	struct xvmc_endpoint *ep;
+	struct xvmc_ctx *ctx = ep->ctx;
 	bool done = false;
 
-	if (!obj)
-		return false;
-	if (obj->kind != XVMC_OBJ_ENDPOINT) {
-		fdtab_set(ctx, fd, NULL);
-		xvmc_obj_put(ctx, obj);
-		return false;
-	}
-	ep = (struct xvmc_endpoint *)obj;
 	/* Another process may have the socket open: then the stream goes on
 	 * without us, and all of it must be in the kernel. While this number
 	 * counts. */
@@ -220,8 +211,27 @@ static bool forget(struct xvmc_ctx *ctx, int fd, bool close)
 	}
 	if (!done)
 		fdtab_set(ctx, fd, NULL);
-	xvmc_ep_put(ep);
 	return done;
+}
+
+static bool forget(struct xvmc_ctx *ctx, int fd, bool close)
+{
+	struct xvmc_obj *obj = xvmc_fd_get(ctx, fd);
+	bool done = false;
+
+	if (!obj)
+		return false;
+	if (obj->kind == XVMC_OBJ_ENDPOINT)
+		done = forget_ep((struct xvmc_endpoint *)obj, fd, close);
+	else
+		fdtab_set(ctx, fd, NULL);
+	xvmc_obj_put(ctx, obj);
+	return done;
+}
+
+bool xvmc_ep_close(struct xvmc_endpoint *ep, int fd)
+{
+	return forget_ep(ep, fd, true);
 }
 
 bool xvmc_sock_close(struct xvmc_ctx *ctx, int fd)

@@ -38,6 +38,7 @@ int link_register(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 		.link = ep->svc.asked ? ep->conn.link : 0,
 	};
 	socklen_t llen = sizeof(ep->svc.local), rlen = sizeof(ep->svc.remote);
+	bool tcp;
 
 	if (!ep->svc.have_addrs) {
 		section_lock(&ep->conn.tx.lock);
@@ -47,9 +48,16 @@ int link_register(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 			ep->nfds &&
 			os_getsockname(ep->fd, (struct sockaddr *)&ep->svc.local, &llen) == 0 &&
 			os_getpeername(ep->fd, (struct sockaddr *)&ep->svc.remote, &rlen) == 0;
+		tcp = ep->svc.have_addrs && endpoint_is_tcp(ep->fd);
 		section_unlock(&ep->conn.tx.lock);
 		if (!ep->svc.have_addrs)
 			return -ENOTCONN; /* closing, or gone already */
+		if (!tcp) { /* so far there was a hint (fdtab.h) */
+			ep->svc.have_addrs = false;
+			ep->pin_wanted = XVMC_R_UNFOLLOWED;
+			xvmc_service_kick(ep);
+			return -EPROTOTYPE;
+		}
 	}
 	if (sv->agent.fd < 0) {
 		ep->reason = XVMC_R_NO_XVMCD;

@@ -51,9 +51,9 @@ struct xvmc_libc {
  * it if it could become eligible. */
 void xvmc_sock_connected(struct xvmc_ctx *ctx, int fd, const struct sockaddr *sa,
 			 socklen_t len);
-/* accept4 with these flags returned fd for a connection from sa. */
-void xvmc_sock_accepted(struct xvmc_ctx *ctx, int fd, const struct sockaddr *sa,
-			socklen_t len, int flags);
+/* accept4 of listener, with these flags, returned fd for a connection from sa. */
+void xvmc_sock_accepted(struct xvmc_ctx *ctx, int listener, int fd,
+			const struct sockaddr *sa, socklen_t len, int flags);
 
 /*
  * The short way of calls with one buffer and without flags: what the ring of a
@@ -100,6 +100,8 @@ void xvmc_sock_sockopt_changed(struct xvmc_endpoint *ep, int fd, int level, int 
  * to TCP, if anything is undelivered). False: the caller closes it now; true:
  * it is closed. */
 bool xvmc_sock_close(struct xvmc_ctx *ctx, int fd);
+/* The same, for who has a reference to the endpoint behind fd. */
+bool xvmc_ep_close(struct xvmc_endpoint *ep, int fd);
 /* After that, and when the number is closed: what SO_LINGER has close wait for. */
 void xvmc_sock_linger(struct xvmc_endpoint *ep);
 /* As close where the number is closed by other means, or was already. */
@@ -173,6 +175,17 @@ static inline bool xvmc_epoll_holds(const struct xvmc_endpoint *ep)
 {
 	return __atomic_load_n(&ep->epregs.next, __ATOMIC_RELAXED) != &ep->epregs;
 }
+/*
+ * Nobody knows it but the fd table: neither the service thread, nor an epoll set,
+ * nor another process, nor a thread that sleeps in a call. To forget it only has
+ * it followed no longer, even from memory that is another process's.
+ */
+static inline bool xvmc_ep_alone(const struct xvmc_endpoint *ep)
+{
+	return atomic_load_explicit(&ep->state, memory_order_relaxed) == XVMC_EP_TRACKED &&
+	       !ep->attended && !ep->hold && !ep->inside_rx && !ep->inside_tx &&
+	       !xvmc_epoll_holds(ep);
+}
 /* A sleeper has read, and so emptied, a bell: an epoll set may have lost its
  * edge by that. Costs a load where no set holds the endpoint. */
 static inline void xvmc_epoll_bell_taken(struct xvmc_endpoint *ep)
@@ -215,6 +228,7 @@ struct xvmc_ctx {
 	_Atomic(struct vms *) vms;     /* VMs[] */
 	uint64_t vms_retry_ns;
 	_Atomic(struct xvmc_obj *) *fds;
+	_Atomic uint8_t *made; /* XVMC_MADE_*, of each */
 	size_t nfds;
 	pthread_mutex_t lock; /* the tables below; taken last, held briefly */
 	struct xvmc_obj *free_eps, *free_sets;

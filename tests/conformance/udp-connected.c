@@ -25,14 +25,23 @@ static void receive_msg(int fd)
 		 (unsigned int)msg.msg_namelen, (unsigned int)msg.msg_flags);
 }
 
-int main(void)
+/* A number that was a TCP socket's. */
+static int used_number(void)
+{
+	int t = socket(AF_INET, SOCK_STREAM, 0), u = socket(AF_INET, SOCK_DGRAM, 0);
+
+	if (dup2(u, t) != t)
+		conf_die("dup2");
+	close(u);
+	return t;
+}
+
+static void use(int u)
 {
 	struct sockaddr_in sa = { .sin_family = AF_INET,
 				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof(sa);
-	int a, b, u = socket(AF_INET, SOCK_DGRAM, 0);
 
-	conf_pair(&a, &b);
 	if (bind(u, (void *)&sa, sizeof(sa)) < 0 || getsockname(u, (void *)&sa, &len) < 0)
 		conf_die("bind");
 	conf_res("connect", connect(u, (void *)&sa, sizeof(sa)));
@@ -50,6 +59,15 @@ int main(void)
 	receive_msg(u);
 	conf_res("shutdown", shutdown(u, SHUT_WR));
 	conf_res("send", send(u, "", 0, MSG_NOSIGNAL));
+}
+
+int main(void)
+{
+	int a, b;
+
+	conf_pair(&a, &b);
+	use(socket(AF_INET, SOCK_DGRAM, 0));
+	use(used_number());
 	conf_trip(a, b);
 	return 0;
 }

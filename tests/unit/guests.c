@@ -54,7 +54,7 @@ static void pair_make(struct guest_pair *p, struct xvmc_ctx *a, struct xvmc_ctx 
 	p->ctx[0] = a;
 	p->ctx[1] = b;
 	xvmc_sock_connected(a, p->fd[0], (struct sockaddr *)&sa, sizeof(sa));
-	xvmc_sock_accepted(b, p->fd[1], (struct sockaddr *)&from, sizeof(from),
+	xvmc_sock_accepted(b, -1, p->fd[1], (struct sockaddr *)&from, sizeof(from),
 			   accept_flags);
 	for (int i = 0; i < 2; i++) {
 		p->ep[i] = xvmc_ep_get(p->ctx[i], p->fd[i]);

@@ -206,7 +206,7 @@ static int setup(void **state)
 	w.pair.fd[0] = accept(l, (struct sockaddr *)&sa, &len);
 	assert_true(w.pair.fd[0] >= 0);
 	close(l);
-	xvmc_sock_accepted(&w.ctx, w.pair.fd[0], (struct sockaddr *)&sa, len, 0);
+	xvmc_sock_accepted(&w.ctx, -1, w.pair.fd[0], (struct sockaddr *)&sa, len, 0);
 	w.pair.ep[0] = xvmc_ep_get(&w.ctx, w.pair.fd[0]);
 	assert_non_null(w.pair.ep[0]);
 	tell(QUEUE, 0);

@@ -90,6 +90,40 @@ static void test_demote_and_promote(void **state)
 	close(tool);
 }
 
+/* What was to be a TCP socket by its number (fdtab.h) is none: no ring, for good. */
+static void test_hint_that_lies(void **state)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	uint64_t end = os_now_ns() + 10000000000u;
+	struct xvmc_ctx *ctx = &w.ctx[0];
+	struct xvmc_endpoint *ep;
+	socklen_t len = sizeof(sa);
+	char byte = 'x';
+
+	(void)state;
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, len), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&sa, len), 0);
+	xvmc_fd_made(ctx, fd, XVMC_MADE_TCP);
+	xvmc_sock_connected(ctx, fd, (struct sockaddr *)&sa, len);
+	ep = xvmc_ep_get(ctx, fd);
+	assert_non_null(ep);
+	while (ep->state != XVMC_EP_PINNED && os_now_ns() < end) {
+		struct iovec vec = { &byte, 1 };
+
+		assert_int_equal(xvmc_sock_send(ep, fd, &vec, 1, 0), 1);
+		assert_int_equal(xvmc_sock_recv(ep, fd, &vec, 1, 0), 1);
+	}
+	assert_int_equal(ep->state, XVMC_EP_PINNED);
+	assert_int_equal(ep->reason, XVMC_R_UNFOLLOWED);
+	assert_int_equal(stat_of(0, XVMC_S_REGISTERED), 0);
+	xvmc_sock_close(ctx, fd);
+	close(fd);
+	xvmc_ep_put(ep);
+}
+
 static bool is_registered(int i)
 {
 	return w.pair.ep[i]->state == XVMC_EP_REGISTERED;
@@ -439,6 +473,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_promotes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_demote_and_promote, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_hint_that_lies, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_begun_apart, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_max_rings, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_promoted_within, setup, teardown),
