@@ -158,8 +158,26 @@ bool preload_escape_fd(int fd, enum xvmc_reason why);
 /* To TCP for as long as it is at a number that stdio's FILEs (0, 1, 2) have
  * always had: they read and write inside libc. To be called before the number
  * exists, or before the program knows of it; and when it leads elsewhere. */
-void preload_escape_stdio(int fd, int number);
-void preload_left_stdio(int number);
+void preload_at_stdio(int fd, int number);
+void preload_off_stdio(int number);
+
+static inline bool of_stdio(int number)
+{
+	return number >= STDIN_FILENO && number <= STDERR_FILENO;
+}
+
+static inline void preload_escape_stdio(int fd, int number)
+{
+	if (of_stdio(number))
+		preload_at_stdio(fd, number);
+}
+
+static inline void preload_left_stdio(int number)
+{
+	if (of_stdio(number))
+		preload_off_stdio(number);
+}
+
 /*
  * A process that may make only the calls it has thought of makes those: all of
  * its connections are on TCP for good then. Counted nevertheless, for who is

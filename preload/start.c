@@ -113,29 +113,21 @@ bool preload_escape_fd(int fd, enum xvmc_reason why)
 	return !ep || !tables_are_ours(the_ctx()) || preload_escape(ep, why);
 }
 
-static bool of_stdio(int number)
+void preload_at_stdio(int fd, int number)
 {
-	return number >= STDIN_FILENO && number <= STDERR_FILENO;
-}
-
-void preload_escape_stdio(int fd, int number)
-{
+	ENDPOINT(ep, fd);
 	int saved = errno;
 
-	if (of_stdio(number)) {
-		ENDPOINT(ep, fd);
-
-		if (ep && tables_are_ours(the_ctx()))
-			xvmc_sock_stdio(ep, number);
-	}
+	if (ep && tables_are_ours(the_ctx()))
+		xvmc_sock_stdio(ep, number);
 	errno = saved;
 }
 
-void preload_left_stdio(int number)
+void preload_off_stdio(int number)
 {
 	int saved = errno;
 
-	if (of_stdio(number) && tables_are_ours(the_ctx()))
+	if (tables_are_ours(the_ctx()))
 		xvmc_sock_left_stdio(the_ctx(), number);
 	errno = saved;
 }

@@ -484,9 +484,12 @@ static bool from_now_on(int level, int name, const void *val, socklen_t len)
 
 EXPORT int setsockopt(int fd, int level, int name, const void *val, socklen_t len)
 {
-	ENDPOINT(ep, fd);
 	int saved, r;
 
+	/* TCP_NODELAY and its like are TCP's own affair. */
+	if (!known(fd) || (level != SOL_SOCKET && !tcp_only(level, name)))
+		return REAL(setsockopt)(fd, level, name, val, len);
+	ENDPOINT(ep, fd);
 	if (!ep)
 		return REAL(setsockopt)(fd, level, name, val, len);
 	if (tcp_only(level, name))

@@ -79,6 +79,13 @@ void endpoint_restart(struct xvmc_endpoint *ep)
 	ep->conn.announce_ns = (uint64_t)ctx->opt.announce_us * 1000;
 }
 
+/* But who is inside: late readers, on their way out. */
+static void gate_clear(_Atomic uint32_t *gate)
+{
+	if (atomic_load_explicit(gate, memory_order_relaxed) & ~XVMC_GATE_COUNT)
+		atomic_fetch_and(gate, XVMC_GATE_COUNT);
+}
+
 /* Everything but obj and the gates, which a late reader may still touch. */
 static void endpoint_reset(struct xvmc_endpoint *ep, struct xvmc_ctx *ctx, int fd)
 {
@@ -94,8 +101,8 @@ static void endpoint_reset(struct xvmc_endpoint *ep, struct xvmc_ctx *ctx, int f
 	ep->counted = true;
 	SET(ep->hold, NULL);
 	ep->hold_arena = NULL;
-	atomic_fetch_and(&ep->rx_gate, XVMC_GATE_COUNT);
-	atomic_fetch_and(&ep->tx_gate, XVMC_GATE_COUNT);
+	gate_clear(&ep->rx_gate);
+	gate_clear(&ep->tx_gate);
 	xvmc_list_init(&ep->epregs);
 	endpoint_restart(ep);
 }
