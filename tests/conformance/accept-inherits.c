@@ -37,12 +37,7 @@ int main(void)
 		 !!(fcntl(s, F_GETFD) & FD_CLOEXEC));
 	/* The inherited time-out is in force, before and on a ring. */
 	conf_res("recv", recv(s, buf, 1, 0));
-	for (int i = 0; i < 300; i++) {
-		conf_put(c, buf, 64);
-		conf_get(s, buf, 64);
-		conf_put(s, buf, 64);
-		conf_get(c, buf, 64);
-	}
+	conf_trips(c, s, 300);
 	conf_ms(30);
 	conf_put(c, buf, 64);
 	conf_get(s, buf, 64);

@@ -3,18 +3,6 @@
  * stdio writes to them; another connection is as fast as ever. */
 #include "conf.h"
 
-static void volley(int c, int s)
-{
-	for (int i = 0; i < 100; i++) {
-		char buf[64] = "";
-
-		conf_put(c, buf, 64);
-		conf_get(s, buf, 64);
-		conf_put(s, buf, 64);
-		conf_get(c, buf, 64);
-	}
-}
-
 int main(void)
 {
 	struct sockaddr_in sa;
@@ -30,7 +18,7 @@ int main(void)
 	c = conf_connect(&sa);
 	s = accept(lfd, NULL, NULL);
 	conf_say("numbers %d %d", c, s);
-	volley(c, s);
+	conf_trips(c, s, 100);
 	conf_put(s, "ab", 2);
 	printf("cd");
 	fflush(stdout);
@@ -42,7 +30,7 @@ int main(void)
 	close(s);
 	conf_say("dup %d", c = dup(a));
 	conf_say("F_DUPFD %d", s = fcntl(b, F_DUPFD, 0));
-	volley(c, s);
+	conf_trips(c, s, 100);
 	printf("gh");
 	fflush(stdout);
 	conf_get(a, buf, 2);

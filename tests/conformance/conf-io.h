@@ -139,6 +139,15 @@ CONF_UNUSED static ssize_t conf_drain_to(int fd, uint64_t *ret_bytes, bool *ret_
 	return r;
 }
 
+/* And says how that ended, whatever came. */
+CONF_UNUSED static void conf_read_out(int fd)
+{
+	uint64_t bytes;
+	bool same;
+
+	conf_res("recv", conf_drain_to(fd, &bytes, &same));
+}
+
 /* And says what came. */
 CONF_UNUSED static void conf_drain(int fd)
 {

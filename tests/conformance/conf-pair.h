@@ -186,6 +186,20 @@ CONF_UNUSED static int conf_two(void (*server)(int fd), void (*client)(int fd))
 }
 
 /* A round trip between two ends that this process holds. */
+/* So many round trips, of which nothing is said: enough make a connection worth a
+ * ring. */
+CONF_UNUSED static void conf_trips(int a, int b, int n)
+{
+	char buf[64] = "";
+
+	while (n-- > 0) {
+		conf_put(a, buf, sizeof(buf));
+		conf_get(b, buf, sizeof(buf));
+		conf_put(b, buf, sizeof(buf));
+		conf_get(a, buf, sizeof(buf));
+	}
+}
+
 CONF_UNUSED static void conf_trip(int a, int b)
 {
 	char buf[8] = "";

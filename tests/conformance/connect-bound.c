@@ -13,7 +13,6 @@ int main(void)
 	struct sockaddr_in sa, mine = { .sin_family = AF_INET }, self, peer;
 	socklen_t len = sizeof(mine);
 	int lfd = conf_listen(&sa), fd = socket(AF_INET, SOCK_STREAM, 0), s, a, b;
-	char buf[64] = "";
 
 	conf_pair(&a, &b);
 	inet_pton(AF_INET, "127.0.0.1", &mine.sin_addr);
@@ -24,12 +23,7 @@ int main(void)
 	conf_res("connect", connect(fd, (void *)&sa, sizeof(sa)));
 	s = accept(lfd, (void *)&peer, &len);
 	conf_say("accept's: %d", same(&peer, &mine));
-	for (int i = 0; i < 100; i++) {
-		conf_put(fd, buf, 64);
-		conf_get(s, buf, 64);
-		conf_put(s, buf, 64);
-		conf_get(fd, buf, 64);
-	}
+	conf_trips(fd, s, 100);
 	getsockname(fd, (void *)&self, &len);
 	getpeername(fd, (void *)&peer, &len);
 	conf_say("client: %d %d", same(&self, &mine), same(&peer, &sa));

@@ -17,14 +17,7 @@ int main(void)
 	conf_res("send", send(a, "x", 1, 0));
 	conf_res("connect", connect(a, (void *)&sa, sizeof(sa)));
 	s = accept(lfd, NULL, NULL);
-	for (int i = 0; i < 100; i++) {
-		char buf[64] = "";
-
-		conf_put(a, buf, 64);
-		conf_get(s, buf, 64);
-		conf_put(s, buf, 64);
-		conf_get(a, buf, 64);
-	}
+	conf_trips(a, s, 100);
 	conf_trip(a, s);
 	return 0;
 }

@@ -32,12 +32,7 @@ static void use(const char *what, int lfd, int c, const void *to, socklen_t len)
 	conf_say("from %s length %u",
 		 inet_ntop(AF_INET6, &peer.sin6_addr, text, sizeof(text)),
 		 (unsigned int)plen);
-	for (int i = 0; i < 200; i++) {
-		conf_put(c, buf, 64);
-		conf_get(s, buf, 64);
-		conf_put(s, buf, 64);
-		conf_get(c, buf, 64);
-	}
+	conf_trips(c, s, 200);
 	conf_trip(c, s);
 	conf_put(c, "abc", 3);
 	conf_poll(s, CONF_ALL, 2000);

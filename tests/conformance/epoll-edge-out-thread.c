@@ -6,13 +6,8 @@ static int ep;
 
 static void server(int fd)
 {
-	static uint8_t buf[65536];
-	ssize_t r;
-
 	conf_step();
-	while ((r = recv(fd, buf, sizeof(buf), 0)) > 0)
-		;
-	conf_res("recv", r);
+	conf_read_out(fd);
 }
 
 static void *sleeper(void *arg)

@@ -27,7 +27,6 @@ int main(void)
 {
 	int fds[PAIRS][2], a, b, lfd;
 	struct sockaddr_in sa;
-	char buf[64] = "";
 	pthread_t t;
 
 	conf_pair(&a, &b);
@@ -40,12 +39,8 @@ int main(void)
 	close(lowest);
 	pthread_create(&t, NULL, probe, NULL);
 	for (int trip = 0; trip < 100; trip++)
-		for (int i = 0; i < PAIRS; i++) {
-			conf_put(fds[i][0], buf, sizeof(buf));
-			conf_get(fds[i][1], buf, sizeof(buf));
-			conf_put(fds[i][1], buf, sizeof(buf));
-			conf_get(fds[i][0], buf, sizeof(buf));
-		}
+		for (int i = 0; i < PAIRS; i++)
+			conf_trips(fds[i][0], fds[i][1], 1);
 	over = true;
 	pthread_join(t, NULL);
 	conf_trip(a, b);

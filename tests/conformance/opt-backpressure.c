@@ -14,12 +14,7 @@ int main(void)
 	setsockopt(c, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
 	conf_res("connect", connect(c, (void *)&sa, sizeof(sa)));
 	s = accept(lfd, NULL, NULL);
-	for (int i = 0; i < 300; i++) {
-		conf_put(c, buf, 64);
-		conf_get(s, buf, 64);
-		conf_put(s, buf, 64);
-		conf_get(c, buf, 64);
-	}
+	conf_trips(c, s, 300);
 	conf_ms(30);
 	conf_put(c, buf, 64);
 	conf_get(s, buf, 64);
