@@ -65,6 +65,8 @@ struct conn_tx {
 	bool attached;  /* the peer has mapped our pages: the ring may be used */
 	bool have_share, have_chan;
 	bool announced;
+	bool refused; /* nobody acknowledged it in time: set here, cleared by who
+		       * announces, so that the next one can wait */
 	uint64_t ann_pos, ann_ns;
 	uint64_t ann_wait_ns; /* since when a writer waits for it, or 0 */
 	uint32_t epoch;

@@ -189,6 +189,7 @@ int xvmc_conn_tx_settle(struct conn_t *c, uint64_t now_ns, bool give_up)
 	tx->announced = false;
 	xvmc_conn_want(c, XVMC_EV_TX_CHANGED);
 	if (state != XVMC_ANN_ACKED || xvmc_conn_reader_gone(c)) {
+		tx->refused = !give_up;
 		tx->reason = XVMC_R_ANN_TIMEOUT;
 		xvmc_stat_add(c->stats, XVMC_S_ANN_CANCELLED, 1);
 		return -ECANCELED;

@@ -13,15 +13,18 @@
 #define STUCK_AWAY (25 * MS)
 #define BACKOFF_MIN (2 * MS)
 #define BACKOFF_MAX (250u * MS)
+/* Where writers wait for the answer, it comes late for want of a CPU, or the reader
+ * is always a little behind: a fiftieth of their time may go that way. */
+#define BACKOFF_WAITED (50u * MS)
 
-static void back_off(struct xvmc_endpoint *ep, uint64_t now)
+static void back_off(struct xvmc_endpoint *ep, uint64_t now, uint64_t most)
 {
 	uint64_t b = ep->svc.backoff_ns * 2;
 
 	if (b < BACKOFF_MIN)
 		b = BACKOFF_MIN;
-	if (b > BACKOFF_MAX)
-		b = BACKOFF_MAX;
+	if (b > most)
+		b = most;
 	ep->svc.backoff_ns = b;
 	ep->svc.try_ns = now + b;
 }
@@ -46,17 +49,19 @@ void drive_tx(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now)
 
 	if (c->tx.announced) {
 		xvmc_hv_chan_ack(c->hv, &c->tx.chan);
-		r = xvmc_conn_tx_settle(c, now, false);
-		if (r == -ECANCELED) {
-			if (!ep->svc.away)
-				back_off(ep, now);
-			service_log(sv, ep, "tx stays on TCP", XVMC_R_ANN_TIMEOUT);
-		}
-		if (r == 0) {
-			ep->svc.backoff_ns = 0;
-			ep->svc.away = false;
+		if (xvmc_conn_tx_settle(c, now, false) == 0)
 			service_log(sv, ep, "tx on the ring", XVMC_R_PROMOTED);
-		}
+	}
+	/* A writer may have settled it, by either way. */
+	if (c->tx.refused) {
+		c->tx.refused = false;
+		if (!ep->svc.away)
+			back_off(ep, now, c->tx.ann_wait_ns ? BACKOFF_WAITED : BACKOFF_MAX);
+		service_log(sv, ep, "tx stays on TCP", XVMC_R_ANN_TIMEOUT);
+	}
+	if (c->tx.path == XVMC_PATH_RING) {
+		ep->svc.backoff_ns = 0;
+		ep->svc.away = false;
 	}
 	if (xvmc_conn_tx_pending(c))
 		xvmc_conn_tx_flush(c);
@@ -71,7 +76,7 @@ void drive_tx(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now)
 		else if (r == -EPIPE)
 			ep->svc.want_ring = false;
 		else if (r < 0)
-			back_off(ep, now);
+			back_off(ep, now, BACKOFF_MAX);
 	}
 	if (c->tx.announced)
 		drive_due(ep, xvmc_conn_tx_deadline(c));
@@ -122,7 +127,7 @@ void drive_stuck(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now
 		s->stuck_ns = 2 * limit < STUCK_TRY_MAX ? 2 * limit : STUCK_TRY_MAX;
 		if (s->backoff_ns < STUCK_AWAY)
 			s->backoff_ns = STUCK_AWAY;
-		back_off(ep, now);
+		back_off(ep, now, BACKOFF_MAX);
 		s->away = true;
 		drive_due(ep, now + BACKOFF_MIN);
 		return;

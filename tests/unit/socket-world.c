@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* See socket-world.h. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
 #include "socket-world.h"
 
 struct world w;
@@ -32,4 +39,37 @@ int teardown(void **state)
 uint64_t stat_of(int i, unsigned int s)
 {
 	return w.ctx[i].stats->value[s];
+}
+
+void recv_all(int i, void *buf, size_t n)
+{
+	size_t done = 0;
+
+	while (done < n) {
+		ssize_t r = guest_recv(&w.pair, i, (char *)buf + done, n - done, 0);
+
+		assert_true(r > 0);
+		done += (size_t)r;
+	}
+}
+
+bool on_ring(int i)
+{
+	return guest_on_ring(&w.pair, i);
+}
+
+void ping_until(bool (*there)(int), const char *what)
+{
+	uint64_t end = os_now_ns() + 10000000000u;
+	char ping[16] = "ping", pong[16];
+
+	while (!there(0) || !there(1)) {
+		for (int i = 0; i < 2; i++) {
+			guest_send(&w.pair, i, ping, sizeof(ping));
+			recv_all(!i, pong, sizeof(pong));
+			assert_memory_equal(ping, pong, sizeof(ping));
+		}
+		if (os_now_ns() > end)
+			fail_msg("never %s", what);
+	}
 }

@@ -23,4 +23,10 @@ int teardown(void **state);
 
 uint64_t stat_of(int i, unsigned int s);
 
+/* By end i; n bytes, whatever it takes. */
+void recv_all(int i, void *buf, size_t n);
+bool on_ring(int i);
+/* Ping-pong until both ends are there, which is called so. */
+void ping_until(bool (*there)(int i), const char *what);
+
 #endif

@@ -19,40 +19,6 @@
 #include "fresh.h"
 #include "socket-world.h"
 
-static void recv_all(int i, void *buf, size_t n)
-{
-	size_t done = 0;
-
-	while (done < n) {
-		ssize_t r = guest_recv(&w.pair, i, (char *)buf + done, n - done, 0);
-
-		assert_true(r > 0);
-		done += (size_t)r;
-	}
-}
-
-static bool on_ring(int i)
-{
-	return guest_on_ring(&w.pair, i);
-}
-
-/* Ping-pong until both directions are where they should be. */
-static void ping_until(bool (*there)(int), const char *what)
-{
-	uint64_t end = os_now_ns() + 10000000000u;
-	char ping[16] = "ping", pong[16];
-
-	while (!there(0) || !there(1)) {
-		for (int i = 0; i < 2; i++) {
-			guest_send(&w.pair, i, ping, sizeof(ping));
-			recv_all(!i, pong, sizeof(pong));
-			assert_memory_equal(ping, pong, sizeof(ping));
-		}
-		if (os_now_ns() > end)
-			fail_msg("never %s", what);
-	}
-}
-
 static bool is_plain(int i)
 {
 	return !xvmc_ep_managed(w.pair.ep[i]);
@@ -87,66 +53,6 @@ static void test_demote_and_promote(void **state)
 	m.steer.to = XVMC_PATH_RING;
 	agent_send(tool, XVMC_AG_STEER, &m, sizeof(m.steer));
 	ping_until(on_ring, "on the ring again");
-	close(tool);
-}
-
-/* What was to be a TCP socket by its number (fdtab.h) is none: no ring, for good. */
-static void test_hint_that_lies(void **state)
-{
-	struct sockaddr_in sa = { .sin_family = AF_INET,
-				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int fd = socket(AF_INET, SOCK_DGRAM, 0);
-	uint64_t end = os_now_ns() + 10000000000u;
-	struct xvmc_ctx *ctx = &w.ctx[0];
-	struct xvmc_endpoint *ep;
-	socklen_t len = sizeof(sa);
-	char byte = 'x';
-
-	(void)state;
-	assert_int_equal(bind(fd, (struct sockaddr *)&sa, len), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
-	assert_int_equal(connect(fd, (struct sockaddr *)&sa, len), 0);
-	xvmc_fd_made(ctx, fd, XVMC_MADE_TCP);
-	xvmc_sock_connected(ctx, fd, (struct sockaddr *)&sa, len);
-	ep = xvmc_ep_get(ctx, fd);
-	assert_non_null(ep);
-	while (ep->state != XVMC_EP_PINNED && os_now_ns() < end) {
-		struct iovec vec = { &byte, 1 };
-
-		assert_int_equal(xvmc_sock_send(ep, fd, &vec, 1, 0), 1);
-		assert_int_equal(xvmc_sock_recv(ep, fd, &vec, 1, 0), 1);
-	}
-	assert_int_equal(ep->state, XVMC_EP_PINNED);
-	assert_int_equal(ep->reason, XVMC_R_UNFOLLOWED);
-	assert_int_equal(stat_of(0, XVMC_S_REGISTERED), 0);
-	xvmc_sock_close(ctx, fd);
-	close(fd);
-	xvmc_ep_put(ep);
-}
-
-static bool is_registered(int i)
-{
-	return w.pair.ep[i]->state == XVMC_EP_REGISTERED;
-}
-
-/* The peer was on another host when the connection was made. */
-static void test_begun_apart(void **state)
-{
-	int tool = agent_tool(&w.xvmcd);
-	char c = 'x';
-
-	(void)state;
-	assert_int_equal(agent_domop(tool, XVMC_AG_CREATE, "vm1", "A", 0, 0), 0);
-	assert_int_equal(agent_domop(tool, XVMC_AG_CREATE, "vm2", "B", 0, 0), 0);
-	ping_until(is_registered, "known to xvmcd");
-	for (int i = 0; i < 1000; i++) {
-		guest_send(&w.pair, i % 2, &c, 1);
-		recv_all(!(i % 2), &c, 1);
-	}
-	assert_int_equal(stat_of(0, XVMC_S_SETUPS), 0);
-	assert_int_equal(agent_domop(tool, XVMC_AG_MIGRATE, "vm2", "A",
-				     XVMC_MIGRATE_UNPREPARED, 0), 0);
-	ping_until(on_ring, "on the ring");
 	close(tool);
 }
 
@@ -473,8 +379,6 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_promotes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_demote_and_promote, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_hint_that_lies, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_begun_apart, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_max_rings, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_promoted_within, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_writer_within, setup, teardown),
