@@ -18,7 +18,7 @@ struct attr {
 
 void xvmc_prompt(void)
 {
-	struct attr attr;
+	struct attr attr = { .size = sizeof(attr) };
 
 	if (xvmc_os_filtered() ||
 	    OS4(SYS_sched_getattr, 0, &attr, sizeof(attr), 0) < 0 ||
