@@ -18,12 +18,13 @@ EXPORT FILE *fdopen(int fd, const char *mode)
 	int saved = errno;
 	FILE *f;
 
+	if (ctx) /* fclose() will close it unseen */
+		xvmc_fd_made(ctx, fd, 0);
 	if (!known(fd) || !tables_are_ours(ctx))
 		return REAL(fdopen)(fd, mode);
 	preload_escape_fd(fd, XVMC_R_UNFOLLOWED);
 	f = REAL(fdopen)(fd, mode);
 	if (f) {
-		/* fclose() will close it unseen: forget it now. */
 		xvmc_sock_forget(ctx, fd);
 		errno = saved;
 	}
