@@ -14,8 +14,8 @@
 #define BACKOFF_MIN (2 * MS)
 #define BACKOFF_MAX (250u * MS)
 /* Where writers wait for the answer, it comes late for want of a CPU, or the reader
- * is always a little behind: a fiftieth of their time may go that way. */
-#define BACKOFF_WAITED (50u * MS)
+ * is always a little behind: a twentieth of their time may go that way. */
+#define BACKOFF_WAITED (20u * MS)
 
 static void back_off(struct xvmc_endpoint *ep, uint64_t now, uint64_t most)
 {

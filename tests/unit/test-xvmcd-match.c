@@ -371,6 +371,7 @@ static void test_adopt(void **state)
 	}
 	expect_quiet(w, child); /* not before the owner has answered */
 	word(c.a, XVMC_AG_UNLINK, 10, XVMC_R_FORK, c.link);
+	word(c.a, XVMC_AG_UNREGISTER, 10, XVMC_R_FORK, 0); /* nor is it matched again */
 	expect_unlinked(c.b, 20, c.link, XVMC_R_FORK);
 	expect_adopted(child, 5, 0);
 	expect_adopted(child, 6, 0);
