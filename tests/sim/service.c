@@ -252,6 +252,9 @@ static bool do_let_go(struct sim_end *e)
 	if (!e->svc.stale_rx || !rings || e->c.tx.path != XVMC_PATH_TCP ||
 	    e->c.tx.announced || !sim_chance(&e->sim->rng, 20))
 		return false;
+	/* The peer may publish while its pages are being copied. */
+	if (!e->sim->nested && sim_chance(&e->sim->rng, 500))
+		e->sim->word_skip = (unsigned int)sim_range(&e->sim->rng, 1, 6);
 	r = xvmc_conn_let_go(&e->c);
 	sim_trace(e->sim, "end %ld lets the pages go: %ld", e->guest, r, 0, 0, 0);
 	if (e->c.rx.kept) {
