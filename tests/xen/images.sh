@@ -156,7 +156,7 @@ guest_root() {
 	modules "$tree" "$guest_image" xen-netfront xen-gntdev xen-gntalloc xen-evtchn xenfs
 	for file in "$build"/tools/xvmcd/xvmcd "$build"/tools/xvmc "$build"/tools/xvmc-run \
 		"$build"/tools/bench/xvmc-stream "$build"/tools/bench/xvmc-bench \
-		"$build"/tests/xen/vchan-bench "$build"/tests/xen/hostile "$build"/tests/xen/outage "$build"/tests/unit/test-hv; do
+		"$build"/tests/xen/vchan-bench "$build"/tests/xen/hostile "$build"/tests/xen/outage "$build"/tests/xen/setups "$build"/tests/unit/test-hv; do
 		program "$tree" "$file" /xvmc
 	done
 	program "$tree" "$build/preload/libxvmc.so" /xvmc
