@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define XVMC_ABI_VERSION 1u
+#define XVMC_ABI_VERSION 2u
 #define XVMC_PAGE_SIZE 4096u
 #define XVMC_NONCE_LEN 16u
 
@@ -89,6 +89,7 @@ struct xvmc_rpage {
 	uint8_t line1[56];
 	/* line 2 */
 	uint8_t alive; /* 1 while the receiver maps the page and has not closed:
+			* it sets it when all is mapped, and rings [S 3 step 5];
 			* it clears it, or the hypervisor when the mapping
 			* goes, however it goes */
 	uint8_t half0[XVMC_PAGE_SIZE / 2 - 129];
@@ -161,12 +162,11 @@ static_assert(offsetof(struct xvmc_record, sum) == 40, "record");
 /*
  * Set-up messages between the two ends of a connection [S 3]; relayed by the
  * two xvmcd. Each starts with this header. The numbers are the steps of
- * [S 3]: step 1 and 3 happen inside the sender.
+ * [S 3]: what is asked in step 2 comes with MATCH (agent.h), and step 5 is a
+ * byte of the R-page and the channel's first ring.
  */
 enum xvmc_setup_type {
-	XVMC_SETUP_ASK = 2,    /* receiver -> sender: establish, to my domid */
 	XVMC_SETUP_OFFER = 4,  /* sender -> receiver: domid, port, grefs */
-	XVMC_SETUP_READY = 5,  /* receiver -> sender: bound and mapped */
 	XVMC_SETUP_REFUSE = 6, /* either: no ring for this connection, why */
 	XVMC_SETUP_LEAVE = 7,  /* receiver -> sender: move to TCP, please; where
 				* no record can say so, its own direction being
@@ -179,13 +179,6 @@ struct xvmc_setup_hdr {
 	uint16_t len;     /* of the whole message, bytes */
 };
 static_assert(sizeof(struct xvmc_setup_hdr) == 8, "setup");
-
-struct xvmc_setup_ask {
-	struct xvmc_setup_hdr hdr;
-	uint32_t domid;
-	uint32_t order_max; /* the largest ring the receiver cares to map */
-};
-static_assert(sizeof(struct xvmc_setup_ask) == 16, "setup ask");
 
 #define XVMC_SETUP_GREFS_MAX (2u + (1u << XVMC_RING_ORDER_MAX))
 
@@ -203,8 +196,8 @@ static_assert(offsetof(struct xvmc_setup_offer, gref) == 40, "setup offer");
 static_assert(sizeof(struct xvmc_setup_offer) == 1072, "setup offer");
 
 struct xvmc_setup_word {
-	struct xvmc_setup_hdr hdr; /* READY, REFUSE, LEAVE */
-	uint32_t reason;           /* enum xvmc_reason; 0 for READY */
+	struct xvmc_setup_hdr hdr; /* REFUSE, LEAVE */
+	uint32_t reason;           /* enum xvmc_reason */
 	uint32_t pad;
 };
 static_assert(sizeof(struct xvmc_setup_word) == 16, "setup word");

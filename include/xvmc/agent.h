@@ -163,11 +163,12 @@ struct xvmc_ag_addr {
 };
 
 /* XVMC_AG_REGISTER. epid: the process's own number for the connection, never
- * used again by this process. local and remote as this end sees them. */
+ * used again by this process. local and remote as this end sees them.
+ * pages_max: of data, in the largest ring that this end cares to map; 0: any. */
 struct xvmc_ag_register {
 	struct xvmc_agent_hdr hdr;
 	uint32_t epid;
-	uint32_t pad;
+	uint32_t pages_max;
 	struct xvmc_ag_addr local;
 	struct xvmc_ag_addr remote;
 	uint64_t link; /* after xvmcd was restarted: the link this end still
@@ -196,13 +197,14 @@ struct xvmc_ag_word {
 };
 
 /* XVMC_AG_MATCH. strict: the ends are in different network namespaces, so that
- * equal addresses prove less: byte counts must agree exactly before a switch. */
+ * equal addresses prove less: byte counts must agree exactly before a switch.
+ * pages_max: as the other end has said it. */
 struct xvmc_ag_match {
 	struct xvmc_agent_hdr hdr;
 	uint32_t epid;
 	uint32_t peer_domid;
 	uint64_t link;
-	uint32_t pad;
+	uint32_t pages_max;
 	uint32_t strict;
 };
 

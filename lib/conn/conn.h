@@ -183,8 +183,9 @@ int xvmc_conn_offer(struct conn_t *c, struct xvmc_hv *hv, unsigned int order,
 int xvmc_conn_accept_offer(struct conn_t *c, struct xvmc_hv *hv,
 			   const struct xvmc_setup_offer *offer, size_t len);
 
-/* Step 5 at the sender: the peer has mapped. tx.lock held. */
-void xvmc_conn_ready(struct conn_t *c);
+/* Step 5 at the sender: has the peer mapped, as the R-page says? True once.
+ * tx.lock held. */
+bool xvmc_conn_ready(struct conn_t *c);
 
 /* True when the direction is on TCP and nothing of its ring is needed any
  * more, so that it may be detached. Lock of the direction held. */

@@ -110,10 +110,13 @@ int xvmc_conn_accept_offer(struct conn_t *c, struct xvmc_hv *hv,
 	return 0;
 }
 
-void xvmc_conn_ready(struct conn_t *c)
+/* A peer that lies about it harms itself: it will acknowledge nothing. */
+bool xvmc_conn_ready(struct conn_t *c)
 {
-	if (c->tx.have_share)
-		c->tx.attached = true;
+	if (!c->tx.have_share || c->tx.attached || !ring_reader_lives(c->tx.s.r))
+		return false;
+	c->tx.attached = true;
+	return true;
 }
 
 bool xvmc_conn_tx_idle(const struct conn_t *c)

@@ -47,6 +47,13 @@ void drive_tx(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now)
 	bool mine = fork_owns_tx(ep), wants;
 	int r;
 
+	if (c->tx.have_chan && !c->tx.attached && !ep->svc.leaving) {
+		xvmc_hv_chan_ack(c->hv, &c->tx.chan);
+		if (xvmc_conn_ready(c)) {
+			ep->svc.want_ring = true;
+			ep->svc.try_ns = 0;
+		}
+	}
 	if (c->tx.announced) {
 		xvmc_hv_chan_ack(c->hv, &c->tx.chan);
 		if (xvmc_conn_tx_settle(c, now, false) == 0)

@@ -136,15 +136,16 @@ static void watches(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 	struct conn_t *c = &ep->conn;
 	struct xvmc_ep_svc *s = &ep->svc;
 
-	/* The bells only while an announcement is to be seen or answered;
-	 * in the ring they ring for the application, and at the end by us, for
-	 * those who are to leave. */
+	/* The bells only while the peer's mapping of our pages, or an announcement,
+	 * is to be seen or answered; in the ring they ring for the application, and
+	 * at the end by us, for those who are to leave. */
 	service_watch(sv, ep, c->rx.chan.wait_fd, TAG_RX_BELL, &s->watch_rx,
 		      c->rx.have_chan && c->rx.path == XVMC_PATH_TCP &&
 			      c->rx.expect == XVMC_POS_NONE && !s->leaving &&
 			      !s->closing);
 	service_watch(sv, ep, c->tx.chan.wait_fd, TAG_TX_BELL, &s->watch_tx,
-		      c->tx.have_chan && c->tx.announced);
+		      c->tx.have_chan &&
+			      (c->tx.announced || (!c->tx.attached && !s->leaving)));
 	service_watch(sv, ep, ep->io_fd, TAG_TCP, &s->watch_tcp, ep->io_fd >= 0);
 }
 
@@ -242,7 +243,6 @@ static void became_plain(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 	if (ep->svc.closing)
 		why = XVMC_R_CLOSE;
 	known_no_ring(sv, ep);
-	link_offer_end(ep);
 	ep->svc.leaving = ep->svc.asked = false;
 	ep->svc.leave_ns = 0;
 	ep->svc.tcp_ev = ep->svc.unlinked = 0;
@@ -297,6 +297,7 @@ static void abort_setup(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 static void forget(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 {
 	link_unregister(sv, ep);
+	link_held_end(ep);
 	known_del(sv, ep);
 	xvmc_ep_put(ep); /* the service's reference: ep may be gone now */
 }

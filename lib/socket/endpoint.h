@@ -157,6 +157,7 @@ struct xvmc_endpoint {
 	_Atomic bool svc_wants_quiet; /* it waits for the last waiter to leave */
 	struct xvmc_ep_svc {
 		bool have_addrs;     /* local and remote, below */
+		uint32_t pages_max;  /* of the largest ring that we take */
 		/* known.c's: of all; of those with a due_ns; of those with rings */
 		struct xvmc_endpoint *epid_next;
 		struct xvmc_list due_link, ring_link;
@@ -172,7 +173,7 @@ struct xvmc_endpoint {
 		uint32_t refused;    /* so often in a row there was no room for its
 				      * rings */
 		bool watch_tcp, watch_rx, watch_tx; /* in the service's epoll */
-		bool asked;          /* we have sent ASK */
+		bool asked;          /* we have offered, or were about to */
 		bool want_ring;      /* tx belongs on the ring */
 		bool leaving;        /* both directions to TCP, then detach */
 		bool pin;            /* and never back */
@@ -189,10 +190,11 @@ struct xvmc_endpoint {
 		uint64_t doubt_ns;
 		uint32_t unlinked;
 		/* A new link that came while the old one was being left: it
-		 * waits, with the one message the peer can send by itself. */
+		 * waits, with what the peer offers meanwhile, or NULL; or there
+		 * was no memory for that. */
 		struct xvmc_ag_match held;
-		struct xvmc_setup_ask held_ask;
-		struct xvmc_setup_offer *offer; /* ours, until the peer asks; or NULL */
+		struct xvmc_setup_offer *held_offer;
+		bool held_lost;
 		uint32_t tcp_ev;     /* EPOLL* of the TCP socket since the last look */
 		uint32_t reason;     /* of leaving */
 		/* from here on not cleared for each connection: */

@@ -69,15 +69,15 @@ static void give_up(struct xvmc_service *sv, struct xvmc_endpoint *ep, int err)
 
 /* A program that has set its socket's buffers means them: the ring is no larger
  * than that. Those the kernel tunes by itself say nothing. */
-static unsigned int order_limit(const struct xvmc_endpoint *ep, int name, int lock)
+static unsigned int order_limit(int fd, int name, int lock)
 {
 	unsigned int order = 0;
 	socklen_t len = sizeof(int);
 	int locks = 0, bytes = 0;
 
-	if (os_getsockopt(ep->io_fd, SOL_SOCKET, SO_BUF_LOCK, &locks, &len) < 0 ||
+	if (os_getsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &locks, &len) < 0 ||
 	    !(locks & lock) ||
-	    os_getsockopt(ep->io_fd, SOL_SOCKET, name, &bytes, &len) < 0)
+	    os_getsockopt(fd, SOL_SOCKET, name, &bytes, &len) < 0)
 		return XVMC_RING_ORDER_MAX;
 	while (order < XVMC_RING_ORDER_MAX &&
 	       (unsigned int)bytes >= (uint64_t)XVMC_PAGE_SIZE << (order + 1))
@@ -85,12 +85,26 @@ static unsigned int order_limit(const struct xvmc_endpoint *ep, int name, int lo
 	return order;
 }
 
-/* Step 3, or the same once more with a smaller ring. It need not wait for the
- * peer's ASK, which is on its way while we ask the hypervisor. */
-static int make_offer(struct xvmc_service *sv, struct xvmc_endpoint *ep,
-		      unsigned int order_max)
+uint32_t link_pages_max(int fd)
 {
-	unsigned int order = order_limit(ep, SO_SNDBUF, SOCK_SNDBUF_LOCK);
+	return 1u << order_limit(fd, SO_RCVBUF, SOCK_RCVBUF_LOCK);
+}
+
+/* What the peer has said so. */
+static unsigned int order_of(uint32_t pages_max)
+{
+	unsigned int order = XVMC_RING_ORDER_MAX;
+
+	while (order > 0 && pages_max && 1u << order > pages_max)
+		order--;
+	return order;
+}
+
+/* Step 3. */
+static int make_offer(struct xvmc_service *sv, struct xvmc_endpoint *ep,
+		      unsigned int order_max, struct xvmc_setup_offer *ret_offer)
+{
+	unsigned int order = order_limit(ep->io_fd, SO_SNDBUF, SOCK_SNDBUF_LOCK);
 	struct conn_t *c = &ep->conn;
 	int r;
 
@@ -98,32 +112,25 @@ static int make_offer(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		order = sv->ctx->opt.order;
 	if (order > order_max)
 		order = order_max;
-	if (!ep->svc.offer)
-		ep->svc.offer = malloc(sizeof(*ep->svc.offer));
-	if (!ep->svc.offer)
-		return -ENOMEM;
 	section_lock(&c->tx.lock);
 	xvmc_conn_tx_detach(c);
-	r = xvmc_conn_offer(c, sv->hv, order, ep->svc.offer);
+	r = xvmc_conn_offer(c, sv->hv, order, ret_offer);
 	section_unlock(&c->tx.lock);
 	return r;
 }
 
-void link_offer_end(struct xvmc_endpoint *ep)
+void link_held_end(struct xvmc_endpoint *ep)
 {
-	free(ep->svc.offer);
-	ep->svc.offer = NULL;
+	memset(&ep->svc.held, 0, sizeof(ep->svc.held));
+	free(ep->svc.held_offer);
+	ep->svc.held_offer = NULL;
+	ep->svc.held_lost = false;
 }
 
 void link_match(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		const struct xvmc_ag_match *match)
 {
-	struct xvmc_setup_ask ask = {
-		.hdr = { .version = XVMC_ABI_VERSION,
-			 .type = XVMC_SETUP_ASK,
-			 .len = sizeof(ask) },
-	};
-	struct xvmc_hv_self self;
+	struct xvmc_setup_offer offer;
 	int r;
 
 	/* After a restart of xvmcd the link has a new number; rings that are
@@ -139,8 +146,8 @@ void link_match(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 	if (ep->svc.pin || ep->svc.closing)
 		return;
 	if (ep->svc.leaving) {
+		link_held_end(ep);
 		ep->svc.held = *match;
-		ep->svc.held_ask.hdr.len = 0;
 		return;
 	}
 	ep->conn.link = match->link;
@@ -150,9 +157,7 @@ void link_match(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		link_ended(sv, ep, XVMC_R_DEMOTED);
 		return;
 	}
-	/* The domid changes with every migration: never the one of old. */
-	if (!sv->hv || xvmc_hv_self(sv->hv, &self) < 0 ||
-	    sv->nrings >= sv->ctx->opt.max_rings) {
+	if (!sv->hv || sv->nrings >= sv->ctx->opt.max_rings) {
 		refuse(sv, ep, XVMC_R_LRU);
 		link_withdraw(sv, ep, XVMC_R_LRU);
 		return;
@@ -173,35 +178,16 @@ void link_match(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		link_withdraw(sv, ep, XVMC_R_NO_FDS);
 		return;
 	}
-	ask.domid = self.domid;
-	ask.order_max = order_limit(ep, SO_RCVBUF, SOCK_RCVBUF_LOCK);
 	ep->state = XVMC_EP_LINKED;
 	ep->reason = XVMC_R_SETUP;
 	ep->svc.asked = true;
 	known_ring(sv, ep, os_now_ns());
 	service_log(sv, ep, "is matched", XVMC_R_SETUP);
-	link_relay(sv, ep, &ask.hdr); /* step 2 */
-	r = make_offer(sv, ep, XVMC_RING_ORDER_MAX); /* 3 */
+	r = make_offer(sv, ep, order_of(match->pages_max), &offer);
 	if (r < 0)
 		give_up(sv, ep, r);
-}
-
-static void on_ask(struct xvmc_service *sv, struct xvmc_endpoint *ep,
-		   const struct xvmc_setup_ask *ask, size_t len)
-{
-	int r = -EPROTO;
-
-	if (len == sizeof(*ask) && ask->domid != ep->conn.peer_domid)
-		r = -ENOENT;
-	else if (len == sizeof(*ask) && ep->svc.offer) /* once */
-		r = ask->order_max < ep->svc.offer->order ?
-			    make_offer(sv, ep, ask->order_max) : 0;
-	if (r < 0) {
-		give_up(sv, ep, r);
-		return;
-	}
-	link_relay(sv, ep, &ep->svc.offer->hdr); /* step 4 */
-	link_offer_end(ep);
+	else
+		link_relay(sv, ep, &offer.hdr); /* step 4 */
 }
 
 static void on_offer(struct xvmc_service *sv, struct xvmc_endpoint *ep,
@@ -211,9 +197,7 @@ static void on_offer(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 	int r;
 
 	section_lock(&c->rx.lock);
-	/* Not before our own has gone out, which the peer's ASK comes before. */
-	r = c->tx.have_chan && !ep->svc.offer ?
-		    xvmc_conn_accept_offer(c, sv->hv, offer, len) : -EPROTO;
+	r = xvmc_conn_accept_offer(c, sv->hv, offer, len);
 	section_unlock(&c->rx.lock);
 	if (r == 0)
 		r = endpoint_manage(ep);
@@ -226,7 +210,7 @@ static void on_offer(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 	known_ring(sv, ep, os_now_ns());
 	ep->svc.refused = 0;
 	service_log(sv, ep, "rings are mapped", XVMC_R_SETUP);
-	link_say(sv, ep, XVMC_SETUP_READY, 0); /* step 5 */
+	xvmc_hv_notify(sv->hv, &c->rx.chan); /* step 5: the page says it already */
 }
 
 static void on_relayed(struct xvmc_service *sv, struct xvmc_endpoint *ep,
@@ -234,7 +218,6 @@ static void on_relayed(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 {
 	union {
 		struct xvmc_setup_hdr hdr;
-		struct xvmc_setup_ask ask;
 		struct xvmc_setup_offer offer;
 		struct xvmc_setup_word word;
 	} m;
@@ -251,18 +234,8 @@ static void on_relayed(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 	if (ep->svc.leaving)
 		return; /* what is being set up will not be used */
 	switch (m.hdr.type) {
-	case XVMC_SETUP_ASK:
-		on_ask(sv, ep, &m.ask, len);
-		break;
 	case XVMC_SETUP_OFFER:
 		on_offer(sv, ep, &m.offer, len);
-		break;
-	case XVMC_SETUP_READY:
-		section_lock(&ep->conn.tx.lock);
-		xvmc_conn_ready(&ep->conn);
-		section_unlock(&ep->conn.tx.lock);
-		ep->svc.want_ring = !ep->svc.leaving;
-		ep->svc.try_ns = 0;
 		break;
 	case XVMC_SETUP_REFUSE:
 	case XVMC_SETUP_LEAVE:
@@ -276,6 +249,24 @@ static void on_relayed(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 	}
 }
 
+/* Its OFFER waits with the link. What else the peer can say by then, that it leaves,
+ * xvmcd says, too. */
+static void hold_offer(struct xvmc_endpoint *ep, const void *body, size_t len)
+{
+	struct xvmc_setup_hdr hdr;
+
+	if (len < sizeof(hdr) || len > sizeof(*ep->svc.held_offer) || ep->svc.held_offer)
+		return;
+	memcpy(&hdr, body, sizeof(hdr));
+	if (hdr.type != XVMC_SETUP_OFFER || hdr.len != len)
+		return;
+	ep->svc.held_offer = malloc(sizeof(*ep->svc.held_offer));
+	if (ep->svc.held_offer)
+		memcpy(ep->svc.held_offer, body, len);
+	else
+		ep->svc.held_lost = true;
+}
+
 void link_relayed(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		  const struct xvmc_ag_relay *relay)
 {
@@ -283,20 +274,26 @@ void link_relayed(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 
 	if (ep->svc.asked && ep->conn.link == relay->link)
 		on_relayed(sv, ep, relay->body, len);
-	else if (ep->svc.held.link && ep->svc.held.link == relay->link &&
-		 len == sizeof(ep->svc.held_ask))
-		memcpy(&ep->svc.held_ask, relay->body, len);
+	else if (ep->svc.held.link && ep->svc.held.link == relay->link)
+		hold_offer(ep, relay->body, len);
 }
 
 void link_held(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 {
 	struct xvmc_ag_match match = ep->svc.held;
-	struct xvmc_setup_ask ask = ep->svc.held_ask;
+	struct xvmc_setup_offer *offer = ep->svc.held_offer;
+	bool lost = ep->svc.held_lost;
 
 	if (!match.link)
 		return;
-	memset(&ep->svc.held, 0, sizeof(ep->svc.held));
+	ep->svc.held_offer = NULL;
+	link_held_end(ep);
 	link_match(sv, ep, &match);
-	if (ask.hdr.len && ep->svc.asked && ep->conn.link == match.link)
-		on_relayed(sv, ep, &ask, sizeof(ask));
+	if (ep->svc.asked && !ep->svc.leaving && ep->conn.link == match.link) {
+		if (offer)
+			on_relayed(sv, ep, offer, offer->hdr.len);
+		else if (lost)
+			give_up(sv, ep, -ENOMEM);
+	}
+	free(offer);
 }

@@ -49,6 +49,8 @@ int link_register(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 			os_getsockname(ep->fd, (struct sockaddr *)&ep->svc.local, &llen) == 0 &&
 			os_getpeername(ep->fd, (struct sockaddr *)&ep->svc.remote, &rlen) == 0;
 		tcp = ep->svc.have_addrs && endpoint_is_tcp(ep->fd);
+		if (ep->svc.have_addrs)
+			ep->svc.pages_max = link_pages_max(ep->fd);
 		section_unlock(&ep->conn.tx.lock);
 		if (!ep->svc.have_addrs)
 			return -ENOTCONN; /* closing, or gone already */
@@ -63,6 +65,7 @@ int link_register(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 		ep->reason = XVMC_R_NO_XVMCD;
 		return -EIO; /* again when xvmcd is back */
 	}
+	reg.pages_max = ep->svc.pages_max;
 	link_addr(&ep->svc.local, &reg.local);
 	link_addr(&ep->svc.remote, &reg.remote);
 	ep->conn.local_port = reg.local.port;
@@ -161,7 +164,7 @@ void link_withdraw(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 	link_ended(sv, ep, why);
 	ep->reason = why;
 	link_unregister(sv, ep);
-	memset(&ep->svc.held, 0, sizeof(ep->svc.held));
+	link_held_end(ep);
 	if (link_for_want(why))
 		want_more(ep);
 	ep->state = XVMC_EP_TRACKED;
@@ -175,7 +178,7 @@ static void on_unlinked(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 				       XVMC_R_PEER_LEFT;
 
 	if (word->link && word->link == ep->svc.held.link)
-		memset(&ep->svc.held, 0, sizeof(ep->svc.held));
+		link_held_end(ep);
 	if (word->link != ep->conn.link && word->link)
 		return;
 	ep->conn.link = 0; /* nobody to answer to */

@@ -451,7 +451,7 @@ static void drop_all(struct xvmc_service *sv)
 		if (ep->io_fd >= 0)
 			os_close(ep->io_fd);
 		ep->io_fd = -1;
-		link_offer_end(ep);
+		link_held_end(ep);
 		known_del(sv, ep);
 		xvmc_ep_put(ep);
 	}

@@ -97,8 +97,10 @@ void link_match(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		const struct xvmc_ag_match *match);
 void link_relayed(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		  const struct xvmc_ag_relay *relay);
-/* What was made for a link, and not offered. */
-void link_offer_end(struct xvmc_endpoint *ep);
+/* The largest ring that the program's own settings of this socket allow. */
+uint32_t link_pages_max(int fd);
+/* No link waits any more. */
+void link_held_end(struct xvmc_endpoint *ep);
 /* The old link is left: takes up the one that was held meanwhile. */
 void link_held(struct xvmc_service *sv, struct xvmc_endpoint *ep);
 

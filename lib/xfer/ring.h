@@ -226,10 +226,11 @@ static inline uint8_t ring_owner(const struct xvmc_rpage *r)
 				    memory_order_acquire);
 }
 
-/* Set-up, receiver: before it says that it has mapped the pages. */
+/* Set-up, receiver: it has mapped the pages. Before it rings the sender, who takes
+ * what has rung before it looks. */
 static inline void ring_start_reading(struct xvmc_rpage *r)
 {
-	atomic_store_explicit((_Atomic uint8_t *)&r->alive, 1, memory_order_relaxed);
+	atomic_store_explicit((_Atomic uint8_t *)&r->alive, 1, memory_order_release);
 }
 
 /* Receiver: it will read no more, for its program has closed. Pairs with

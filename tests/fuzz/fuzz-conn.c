@@ -176,8 +176,10 @@ static void do_offer(void)
 		return;
 	f.c.peer_domid = f.hv.dom[1].domid;
 	if (xvmc_conn_offer(&f.c, &f.hv.dom[0].hv, below(SIM_ORDER_MAX + 1), &offer) == 0 &&
-	    below(2))
+	    below(2)) {
+		f.c.tx.s.r->alive = 1;
 		xvmc_conn_ready(&f.c);
+	}
 	check("offer");
 }
 

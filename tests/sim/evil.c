@@ -145,19 +145,18 @@ static bool take_message(struct sim_end *e)
 		e->svc.registered = false;
 	else if (msg.kind == SIM_M_RELAYED && msg.body.hdr.type == XVMC_SETUP_OFFER)
 		on_offer(e, &msg);
-	else if (msg.kind == SIM_M_RELAYED && msg.body.hdr.type == XVMC_SETUP_ASK)
+	else if (msg.kind == SIM_M_RELAYED && msg.body.hdr.type == SIM_SETUP_ASK)
 		send_offer(e);
 	return true;
 }
 
 static void say_something(struct sim_end *e)
 {
-	static const uint16_t types[] = { XVMC_SETUP_READY, XVMC_SETUP_READY,
-					  XVMC_SETUP_ASK, XVMC_SETUP_REFUSE,
+	static const uint16_t types[] = { SIM_SETUP_ASK, XVMC_SETUP_REFUSE,
 					  XVMC_SETUP_LEAVE, 0xffff };
 	struct sim_rng *rng = &e->sim->rng;
-	uint16_t type = types[sim_below(rng, 6)];
-	struct xvmc_setup_ask msg = {
+	uint16_t type = types[sim_below(rng, 4)];
+	struct sim_setup_ask msg = {
 		.hdr = { XVMC_ABI_VERSION, type, sizeof(msg) },
 		.domid = sim_dom(e)->domid,
 		.order_max = (uint32_t)sim_below(rng, 4),
@@ -231,7 +230,7 @@ static void write_their_page(struct sim_end *e)
 
 	if (!v->mapped)
 		return;
-	switch (sim_below(rng, 6)) {
+	switch (sim_below(rng, 7)) {
 	case 0:
 		ring_release(r, odd_number(rng, tx->s.prod));
 		break;
@@ -243,6 +242,9 @@ static void write_their_page(struct sim_end *e)
 		break;
 	case 3:
 		ring_release(r, tx->s.prod);
+		break;
+	case 4: /* that it maps the pages, or does not */
+		r->alive = sim_chance(rng, 900);
 		break;
 	default:
 		ring_decide(r, tx->epoch, XVMC_ANN_ACKED);

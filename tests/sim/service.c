@@ -135,6 +135,21 @@ static void settle(struct sim_end *e)
 	sim_check_end(e, "settle");
 }
 
+/* [S 3 step 5] The first ring of a channel; where rings are lost, a look at any
+ * time, as the real one looks with whatever else it has to do. */
+static bool ready(struct sim_end *e)
+{
+	struct sim_svc *svc = &e->svc;
+
+	if (svc->stale_tx || !xvmc_conn_ready(&e->c))
+		return false;
+	sim_trace(e->sim, "end %ld is ready to send by ring", e->guest, 0, 0, 0, 0);
+	svc->cancels = 0;
+	svc->announce_at = e->sim->now + sim_below(&e->sim->rng, 300000);
+	sim_check_end(e, "ready");
+	return true;
+}
+
 static bool do_tx_bell(struct sim_end *e)
 {
 	uint64_t bell;
@@ -143,8 +158,9 @@ static bool do_tx_bell(struct sim_end *e)
 		return false;
 	bell = sim_hv_signals(&e->c.tx.chan);
 	if (bell == e->svc.tx_bell)
-		return false;
+		return e->sim->plan.lose && ready(e);
 	e->svc.tx_bell = bell;
+	ready(e);
 	if (e->c.tx.announced)
 		settle(e);
 	return true;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The set-up messages at one end of the simulation [S 3]: ask, offer, ready,
- * refuse, leave. Each direction of a connection is set up by itself. Messages
- * may be lost with the xvmcd that carries them, never reordered.
+ * The set-up messages at one end of the simulation [S 3]: ask, offer, refuse,
+ * leave. Each direction of a connection is set up by itself, and again while the
+ * link lasts; so what is asked, which MATCH says in life, is a message here.
+ * Messages may be lost with the xvmcd that carries them, never reordered.
  */
 #include <errno.h>
 #include <string.h>
@@ -31,8 +32,8 @@ void sim_setup_leave(struct sim_end *e)
 
 bool sim_setup_ask(struct sim_end *e)
 {
-	struct xvmc_setup_ask ask = {
-		.hdr = { XVMC_ABI_VERSION, XVMC_SETUP_ASK, sizeof(ask) },
+	struct sim_setup_ask ask = {
+		.hdr = { XVMC_ABI_VERSION, SIM_SETUP_ASK, sizeof(ask) },
 		.domid = sim_dom(e)->domid,
 		.order_max = e->sim->plan.order[e->number],
 	};
@@ -87,12 +88,6 @@ static void on_offer(struct sim_end *e, const struct sim_msg *msg)
 	svc->ask_at = e->sim->now + sim_range(&e->sim->rng, 1000000, 5000000);
 	if (svc->prepare || svc->no_more)
 		return;
-	if (e->c.rx.have_map_r && xvmc_conn_rx_idle(&e->c) && !e->c.rx.skip &&
-	    !e->c.rx.pull) {
-		sim_count(e->sim, SIM_C_STALE_READY);
-		svc->stale_rx = false;
-		xvmc_conn_rx_detach(&e->c);
-	}
 	r = xvmc_conn_accept_offer(&e->c, &sim_dom(e)->hv, &msg->body.offer, msg->len);
 	sim_trace(e->sim, "end %ld is offered a ring: %ld", e->guest, r, 0, 0, 0);
 	if (r < 0) {
@@ -103,7 +98,7 @@ static void on_offer(struct sim_end *e, const struct sim_msg *msg)
 	} else {
 		svc->rx_bell = sim_hv_signals(&e->c.rx.chan);
 		svc->bell_at = 0;
-		send_word(e, XVMC_SETUP_READY, 0);
+		xvmc_hv_notify(&sim_dom(e)->hv, &e->c.rx.chan);
 	}
 	sim_check_end(e, "accept");
 }
@@ -113,21 +108,13 @@ static void on_setup(struct sim_end *e, const struct sim_msg *msg)
 	struct sim_svc *svc = &e->svc;
 
 	switch (msg->body.hdr.type) {
-	case XVMC_SETUP_ASK:
+	case SIM_SETUP_ASK:
 		svc->offer_due = true;
 		svc->order_max = msg->body.ask.order_max < SIM_ORDER_MAX ?
 					 msg->body.ask.order_max : SIM_ORDER_MAX;
 		break;
 	case XVMC_SETUP_OFFER:
 		on_offer(e, msg);
-		break;
-	case XVMC_SETUP_READY:
-		if (!e->c.tx.have_share || e->c.tx.attached)
-			sim_count(e->sim, SIM_C_STALE_READY);
-		xvmc_conn_ready(&e->c);
-		svc->cancels = 0;
-		svc->announce_at = e->sim->now + sim_below(&e->sim->rng, 300000);
-		sim_check_end(e, "ready");
 		break;
 	case XVMC_SETUP_REFUSE:
 		if (e->c.tx.have_share && !e->c.tx.attached)

@@ -168,6 +168,15 @@ struct sim_conn {
 
 enum sim_msg_kind { SIM_M_MATCH, SIM_M_UNLINKED, SIM_M_RELAYED, SIM_M_PREPARE, SIM_M_FINISH };
 
+/* What MATCH says in life of the other end; its number is none of the protocol's. */
+#define SIM_SETUP_ASK 2u
+
+struct sim_setup_ask {
+	struct xvmc_setup_hdr hdr;
+	uint32_t domid;
+	uint32_t order_max;
+};
+
 struct sim_msg {
 	enum sim_msg_kind kind;
 	uint64_t link;
@@ -175,7 +184,7 @@ struct sim_msg {
 	size_t len;
 	union {
 		struct xvmc_setup_hdr hdr;
-		struct xvmc_setup_ask ask;
+		struct sim_setup_ask ask;
 		struct xvmc_setup_offer offer;
 		struct xvmc_setup_word word;
 		uint8_t raw[XVMC_SETUP_MAX];

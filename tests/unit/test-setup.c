@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The messages of a set-up, as one end sees them: what it makes before it is
- * asked, and for what it is asked then.
+ * A set-up, as one end sees it: what it offers as soon as it is matched, what it
+ * refuses, and how it learns that its pages are mapped.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include <sched.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -72,7 +73,7 @@ static struct xvmc_ag_addr addr_of(int (*get)(int, struct sockaddr *, socklen_t 
 }
 
 /* Registers the second end, which the library does not see in use. */
-static int other_end(union agent_msg *ret_match)
+static int other_end(uint32_t pages_max, union agent_msg *ret_match)
 {
 	union agent_msg m;
 	struct stat st;
@@ -82,6 +83,7 @@ static int other_end(union agent_msg *ret_match)
 	sock = agent_hello(&w.xvmcd, XVMC_ROLE_APP, "vm2", st.st_ino, &m);
 	memset(&m, 0, sizeof(m));
 	m.reg.epid = 1;
+	m.reg.pages_max = pages_max;
 	m.reg.local = addr_of(getsockname);
 	m.reg.remote = addr_of(getpeername);
 	agent_send(sock, XVMC_AG_REGISTER, &m, sizeof(m.reg));
@@ -113,59 +115,124 @@ static const void *relayed(int sock, uint16_t type, union agent_msg *m)
 	return m->relay.body;
 }
 
-/* Its pages are there before it is asked for them; what is offered to it before
- * it was asked is refused all the same. */
-static void test_offer_before_ask(void **state)
+static void offered(int sock, struct xvmc_setup_offer *ret_offer)
+{
+	union agent_msg m;
+	const void *body = relayed(sock, XVMC_SETUP_OFFER, &m);
+
+	memcpy(ret_offer, body, m.relay.hdr.len - offsetof(struct xvmc_ag_relay, body));
+}
+
+static void expect_refused(int sock, enum xvmc_reason why)
+{
+	struct xvmc_setup_word word;
+	union agent_msg m;
+
+	memcpy(&word, relayed(sock, XVMC_SETUP_REFUSE, &m), sizeof(word));
+	assert_int_equal(word.reason, why);
+}
+
+/* It offers without having heard anything of the other end but MATCH, and no
+ * larger a ring than that end has said. */
+static void test_offers_at_once(void **state)
+{
+	struct xvmc_setup_offer offer;
+	union agent_msg m;
+	int sock = other_end(4, &m);
+
+	(void)state;
+	offered(sock, &offer);
+	assert_int_equal(offer.order, 2);
+	assert_int_equal(offer.ngrefs, 2 + 4);
+	close(sock);
+}
+
+/* Nothing said is no limit; nor is nonsense. */
+static void test_any_size(void **state)
+{
+	const uint32_t said[] = { 0, UINT32_MAX };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++) {
+		struct xvmc_setup_offer offer;
+		union agent_msg m;
+		int sock = other_end(said[i], &m);
+
+		offered(sock, &offer);
+		assert_int_equal(offer.order, w.ctx[0].opt.order);
+		close(sock);
+		if (i == 0) {
+			assert_int_equal(teardown(state), 0);
+			assert_int_equal(setup(state), 0);
+		}
+	}
+}
+
+static void test_bad_offer(void **state)
 {
 	struct xvmc_setup_offer offer = {
 		.hdr = { .version = XVMC_ABI_VERSION,
 			 .type = XVMC_SETUP_OFFER,
 			 .len = offsetof(struct xvmc_setup_offer, gref) + 3 * sizeof(uint32_t) },
-		.ngrefs = 3,
+		.ngrefs = 4,
 	};
-	struct xvmc_setup_word why;
 	union agent_msg m;
-	int sock = other_end(&m);
+	int sock = other_end(0, &m);
 	uint64_t link = m.match.link;
 
 	(void)state;
 	relay(sock, link, &offer.hdr);
-	relayed(sock, XVMC_SETUP_ASK, &m);
-	memcpy(&why, relayed(sock, XVMC_SETUP_REFUSE, &m), sizeof(why));
-	assert_int_equal(why.reason, XVMC_R_BAD_OFFER);
+	offered(sock, &offer);
+	expect_refused(sock, XVMC_R_BAD_OFFER);
 	close(sock);
 }
 
-/* Asked twice: the second time is one too many. */
-static void test_asks_twice(void **state)
+/* Step 5 is no message: it announces once the page says that it is mapped, and
+ * the channel has rung. */
+static void test_ready_by_page(void **state)
 {
-	struct xvmc_setup_ask ask = {
+	struct xvmc_hv_local_spec spec = { w.xvmcd.dir, "vm2" };
+	struct xvmc_setup_offer theirs, ours = {
 		.hdr = { .version = XVMC_ABI_VERSION,
-			 .type = XVMC_SETUP_ASK,
-			 .len = sizeof(ask) },
-		.order_max = XVMC_RING_ORDER_MAX,
+			 .type = XVMC_SETUP_OFFER,
+			 .len = offsetof(struct xvmc_setup_offer, gref) + 3 * sizeof(uint32_t) },
+		.nonce = "fifteen letters",
+		.ngrefs = 3,
 	};
-	struct xvmc_setup_offer offer;
-	struct xvmc_setup_word why;
+	uint64_t end = os_now_ns() + PATIENCE_NS;
+	struct xvmc_accepted in;
+	struct xvmc_offered out;
+	struct xvmc_rpage *r;
+	struct sender_t s;
 	struct xvmc_hv_self self;
 	union agent_msg m;
-	int sock = other_end(&m);
-	uint64_t link = m.match.link;
-	struct xvmc_hv_local_spec spec = { w.xvmcd.dir, "vm2" };
+	int sock = other_end(0, &m);
 	struct xvmc_hv *hv;
 
 	(void)state;
 	assert_int_equal(xvmc_hv_open_local(&spec, &hv), 0);
 	assert_int_equal(xvmc_hv_self(hv, &self), 0);
+	assert_int_equal(xvmc_hv_offer(hv, m.match.peer_domid, 2, &out, ours.gref), 0);
+	xvmc_sender_init(&s, out.sd.addr, out.r.addr, (uint8_t *)out.sd.addr + XVMC_PAGE_SIZE,
+			 0, ours.nonce);
+	ours.domid = self.domid;
+	ours.port = out.chan.port;
+	relay(sock, m.match.link, &ours.hdr);
+	while (!ring_reader_lives(s.r) && os_now_ns() < end)
+		sched_yield();
+	assert_true(ring_reader_lives(s.r)); /* ours is mapped */
+
+	offered(sock, &theirs);
+	assert_int_equal(xvmc_hv_accept(hv, theirs.domid, theirs.gref, theirs.ngrefs,
+					offsetof(struct xvmc_rpage, alive), theirs.port, &in), 0);
+	r = in.r.addr;
+	assert_int_equal(ring_ann_state(r, 1), XVMC_ANN_NONE);
+	ring_start_reading(r);
+	assert_int_equal(xvmc_hv_notify(hv, &in.chan), 0);
+	while (ring_ann_state(r, 1) != XVMC_ANN_ANNOUNCED && os_now_ns() < end)
+		sched_yield();
+	assert_int_equal(ring_ann_state(r, 1), XVMC_ANN_ANNOUNCED);
 	xvmc_hv_close(hv);
-	ask.domid = self.domid;
-	relay(sock, link, &ask.hdr);
-	relay(sock, link, &ask.hdr);
-	relayed(sock, XVMC_SETUP_ASK, &m);
-	memcpy(&offer, relayed(sock, XVMC_SETUP_OFFER, &m), offsetof(struct xvmc_setup_offer, gref));
-	assert_int_equal(offer.order, w.ctx[0].opt.order);
-	memcpy(&why, relayed(sock, XVMC_SETUP_REFUSE, &m), sizeof(why));
-	assert_int_equal(why.reason, XVMC_R_BAD_OFFER);
 	close(sock);
 }
 
@@ -173,8 +240,10 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_smaller_than_made, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_offer_before_ask, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_asks_twice, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_offers_at_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_any_size, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_bad_offer, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_ready_by_page, setup, teardown),
 	};
 
 	return fresh_run("setup", tests, sizeof(tests) / sizeof(tests[0]), argc, argv);

@@ -295,6 +295,7 @@ int match_register(struct agent *agent, const struct xvmc_ag_register *msg)
 		return 0;
 	}
 	reg->claim = msg->link;
+	reg->pages_max = msg->pages_max;
 	pair_resolve(reg->pair);
 	return 0;
 }

@@ -209,6 +209,7 @@ static void say_match(const struct link *link, unsigned int i, bool strict)
 		.epid = reg->epid,
 		.peer_domid = other->agent->dom->domid,
 		.link = link->id,
+		.pages_max = other->pages_max,
 		.strict = strict,
 	};
 

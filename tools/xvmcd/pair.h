@@ -43,6 +43,7 @@ struct reg {
 	uint32_t epid;
 	struct link *link;
 	uint64_t claim; /* a link of an earlier xvmcd's time, or 0 */
+	uint32_t pages_max; /* as REGISTER said it */
 	uint32_t pinned; /* enum xvmc_reason that keeps it on TCP, or 0 */
 	uint32_t told;   /* why it is not matched, as it was told, or 0 */
 };
