@@ -272,12 +272,23 @@ static ssize_t write_tcp(struct conn_t *c, struct xvmc_iov *it, int flags)
 	return xvmc_conn_ends((int)r) ? xvmc_conn_tell(c, (int)r) : r;
 }
 
+/* What poll calls writable has room for it: so little goes at once or waits, as it
+ * does on TCP. Else several threads would tear each other's records. */
+static bool at_once(const struct sender_t *s, size_t n)
+{
+	return n <= s->size / 4;
+}
+
 static ssize_t write_ring(struct conn_t *c, struct xvmc_iov *it)
 {
 	struct conn_tx *tx = &c->tx;
 	bool ring = false;
-	ssize_t r = xvmc_sender_write(&tx->s, it, it->left, &ring);
+	ssize_t r = xvmc_sender_room(&tx->s, it->left);
 
+	if (r >= 0 && (size_t)r < it->left && at_once(&tx->s, it->left))
+		return -EAGAIN;
+	if (r >= 0)
+		r = xvmc_sender_write(&tx->s, it, it->left, &ring);
 	if (r > 0) {
 		atomic_store_explicit(&tx->sent, tx->s.prod, memory_order_relaxed);
 		tx->ring_bytes += (uint64_t)r;

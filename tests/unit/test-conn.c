@@ -309,6 +309,26 @@ static void test_many_waiters(void **state)
 	xvmc_conn_tx_settle(&p->c[A], 0, false);
 }
 
+/* What a writable socket has room for goes as one piece, or not yet: so two threads
+ * do not tear each other's records. More than that goes as far as it fits. */
+static void test_in_one_piece(void **state)
+{
+	struct pair *p = *state;
+	uint64_t size;
+
+	pair_attach(p, A, 2);
+	pair_attach(p, B, 2);
+	pair_to_ring(p, A);
+	size = p->c[A].tx.s.size;
+	assert_int_equal(pair_write(p, A, size - 50), size - 50);
+	assert_int_equal(pair_write(p, A, 51), -EAGAIN);
+	assert_int_equal(pair_write(p, A, size / 4), -EAGAIN);
+	assert_int_equal(pair_write(p, A, size / 4 + 1), 50);
+	pair_read_all(p, B, 51);
+	assert_int_equal(pair_write(p, A, 51), 51);
+	pair_read_all(p, B, size);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, pair_setup, pair_teardown)
 
 int main(int argc, char **argv)
@@ -327,6 +347,7 @@ int main(int argc, char **argv)
 		TEST(test_asks_for_ever),
 		TEST(test_strict),
 		TEST(test_many_waiters),
+		TEST(test_in_one_piece),
 	};
 
 	return fresh_run("conn", tests, sizeof(tests) / sizeof(tests[0]), argc, argv);
