@@ -71,6 +71,7 @@ struct conn_tx {
 	uint64_t ann_wait_ns; /* since when a writer waits for it, or 0 */
 	uint32_t epoch;
 	uint32_t leave_epoch; /* to be said once that record is out, or 0 */
+	bool asked; /* it asks the peer to leave its ring, too */
 	/* what must go out on TCP before anything else: records, then replay */
 	uint8_t head[2 * sizeof(struct xvmc_record)];
 	uint8_t head_len, head_off;

@@ -196,6 +196,7 @@ int xvmc_conn_tx_settle(struct conn_t *c, uint64_t now_ns, bool give_up)
 	}
 	/* Not before the acknowledgement: a receiver that is still to read
 	 * the end of the ring's last use would take it for new bytes. */
+	tx->asked = false;
 	xvmc_sender_start(&tx->s, tx->ann_pos);
 	put_record(c, XVMC_PATH_RING, XVMC_R_PROMOTED, 0, tx->ann_pos, 0);
 	tx->path = XVMC_PATH_RING;
@@ -231,6 +232,7 @@ void xvmc_conn_tx_leave(struct conn_t *c, enum xvmc_reason why, bool both)
 	tx->replay_pos = tx->s.known;
 	tx->replay_end = tx->s.prod;
 	tx->leave_epoch = tx->epoch;
+	tx->asked = both;
 	tx->path = XVMC_PATH_TCP;
 	xvmc_stat_add(c->stats, XVMC_S_TO_TCP, 1);
 	xvmc_stat_add(c->stats, XVMC_S_REASON0 + why, 1);

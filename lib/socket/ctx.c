@@ -17,6 +17,8 @@
 #define EXIT_FLUSH_NS 2000000000u
 /* And a record that a peer wrote before it could know, so long to come. */
 #define EXIT_GRACE_NS 2000000
+/* And one that it was asked for so long at most. */
+#define EXIT_ASKED_NS 100000000u
 
 static const char default_domain[] = "local";
 
@@ -172,6 +174,43 @@ static bool record_may_come(const struct xvmc_endpoint *ep)
 	       os_ioctl(ep->io_fd, SIOCOUTQ, &outq) == 0 && outq > 0;
 }
 
+struct exit_pass {
+	uint64_t end;
+	bool wait;
+};
+
+/* rx.lock held. The peer was asked to leave its ring, and has not yet: the record
+ * it writes would meet a closed socket. If it sees that we have gone, there is none. */
+static bool record_is_due(const struct conn_t *c)
+{
+	const struct conn_rx *rx = &c->rx;
+
+	return c->tx.asked && rx->path == XVMC_PATH_RING && !rx->err && !rx->eof &&
+	       !xvmc_conn_rx_left(c);
+}
+
+static void await_record(struct xvmc_endpoint *ep, void *arg)
+{
+	static const struct timespec ms = { .tv_nsec = 1000000 };
+	const struct exit_pass *pass = arg;
+	struct conn_t *c = &ep->conn;
+	bool due;
+
+	if (!at_end(ep))
+		return;
+	do {
+		if (!lock_in_time(&c->rx.lock))
+			return;
+		due = xvmc_ep_managed(ep) && record_is_due(c);
+		if (due)
+			xvmc_conn_rx_pump(c);
+		due = due && record_is_due(c);
+		section_unlock(&c->rx.lock);
+		if (due)
+			OS4(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &ms, NULL);
+	} while (due && os_now_ns() < pass->end);
+}
+
 static void take_records(struct xvmc_endpoint *ep, void *arg)
 {
 	struct conn_t *c = &ep->conn;
@@ -187,11 +226,6 @@ static void take_records(struct xvmc_endpoint *ep, void *arg)
 	}
 	section_unlock(&c->rx.lock);
 }
-
-struct exit_pass {
-	uint64_t end;
-	bool wait;
-};
 
 static void end_one(struct xvmc_endpoint *ep, void *arg)
 {
@@ -222,6 +256,8 @@ void xvmc_ctx_exit(struct xvmc_ctx *ctx)
 	ctx->ended = true;
 	endpoint_each(ctx, end_one, &pass);
 	endpoint_each(ctx, let_go, NULL);
+	pass.end = os_now_ns() + EXIT_ASKED_NS;
+	endpoint_each(ctx, await_record, &pass);
 	if (pass.wait)
 		OS4(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &grace, NULL);
 	endpoint_each(ctx, take_records, NULL);
