@@ -44,10 +44,12 @@ EXPORT int xvmc_fd_info(int fd, struct xvmc_fd_info *ret)
 	direction(&info.tx, c->tx.path, plain ? ep->reason : c->tx.reason, c->tx.sent,
 		  c->tx.ring_bytes);
 	info.switches = c->switches;
+	info.tx_ring_size = xvmc_conn_tx_size(c);
 	section_unlock(&c->tx.lock);
 	section_lock(&c->rx.lock);
 	direction(&info.rx, c->rx.path, plain ? ep->reason : c->rx.reason, c->rx.rcvd,
 		  c->rx.ring_bytes);
+	info.rx_ring_size = xvmc_conn_rx_size(c);
 	section_unlock(&c->rx.lock);
 	info.size = ret->size < sizeof(info) ? ret->size : sizeof(info);
 	memcpy(ret, &info, info.size);

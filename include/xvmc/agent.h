@@ -241,6 +241,7 @@ struct xvmc_ag_row {
 	uint8_t tx_reason, rx_reason; /* enum xvmc_reason */
 	uint32_t switches;
 	uint64_t ring_tx, ring_rx, tcp_tx, tcp_rx; /* bytes */
+	uint32_t tx_size, rx_size; /* of the rings, in bytes; 0: there is none */
 	char comm[16];
 	char domain[XVMC_NAME_MAX]; /* this, host and pid: set by xvmcd */
 	char host[XVMC_NAME_MAX];

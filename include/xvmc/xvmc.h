@@ -34,6 +34,7 @@ struct xvmc_fd_info {
 	uint32_t size;     /* in: sizeof this structure; out: what is filled in */
 	uint32_t switches; /* of both directions so far */
 	struct xvmc_fd_direction tx, rx;
+	uint32_t tx_ring_size, rx_ring_size; /* bytes each ring has room for; 0: none */
 };
 
 /* What the connection behind fd does. size must be set by the caller; a

@@ -31,6 +31,13 @@ static inline void xvmc_stat_add(struct xvmc_stats_page *stats,
 	atomic_fetch_add_explicit(&stats->value[stat], n, memory_order_relaxed);
 }
 
+/* What there is now, where all others are counts: it is no part of what ended
+ * processes leave behind. */
+static inline int xvmc_stat_is_level(unsigned int stat)
+{
+	return stat == XVMC_S_RINGS || stat == XVMC_S_RING_PAGES;
+}
+
 /* The JSON key of a counter; reasons are "reason_" and the word.
  * buf: at least 64 bytes, used where the key has to be made. */
 const char *xvmc_stat_key(unsigned int stat, char *buf);

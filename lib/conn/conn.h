@@ -188,6 +188,17 @@ int xvmc_conn_accept_offer(struct conn_t *c, struct xvmc_hv *hv,
  * tx.lock held. */
 bool xvmc_conn_ready(struct conn_t *c);
 
+/* Bytes the ring of a direction has room for; 0: there is none. Its lock held. */
+static inline uint32_t xvmc_conn_tx_size(const struct conn_t *c)
+{
+	return c->tx.attached ? (uint32_t)c->tx.s.size : 0;
+}
+
+static inline uint32_t xvmc_conn_rx_size(const struct conn_t *c)
+{
+	return c->rx.attached ? (uint32_t)c->rx.r.size : 0;
+}
+
 /* True when the direction is on TCP and nothing of its ring is needed any
  * more, so that it may be detached. Lock of the direction held. */
 bool xvmc_conn_tx_idle(const struct conn_t *c);

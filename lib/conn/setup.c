@@ -38,6 +38,7 @@ int xvmc_conn_offer(struct conn_t *c, struct xvmc_hv *hv, unsigned int order,
 	tx->share_sd = made.sd;
 	tx->chan = made.chan;
 	tx->have_share = tx->have_chan = true;
+	xvmc_stat_add(c->stats, XVMC_S_RING_PAGES, 2 + npages);
 	sd = tx->share_sd.addr;
 	xvmc_sender_init(&tx->s, (struct xvmc_spage *)(void *)sd,
 			 tx->share_r.addr, sd + XVMC_PAGE_SIZE, order, nonce);
@@ -139,6 +140,9 @@ void xvmc_conn_tx_detach(struct conn_t *c)
 	if (tx->have_chan)
 		xvmc_hv_chan_close(c->hv, &tx->chan);
 	if (tx->have_share) {
+		/* a level: it goes down as it came up */
+		xvmc_stat_add(c->stats, XVMC_S_RING_PAGES,
+			      -(uint64_t)(2 + tx->s.size / XVMC_PAGE_SIZE));
 		xvmc_hv_unshare(c->hv, &tx->share_sd);
 		xvmc_hv_unshare(c->hv, &tx->share_r);
 	}

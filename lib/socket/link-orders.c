@@ -129,6 +129,8 @@ static void send_row(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 		.ring_rx = c->rx.ring_bytes,
 		.tcp_tx = c->tx.sent - c->tx.ring_bytes,
 		.tcp_rx = c->rx.rcvd - c->rx.ring_bytes,
+		.tx_size = xvmc_conn_tx_size(c),
+		.rx_size = xvmc_conn_rx_size(c),
 	};
 
 	link_addr(&ep->svc.local, &row.local);

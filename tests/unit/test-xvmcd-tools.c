@@ -130,6 +130,7 @@ static void test_stats(void **state)
 	union agent_msg msg;
 
 	value[XVMC_S_RINGS] = 2;
+	value[XVMC_S_RING_PAGES] = 70;
 	value[XVMC_S_SETUPS] = 5;
 	assert_int_equal(pwrite(fd, value, sizeof(value), 0), sizeof(value));
 	app = app_with_stats(w, fd);
@@ -157,6 +158,7 @@ static void test_stats(void **state)
 	assert_int_equal(msg.stats.nprocs, 2);
 	assert_int_equal(msg.stats.value[XVMC_S_SETUPS], 5);
 	assert_int_equal(msg.stats.value[XVMC_S_RINGS], 0);
+	assert_int_equal(msg.stats.value[XVMC_S_RING_PAGES], 0);
 	expect_end(tool, 2, 0);
 	/* something that could block a reader is no page */
 	assert_int_equal(pipe2(pipefd, O_CLOEXEC), 0);

@@ -13,7 +13,7 @@
 /* What rises and falls is no counter. */
 static bool is_gauge(unsigned int stat)
 {
-	return stat == XVMC_S_RINGS;
+	return xvmc_stat_is_level(stat);
 }
 
 /* A label's value: text_name leaves printable words, without control bytes. */

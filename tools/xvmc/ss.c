@@ -65,6 +65,12 @@ static int by_place(const void *va, const void *vb)
 	return a->epid < b->epid ? -1 : a->epid > b->epid;
 }
 
+/* Of a ring: a power of two. */
+static const char *text_size(uint32_t bytes)
+{
+	return bytes ? text_bytes(bytes, false) : "-";
+}
+
 static void put_row(struct table *t, const struct xvmc_ag_row *r, bool exact)
 {
 	table_put(t, "%s", text_name(r->domain, sizeof(r->domain)));
@@ -81,6 +87,8 @@ static void put_row(struct table *t, const struct xvmc_ag_row *r, bool exact)
 	table_put(t, "%s", text_bytes(r->tcp_tx, exact));
 	table_put(t, "%s", text_bytes(r->tcp_rx, exact));
 	table_put(t, "%u", r->switches);
+	table_put(t, "%s", text_size(r->tx_size));
+	table_put(t, "%s", text_size(r->rx_size));
 }
 
 static void print_text(const struct rows *rows, bool exact, bool heads)
@@ -89,8 +97,9 @@ static void print_text(const struct rows *rows, bool exact, bool heads)
 		"DOMAIN", "PROCESS", "ID",      "LOCAL",   "PEER",
 		"TX",     "WHY",     "RX",      "WHY",     "RING-TX",
 		"RING-RX", "TCP-TX", "TCP-RX",  "SWITCHES",
+		"TX-SIZE", "RX-SIZE",
 	};
-	struct table *t = table_new(head, "llrllllllrrrrr");
+	struct table *t = table_new(head, "llrllllllrrrrrrr");
 
 	for (size_t i = 0; i < rows->n; i++)
 		put_row(t, &rows->row[i], exact);
@@ -99,7 +108,7 @@ static void print_text(const struct rows *rows, bool exact, bool heads)
 }
 
 static void add_direction(cJSON *o, const char *name, uint8_t path,
-			  uint8_t reason, uint64_t ring, uint64_t tcp)
+			  uint8_t reason, uint64_t ring, uint64_t tcp, uint32_t size)
 {
 	cJSON *d = cJSON_AddObjectToObject(o, name);
 
@@ -108,6 +117,7 @@ static void add_direction(cJSON *o, const char *name, uint8_t path,
 	cJSON_AddStringToObject(d, "text", xvmc_reason_text(reason));
 	json_u64(d, "ring_bytes", ring);
 	json_u64(d, "tcp_bytes", tcp);
+	json_u64(d, "ring_size", size);
 }
 
 static cJSON *row_json(const struct xvmc_ag_row *r)
@@ -125,8 +135,10 @@ static cJSON *row_json(const struct xvmc_ag_row *r)
 	cJSON_AddStringToObject(o, "peer", text_addr(&r->remote.ip, r->remote.port));
 	if (r->peer_domid != UINT32_MAX)
 		json_u64(o, "peer_domid", r->peer_domid);
-	add_direction(o, "tx", r->tx_path, r->tx_reason, r->ring_tx, r->tcp_tx);
-	add_direction(o, "rx", r->rx_path, r->rx_reason, r->ring_rx, r->tcp_rx);
+	add_direction(o, "tx", r->tx_path, r->tx_reason, r->ring_tx, r->tcp_tx,
+		      r->tx_size);
+	add_direction(o, "rx", r->rx_path, r->rx_reason, r->ring_rx, r->tcp_rx,
+		      r->rx_size);
 	json_u64(o, "switches", r->switches);
 	return o;
 }

@@ -220,7 +220,7 @@ void stats_keep(struct agent *agent)
 
 	read_stats(agent, value);
 	for (unsigned int i = 0; i < XVMC_S_COUNT; i++)
-		if (i != XVMC_S_RINGS) /* a level, not a count */
+		if (!xvmc_stat_is_level(i))
 			d->ended[i] += value[i];
 	d->nended++;
 }
