@@ -94,6 +94,7 @@ enum xvmc_agent_type {
 	XVMC_AG_ADOPT = 8,      /* a forked child uses an inherited socket */
 	XVMC_AG_HOLD = 9,       /* Xen: keep a duplicate of this channel's fd */
 	XVMC_AG_DROP = 10,      /* Xen: it has been closed in good order */
+	XVMC_AG_PAGES = 11,     /* may a ring be larger? Answered by the same */
 
 	/* xvmcd -> process */
 	XVMC_AG_WELCOME = 16,
@@ -107,6 +108,7 @@ enum xvmc_agent_type {
 	XVMC_AG_QUERY = 24,   /* send your connections as ROWs */
 	XVMC_AG_STEER = 25,   /* promote or demote */
 	XVMC_AG_YIELD = 26,   /* a child uses link's socket: to TCP for good */
+	XVMC_AG_SHORT = 27,   /* pages have run out: larger rings make way */
 
 	/* tool -> xvmcd and back */
 	XVMC_AG_LIST = 32, /* ss: answered by ROWs, then END */
@@ -225,6 +227,17 @@ struct xvmc_ag_migrate {
 	uint32_t self;
 	uint32_t old_domid;
 	uint32_t serial; /* PREPARED answers with it in epid */
+};
+
+/* XVMC_AG_PAGES: so many pages more than the ring of epid has. Answered with status
+ * 0; or -ENOSPC: the guest has too few left, or is about to migrate. pages 0: none
+ * were left for a ring of the usual size; there is no answer. */
+struct xvmc_ag_pages {
+	struct xvmc_agent_hdr hdr;
+	uint32_t epid;
+	uint32_t pages;
+	uint32_t more; /* 1: it is to be larger than is usual; 0: the usual size */
+	uint32_t pad;
 };
 
 /* XVMC_AG_ROW: one end of one connection, as `xvmc ss` shows it. */

@@ -246,6 +246,8 @@ static size_t len_of(uint16_t type)
 	case XVMC_AG_PREPARE:
 	case XVMC_AG_FINISH:
 		return sizeof(struct xvmc_ag_migrate);
+	case XVMC_AG_PAGES:
+		return sizeof(struct xvmc_ag_pages);
 	case XVMC_AG_STEER:
 		return sizeof(struct xvmc_ag_steer);
 	default:

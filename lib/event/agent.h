@@ -34,6 +34,7 @@ union xvmc_agent_msg {
 	struct xvmc_ag_relay relay;
 	struct xvmc_ag_migrate migrate;
 	struct xvmc_ag_steer steer;
+	struct xvmc_ag_pages pages;
 	uint8_t room[XVMC_AGENT_MAX];
 };
 

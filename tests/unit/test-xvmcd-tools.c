@@ -236,6 +236,66 @@ static void test_migrate_prepared(void **state)
 	expect_end(tool, 0, 0);
 }
 
+/* So many pages more than there are. */
+static int may_have(int sock, uint32_t pages, bool more)
+{
+	struct xvmc_ag_pages ask = { .epid = 10, .pages = pages, .more = more };
+	union agent_msg msg;
+
+	agent_send(sock, XVMC_AG_PAGES, &ask, sizeof(ask));
+	agent_expect(sock, XVMC_AG_PAGES, &msg);
+	assert_int_equal(msg.pages.epid, 10);
+	return msg.hdr.status;
+}
+
+/* Larger rings come out of one half of what the domain may share, however many
+ * processes it has; others may have all of it. */
+static void test_pages(void **state)
+{
+	struct world *w = *state;
+	int fd = memfd_create("xvmc-stats", MFD_CLOEXEC), app, other, sock;
+	uint64_t value[XVMC_S_COUNT] = { [XVMC_S_RING_PAGES] = 30000 };
+	struct xvmc_ag_pages none = { .pages = 0 };
+	const uint32_t all = 131072; /* --max-grants, by default */
+	union agent_msg msg;
+
+	assert_int_equal(pwrite(fd, value, sizeof(value), 0), sizeof(value));
+	app = app_with_stats(w, fd);
+	agent_expect(app, XVMC_AG_WELCOME, &msg);
+	other = agent_app(&w->run, "vm1");
+	sock = agent_app(&w->run, "vm2");
+	assert_int_equal(may_have(app, all / 2 - 30000, true), 0);
+	assert_int_equal(may_have(other, all / 2 - 30000 + 1, true), -ENOSPC);
+	assert_int_equal(may_have(other, all - 30000, false), 0);
+	assert_int_equal(may_have(other, all - 30000 + 1, false), -ENOSPC);
+	assert_int_equal(may_have(other, UINT32_MAX, false), -ENOSPC);
+	assert_int_equal(may_have(sock, all / 2, true), 0);
+	/* Who may have more is told when there are none; once. */
+	agent_send(other, XVMC_AG_PAGES, &none, sizeof(none));
+	agent_expect(app, XVMC_AG_SHORT, &msg);
+	agent_send(other, XVMC_AG_PAGES, &none, sizeof(none));
+	agent_sync(&w->run);
+	assert_true(agent_quiet(app));
+	assert_true(agent_quiet(other));
+	assert_true(agent_quiet(sock));
+	close(fd);
+}
+
+/* None are made larger while a migration is announced. */
+static void test_pages_migrating(void **state)
+{
+	struct world *w = *state;
+	struct couple c = couple(w);
+	int tool = agent_tool(&w->run);
+	union agent_msg msg;
+
+	assert_int_equal(may_have(c.b, 1, false), 0);
+	start_migration(tool, "vm1", "B", XVMC_MIGRATE_PREPARED, 0);
+	expect_migrate_msg(c.b, XVMC_AG_KEEP, 0, 1, &msg);
+	expect_migrate_msg(c.b, XVMC_AG_PREPARE, 0, 1, &msg);
+	assert_int_equal(may_have(c.b, 1, false), -ENOSPC);
+}
+
 static void test_migrate_unprepared(void **state)
 {
 	struct world *w = *state;
@@ -412,6 +472,8 @@ int main(int argc, char **argv)
 		T(test_list),
 		T(test_domains),
 		T(test_stats),
+		T(test_pages),
+		T(test_pages_migrating),
 		T(test_migrate_prepared),
 		T(test_migrate_unprepared),
 		T(test_migrate_not_ready),

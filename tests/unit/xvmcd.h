@@ -50,6 +50,7 @@ union agent_msg {
 	struct xvmc_ag_dom dom;
 	struct xvmc_ag_domop domop;
 	struct xvmc_ag_stats stats;
+	struct xvmc_ag_pages pages;
 	char room[XVMC_AGENT_MAX];
 };
 

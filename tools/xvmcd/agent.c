@@ -26,6 +26,7 @@ union msg {
 	struct xvmc_ag_relay relay;
 	struct xvmc_ag_adopt adopt;
 	struct xvmc_ag_row row;
+	struct xvmc_ag_pages pages;
 	struct xvmc_ag_steer steer;
 	struct xvmc_ag_domop domop;
 };
@@ -263,6 +264,8 @@ static struct form form(uint16_t type)
 	case XVMC_AG_RELAY:
 		return (struct form){ XVMC_ROLE_APP, body + sizeof(struct xvmc_setup_hdr),
 				      body + XVMC_SETUP_MAX };
+	case XVMC_AG_PAGES:
+		return FIXED(XVMC_ROLE_APP, struct xvmc_ag_pages);
 	case XVMC_AG_ROW:
 		return FIXED(XVMC_ROLE_APP, struct xvmc_ag_row);
 	case XVMC_AG_ADOPT:
@@ -409,6 +412,9 @@ static int handle(struct agent *agent, const union msg *m, int *fds,
 		return hold(agent, &m->word, nfds > 0 ? fds[0] : -1);
 	case XVMC_AG_PREPARED:
 		migrate_prepared(agent, m->word.epid, m->hdr.status);
+		break;
+	case XVMC_AG_PAGES:
+		pages_asked(agent, &m->pages);
 		break;
 	case XVMC_AG_ROW:
 		tools_row(agent, &m->row);

@@ -213,6 +213,14 @@ static void read_stats(const struct agent *agent, uint64_t *ret_values)
 		log_line("pid %d: its counts cannot be read", (int)agent->conn.pid);
 }
 
+uint64_t stats_of(const struct agent *agent, unsigned int stat)
+{
+	uint64_t value[XVMC_STATS_MAX];
+
+	read_stats(agent, value);
+	return value[stat];
+}
+
 void stats_keep(struct agent *agent)
 {
 	struct xvmcd *d = agent->conn.d;

@@ -65,6 +65,7 @@ struct agent {
 	struct xvmc_list owed;   /* migrate.c: PREPARED answers */
 	uint32_t number;         /* of all this xvmcd has had, from 1 */
 	struct peer *peer;       /* Xen: the guest it stands for a process of */
+	bool has_more;           /* pages.c: it may have rings larger than usual */
 	uint32_t query;          /* tools.c: the QUERY it has not ended, or 0 */
 };
 
@@ -192,5 +193,11 @@ void tools_destroy(struct agent *tool, const struct xvmc_ag_domop *op);
 
 /* The counts of a process that has ended go into the sum. */
 void stats_keep(struct agent *agent);
+/* One of those of a process that lives. */
+uint64_t stats_of(const struct agent *agent, unsigned int stat);
+
+/* ---- pages.c ---- */
+
+void pages_asked(struct agent *agent, const struct xvmc_ag_pages *msg);
 
 #endif
