@@ -43,6 +43,25 @@ static int load_str(const char *var, char *field)
 	return 0;
 }
 
+static bool is_set(const char *var)
+{
+	const char *val = getenv(var);
+
+	return val && *val;
+}
+
+/* Who names a size means it, for all rings, unless bounds are named as well. */
+static void bound_orders(struct xvmc_options *opt)
+{
+	bool meant = is_set("XVMC_RING_ORDER");
+
+	opt->most_meant = is_set("XVMC_RING_ORDER_MOST");
+	if (meant && !is_set("XVMC_RING_ORDER_LEAST"))
+		opt->order_least = opt->order;
+	if (meant && !opt->most_meant)
+		opt->order_most = opt->order;
+}
+
 int xvmc_options_load(struct xvmc_options *opt)
 {
 	struct xvmc_rules rules;
@@ -54,6 +73,7 @@ int xvmc_options_load(struct xvmc_options *opt)
 #include "options.def"
 #undef XVMC_OPT
 #undef XVMC_OPT_STR
+	bound_orders(opt);
 	/* All of them or none: half a set of rules means something else. */
 	if (xvmc_rules_parse(opt->rules, &rules, NULL) < 0) {
 		opt->rules[0] = '\0';

@@ -5,6 +5,7 @@
 #ifndef XVMC_OPTIONS_H
 #define XVMC_OPTIONS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define XVMC_OPT_STR_MAX 512u
@@ -15,6 +16,7 @@ struct xvmc_options {
 #include "options.def"
 #undef XVMC_OPT
 #undef XVMC_OPT_STR
+	bool most_meant; /* order_most was set, not assumed */
 };
 
 /*

@@ -11,6 +11,8 @@
 #define STUCK_TRY_MAX (95u * MS)
 #define STUCK_MAX (1000u * MS)
 #define STUCK_AWAY (25 * MS)
+/* A small ring may be what is wrong: it is not waited for as long. */
+#define STUCK_SMALL 4u
 #define BACKOFF_MIN (2 * MS)
 #define BACKOFF_MAX (250u * MS)
 /* Where writers wait for the answer, it comes late for want of a CPU, or the reader
@@ -103,7 +105,8 @@ void drive_stuck(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now
 {
 	struct conn_tx *tx = &ep->conn.tx;
 	struct xvmc_ep_svc *s = &ep->svc;
-	uint64_t base = (uint64_t)ep->ctx->opt.stuck_ms * MS;
+	bool small = grow_small(ep);
+	uint64_t base = (uint64_t)ep->ctx->opt.stuck_ms * MS / (small ? STUCK_SMALL : 1);
 	uint64_t limit = s->stuck_ns > base ? s->stuck_ns : base;
 	uint64_t since = s->full_ns ? now - s->full_ns : 0;
 	uint64_t reader = 0;
@@ -128,6 +131,7 @@ void drive_stuck(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now
 		s->full_known = reader;
 	} else if (since >= limit) {
 		xvmc_conn_tx_leave(&ep->conn, XVMC_R_STUCK, false);
+		ep->room.stuck = small;
 		service_log(sv, ep, "tx to TCP", XVMC_R_STUCK);
 		ep->tx_full = false;
 		s->full_ns = 0;

@@ -243,6 +243,7 @@ static void became_plain(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 	if (ep->svc.closing)
 		why = XVMC_R_CLOSE;
 	known_no_ring(sv, ep);
+	grow_left(ep, why);
 	ep->svc.leaving = ep->svc.asked = false;
 	ep->svc.leave_ns = 0;
 	ep->svc.tcp_ev = ep->svc.unlinked = 0;
@@ -351,6 +352,7 @@ static void drive_managed(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 	}
 	drive_tx(sv, ep, now);
 	drive_stuck(sv, ep, now);
+	grow_look(sv, ep);
 	ev |= atomic_exchange(&c->events, 0);
 	/* Those who sleep on the bells do not see the TCP socket's edges. */
 	if (ep->svc.tcp_ev && c->rx.path == XVMC_PATH_TCP)

@@ -72,6 +72,7 @@ void endpoint_restart(struct xvmc_endpoint *ep)
 	SET(ep->tx_full, false);
 	spin_init(ctx, &ep->spin_rx);
 	spin_init(ctx, &ep->spin_tx);
+	memset(&ep->room, 0, sizeof(ep->room));
 	SET(ep->queued, false);
 	SET(ep->attended, false);
 	memset(&ep->svc, 0, offsetof(struct xvmc_ep_svc, local));

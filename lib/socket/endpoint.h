@@ -78,6 +78,17 @@ struct spinner {
 	uint32_t hits;   /* in a row */
 };
 
+/* Is the ring we send by too small? grow.c; under tx.lock. */
+struct xvmc_ep_room {
+	uint64_t limit;    /* it is never to have more bytes than that */
+	uint64_t pos;      /* where it was found full the last time */
+	uint64_t since_ns; /* the first of these laps in a row: */
+	uint32_t laps;     /* it was full in each */
+	uint32_t denied;   /* xvmcd had no pages, so often */
+	bool stuck;        /* it was left because its reader did not read */
+	_Atomic bool wanted; /* a larger one; the service thread sees to it */
+};
+
 struct xvmc_endpoint {
 	struct xvmc_obj obj;
 	struct xvmc_ctx *ctx;
@@ -128,6 +139,7 @@ struct xvmc_endpoint {
 	 * then sleepers also watch these eventfds. -1 otherwise. */
 	int rx_poke_fd, tx_poke_fd;
 	struct spinner spin_rx, spin_tx;
+	struct xvmc_ep_room room;
 	/* Where the stream was when we last span for bytes of it, and how often in
 	 * a row it was one of small pieces; under rx.lock. */
 	uint64_t spun_sent, spun_rcvd;
@@ -195,6 +207,10 @@ struct xvmc_endpoint {
 		struct xvmc_ag_match held;
 		struct xvmc_setup_offer *held_offer;
 		bool held_lost;
+		uint8_t order;       /* of our ring, once sized: grow.c */
+		bool sized, grows;   /* grows: it is left to be made larger */
+		bool no_more;        /* than usual: there were no pages */
+		bool grow_asked;     /* xvmcd, for pages */
 		uint32_t tcp_ev;     /* EPOLL* of the TCP socket since the last look */
 		uint32_t reason;     /* of leaving */
 		/* from here on not cleared for each connection: */

@@ -186,6 +186,11 @@ void stats_share(struct xvmc_ctx *ctx);
 /* A child counts from nothing. */
 void stats_fork_child(struct xvmc_ctx *ctx);
 
+/* grow.c */
+/* tx.lock held: a writer has found its ring full. sleeps: it waits for room in the
+ * kernel, or comes back later. True: it is too small; to be kicked. */
+bool grow_full(struct xvmc_endpoint *ep, bool sleeps);
+
 /* service.c */
 void service_stop(struct xvmc_ctx *ctx);
 void service_forget(struct xvmc_ctx *ctx); /* in a forked child */

@@ -55,6 +55,8 @@ static void refuse(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 {
 	link_say(sv, ep, XVMC_SETUP_REFUSE, why);
 	xvmc_stat_add(sv->ctx->stats, XVMC_S_REASON0 + why, 1);
+	if (why == XVMC_R_NO_GRANTS)
+		grow_short(sv);
 	if (link_for_want(why))
 		make_way(sv);
 }
@@ -104,17 +106,24 @@ static unsigned int order_of(uint32_t pages_max)
 static int make_offer(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		      unsigned int order_max, struct xvmc_setup_offer *ret_offer)
 {
-	unsigned int order = order_limit(ep->io_fd, SO_SNDBUF, SOCK_SNDBUF_LOCK);
+	unsigned int limit = order_limit(ep->io_fd, SO_SNDBUF, SOCK_SNDBUF_LOCK);
+	unsigned int order = grow_order(ep);
 	struct conn_t *c = &ep->conn;
 	int r;
 
-	if (order > sv->ctx->opt.order)
-		order = sv->ctx->opt.order;
-	if (order > order_max)
-		order = order_max;
+	if (limit > order_max)
+		limit = order_max;
+	if (order > limit)
+		order = limit;
 	section_lock(&c->tx.lock);
 	xvmc_conn_tx_detach(c);
 	r = xvmc_conn_offer(c, sv->hv, order, ret_offer);
+	if (r == -ENOSPC && order > sv->ctx->opt.order) {
+		order = grow_no_more(ep);
+		r = xvmc_conn_offer(c, sv->hv, order, ret_offer);
+	}
+	if (r == 0)
+		grow_made(sv, ep, order, limit);
 	section_unlock(&c->tx.lock);
 	return r;
 }

@@ -73,6 +73,7 @@ int link_register(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 	ep->state = XVMC_EP_REGISTERED;
 	ep->reason = XVMC_R_NO_PEER;
 	ep->svc.told_xvmcd = true;
+	ep->svc.grow_asked = false; /* another xvmcd was asked */
 	xvmc_stat_add(sv->ctx->stats, XVMC_S_REGISTERED, 1);
 	service_log(sv, ep, "is registered", XVMC_R_NO_PEER);
 	return xvmc_agent_send(&sv->agent, &reg.hdr);
@@ -222,6 +223,14 @@ void link_message(struct xvmc_service *sv, const union xvmc_agent_msg *msg)
 		if (ep)
 			ep->svc.yield = true;
 		break;
+	case XVMC_AG_PAGES:
+		ep = known_find(sv, msg->pages.epid);
+		if (ep)
+			grow_answer(sv, ep, &msg->pages);
+		break;
+	case XVMC_AG_SHORT:
+		grow_back(sv);
+		return;
 	case XVMC_AG_KEEP:
 	case XVMC_AG_PREPARE:
 	case XVMC_AG_FINISH:

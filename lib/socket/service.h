@@ -113,6 +113,27 @@ void link_query(struct xvmc_service *sv);
 void link_steer_all(struct xvmc_service *sv, const struct xvmc_ag_steer *steer);
 void link_steer(struct xvmc_service *sv, struct xvmc_endpoint *ep, enum xvmc_path to);
 
+/* grow.c: how large the ring is that we send by. */
+/* What the next is to be, if nothing speaks against it. */
+unsigned int grow_order(struct xvmc_endpoint *ep);
+/* It has been made so large, and shall never be larger than limit; tx.lock held. */
+void grow_made(struct xvmc_service *sv, struct xvmc_endpoint *ep, unsigned int order,
+	       unsigned int limit);
+/* There were no pages for a larger one than usual: it has none any more. Returns
+ * the usual order. */
+unsigned int grow_no_more(struct xvmc_endpoint *ep);
+/* The rings are gone, for that reason. */
+void grow_left(struct xvmc_endpoint *ep, enum xvmc_reason why);
+/* Smaller than is usual, and need not be. */
+bool grow_small(const struct xvmc_endpoint *ep);
+/* Has a writer found it too small? Then asks xvmcd for more; tx.lock held. */
+void grow_look(struct xvmc_service *sv, struct xvmc_endpoint *ep);
+void grow_answer(struct xvmc_service *sv, struct xvmc_endpoint *ep,
+		 const struct xvmc_ag_pages *answer);
+/* There were no pages for a ring: larger ones make way, says xvmcd; here. */
+void grow_short(struct xvmc_service *sv);
+void grow_back(struct xvmc_service *sv);
+
 /* drive-tx.c; tx.lock held */
 void drive_tx(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now);
 void drive_stuck(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now);

@@ -24,7 +24,7 @@ static ssize_t send_managed_once(struct visit *v, struct xvmc_iov *it,
 {
 	struct xvmc_endpoint *ep = v->ep;
 	struct conn_t *c = &ep->conn;
-	bool full;
+	bool full, found, grow;
 	ssize_t r;
 
 	*ret_sleep = false;
@@ -39,11 +39,13 @@ static ssize_t send_managed_once(struct visit *v, struct xvmc_iov *it,
 	}
 	endpoint_used(ep);
 	r = xvmc_conn_write(c, it, flags);
+	/* A record that TCP does not take yet is no lack of room. */
+	found = (r == -EAGAIN || (it->left && !may_sleep)) &&
+		c->tx.path == XVMC_PATH_RING && !xvmc_conn_tx_pending(c);
 	if (r == -EAGAIN && may_sleep && stream_spin_tx(ep))
 		r = xvmc_conn_write(c, it, flags);
 	if (it->left && may_sleep)
 		visit_begin(v);
-	/* A record that TCP does not take yet is no lack of room. */
 	full = r == -EAGAIN && c->tx.path == XVMC_PATH_RING && !xvmc_conn_tx_pending(c);
 	if ((r == -EBUSY || (r == -EAGAIN && may_sleep)) &&
 	    xvmc_ep_wait_begin(ep, POLLOUT)) {
@@ -56,8 +58,9 @@ static ssize_t send_managed_once(struct visit *v, struct xvmc_iov *it,
 		   (r < 0 || c->tx.path == XVMC_PATH_RING)) {
 		endpoint_poke_tx(ep);
 	}
+	grow = found && grow_full(ep, *ret_sleep || !may_sleep);
 	section_unlock(&c->tx.lock);
-	if ((full && !atomic_exchange(&ep->tx_full, true)) ||
+	if ((full && !atomic_exchange(&ep->tx_full, true)) || grow ||
 	    fork_alone_tx(ep))
 		xvmc_service_kick(ep);
 	endpoint_events(ep);

@@ -94,6 +94,29 @@ static void test_options_garbage(void **state)
 	assert_int_equal(opt.order, 3);
 }
 
+/* Who says how large rings are means all of them, and always, unless bounds are
+ * named as well. */
+static void test_options_order(void **state)
+{
+	struct xvmc_options opt;
+
+	(void)state;
+	assert_int_equal(load("XVMC_RING_ORDER", "", &opt), 0);
+	assert_true(opt.order_least < opt.order && opt.order < opt.order_most);
+	assert_false(opt.most_meant);
+	assert_int_equal(load("XVMC_RING_ORDER", "5", &opt), 0);
+	assert_int_equal(opt.order_least, 5);
+	assert_int_equal(opt.order_most, 5);
+	setenv("XVMC_RING_ORDER_LEAST", "1", 1);
+	setenv("XVMC_RING_ORDER_MOST", "7", 1);
+	assert_int_equal(load("XVMC_RING_ORDER", "5", &opt), 0);
+	unsetenv("XVMC_RING_ORDER_LEAST");
+	unsetenv("XVMC_RING_ORDER_MOST");
+	assert_int_equal(opt.order_least, 1);
+	assert_int_equal(opt.order_most, 7);
+	assert_true(opt.most_meant);
+}
+
 static void test_options_strings(void **state)
 {
 	struct xvmc_options opt;
@@ -424,6 +447,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_options_default),
 		cmocka_unit_test(test_options_range),
 		cmocka_unit_test(test_options_garbage),
+		cmocka_unit_test(test_options_order),
 		cmocka_unit_test(test_options_strings),
 		cmocka_unit_test(test_options_show),
 		cmocka_unit_test(test_reasons),
