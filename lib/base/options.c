@@ -55,8 +55,9 @@ static void bound_orders(struct xvmc_options *opt)
 {
 	bool meant = is_set("XVMC_RING_ORDER");
 
+	opt->least_meant = is_set("XVMC_RING_ORDER_LEAST");
 	opt->most_meant = is_set("XVMC_RING_ORDER_MOST");
-	if (meant && !is_set("XVMC_RING_ORDER_LEAST"))
+	if (meant && !opt->least_meant)
 		opt->order_least = opt->order;
 	if (meant && !opt->most_meant)
 		opt->order_most = opt->order;

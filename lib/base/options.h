@@ -16,7 +16,7 @@ struct xvmc_options {
 #include "options.def"
 #undef XVMC_OPT
 #undef XVMC_OPT_STR
-	bool most_meant; /* order_most was set, not assumed */
+	bool least_meant, most_meant; /* these orders were set, not assumed */
 };
 
 /*

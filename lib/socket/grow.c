@@ -27,50 +27,50 @@ static uint64_t bytes_of(unsigned int order)
 	return (uint64_t)XVMC_PAGE_SIZE << order;
 }
 
-/* Bounds that contradict each other are none. */
-static unsigned int least_order(const struct xvmc_endpoint *ep)
+/*
+ * All of this is for guests of Xen, unless the user names the bounds: few pages may
+ * be granted there, a migration copies what is dirty, and to wake a peer is a change
+ * of guests. Processes of one kernel wake each other for what it costs to copy a few
+ * kilobytes, a larger ring leaves their processor's cache, and pages are not dear.
+ * Bounds that contradict each other are none.
+ */
+static unsigned int least_order(const struct xvmc_service *sv)
 {
-	const struct xvmc_options *opt = &ep->ctx->opt;
+	const struct xvmc_options *opt = &sv->ctx->opt;
+	bool bound = opt->least_meant || sv->agent.self.xen;
 
-	return opt->order_least < opt->order ? opt->order_least : opt->order;
+	return bound && opt->order_least < opt->order ? opt->order_least : opt->order;
 }
 
-static unsigned int most_order(const struct xvmc_endpoint *ep)
+static unsigned int most_order(const struct xvmc_service *sv)
 {
-	const struct xvmc_options *opt = &ep->ctx->opt;
+	const struct xvmc_options *opt = &sv->ctx->opt;
+	bool bound = opt->most_meant || sv->agent.self.xen;
 
-	return opt->order_most > opt->order ? opt->order_most : opt->order;
+	return bound && opt->order_most > opt->order ? opt->order_most : opt->order;
 }
 
 /* What it has said until now would fit, or has come in small pieces. */
-static bool carries_little(const struct xvmc_endpoint *ep)
+static bool carries_little(const struct xvmc_service *sv, const struct xvmc_endpoint *ep)
 {
 	uint64_t sent = ep->conn.tx.sent;
 
-	return sent <= bytes_of(least_order(ep)) || sent / LITTLE < ep->ops;
+	return sent <= bytes_of(least_order(sv)) || sent / LITTLE < ep->ops;
 }
 
-unsigned int grow_order(struct xvmc_endpoint *ep)
+unsigned int grow_order(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 {
 	if (!ep->svc.sized) {
 		ep->svc.sized = true;
-		ep->svc.order = (uint8_t)(carries_little(ep) ? least_order(ep) :
-							       ep->ctx->opt.order);
+		ep->svc.order = (uint8_t)(carries_little(sv, ep) ? least_order(sv) :
+								   sv->ctx->opt.order);
 	}
 	return ep->svc.order;
 }
 
-/*
- * Processes of one kernel wake each other for what it costs to copy a few
- * kilobytes, and a larger ring leaves their processor's cache. Between guests it
- * is a change of guests.
- */
 static unsigned int limit_order(const struct xvmc_service *sv, const struct xvmc_endpoint *ep)
 {
-	const struct xvmc_options *opt = &ep->ctx->opt;
-
-	return ep->svc.no_more || !(opt->most_meant || sv->agent.self.xen) ? opt->order :
-									     most_order(ep);
+	return ep->svc.no_more ? sv->ctx->opt.order : most_order(sv);
 }
 
 void grow_made(struct xvmc_service *sv, struct xvmc_endpoint *ep, unsigned int order,
@@ -139,11 +139,11 @@ bool grow_full(struct xvmc_endpoint *ep, bool sleeps)
 }
 
 /* The next size, within the limit. */
-static unsigned int larger(const struct xvmc_endpoint *ep)
+static unsigned int larger(const struct xvmc_service *sv, const struct xvmc_endpoint *ep)
 {
-	const struct xvmc_options *opt = &ep->ctx->opt;
-	bool small = ep->conn.tx.s.size < bytes_of(opt->order);
-	unsigned int order = small ? opt->order : most_order(ep);
+	unsigned int usual = sv->ctx->opt.order;
+	bool small = ep->conn.tx.s.size < bytes_of(usual);
+	unsigned int order = small ? usual : most_order(sv);
 
 	while (order && bytes_of(order) > ep->room.limit)
 		order--;
@@ -178,7 +178,7 @@ void grow_look(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 	/* Who shares it with others would have to give it up to them on the way. */
 	if (!has_ring(ep) || ep->svc.grow_asked || sv->agent.fd < 0 || fork_shared(ep))
 		return;
-	order = larger(ep);
+	order = larger(sv, ep);
 	if (bytes_of(order) <= ep->conn.tx.s.size)
 		return;
 	ask.pages = (uint32_t)((bytes_of(order) - ep->conn.tx.s.size) / XVMC_PAGE_SIZE);
@@ -197,7 +197,7 @@ void grow_answer(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		return;
 	s->grow_asked = false;
 	section_lock(&ep->conn.tx.lock);
-	order = larger(ep);
+	order = larger(sv, ep);
 	if (answer->hdr.status < 0) {
 		if (ep->room.denied < DENIED_MAX)
 			ep->room.denied++;

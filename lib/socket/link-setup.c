@@ -107,7 +107,7 @@ static int make_offer(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		      unsigned int order_max, struct xvmc_setup_offer *ret_offer)
 {
 	unsigned int limit = order_limit(ep->io_fd, SO_SNDBUF, SOCK_SNDBUF_LOCK);
-	unsigned int order = grow_order(ep);
+	unsigned int order = grow_order(sv, ep);
 	struct conn_t *c = &ep->conn;
 	int r;
 

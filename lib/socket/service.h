@@ -115,7 +115,7 @@ void link_steer(struct xvmc_service *sv, struct xvmc_endpoint *ep, enum xvmc_pat
 
 /* grow.c: how large the ring is that we send by. */
 /* What the next is to be, if nothing speaks against it. */
-unsigned int grow_order(struct xvmc_endpoint *ep);
+unsigned int grow_order(struct xvmc_service *sv, struct xvmc_endpoint *ep);
 /* It has been made so large, and shall never be larger than limit; tx.lock held. */
 void grow_made(struct xvmc_service *sv, struct xvmc_endpoint *ep, unsigned int order,
 	       unsigned int limit);

@@ -73,13 +73,26 @@ static bool becomes_larger(int a, int b, const struct xvmc_fd_info *before)
 	return false;
 }
 
-int main(void)
+/* With the local backend a ring only grows if its bounds are named, and they are
+ * read when a program begins. */
+static void begin_anew(char **argv)
+{
+	if (getenv("XVMC_RING_ORDER_LEAST"))
+		return;
+	setenv("XVMC_RING_ORDER_LEAST", "2", 1);
+	execv("/proc/self/exe", argv);
+	conf_die("exec");
+}
+
+int main(int argc, char **argv)
 {
 	const char *ring = getenv("CONF_RING");
 	bool rings = ring && *ring == '1';
 	struct xvmc_fd_info before, after;
 	int a, b;
 
+	(void)argc;
+	begin_anew(argv);
 	*(void **)&get_info = dlsym(RTLD_DEFAULT, "xvmc_fd_info");
 	conf_pair(&a, &b);
 	before = info_of(a);

@@ -117,7 +117,6 @@ static void far_main(int fd, int in, int out)
 	struct order order;
 
 	guest_make(&w.ctx, w.xvmcd.dir, "vm2");
-	w.ctx.opt.order_least = w.ctx.opt.order; /* what is unread is to fit */
 	assert_int_equal(getpeername(fd, (struct sockaddr *)&peer, &len), 0);
 	xvmc_sock_connected(&w.ctx, fd, (struct sockaddr *)&peer, len);
 	w.pair.ctx[0] = &w.ctx;
@@ -203,7 +202,6 @@ static int setup(void **state)
 	w.to = to[1];
 	w.from = from[0];
 	guest_make(&w.ctx, w.xvmcd.dir, "vm1");
-	w.ctx.opt.order_least = w.ctx.opt.order;
 	w.pair.ctx[0] = &w.ctx;
 	w.pair.fd[0] = accept(l, (struct sockaddr *)&sa, &len);
 	assert_true(w.pair.fd[0] >= 0);

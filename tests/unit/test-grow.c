@@ -48,7 +48,7 @@ static int start(const char *max_grants)
 		opt->order_least = LEAST;
 		opt->order = USUAL;
 		opt->order_most = MOST;
-		opt->most_meant = true;
+		opt->least_meant = opt->most_meant = true;
 		/* who finds no room sleeps; and a reader may take its time */
 		opt->spin_us = 0;
 		opt->stuck_ms = 10000;
@@ -274,12 +274,16 @@ static bool slept_enough(void)
 	return stat_of(0, XVMC_S_SLEEPS) > 1000;
 }
 
-/* Where nobody has asked for larger rings, processes of one kernel have none. */
+/* Where nobody has asked for others, processes of one kernel have rings of one size,
+ * whatever they carry. */
 static void test_local_has_the_usual(void **state)
 {
+	struct xvmc_options *opt = &w.ctx[0].opt;
+
 	(void)state;
-	w.ctx[0].opt.most_meant = false;
-	bulk_to_ring(&w.pair[0]);
+	opt->least_meant = opt->most_meant = false;
+	talk_to_ring(&w.pair[0]);
+	assert_int_equal(ring_size(&w.pair[0], 0), bytes_of(USUAL));
 	stream_until(slept_enough);
 	assert_int_equal(ring_size(&w.pair[0], 0), bytes_of(USUAL));
 	assert_int_equal(stat_of(0, XVMC_S_GROWN), 0);

@@ -41,7 +41,7 @@ static void test_smaller_than_made(void **state)
 
 	(void)state;
 	for (int i = 0; i < 2; i++)
-		w.ctx[i].opt.order_least = w.ctx[i].opt.order = USUAL;
+		w.ctx[i].opt.order = USUAL;
 	assert_int_equal(setsockopt(w.pair.fd[1], SOL_SOCKET, SO_RCVBUF, &bytes,
 				    sizeof(bytes)), 0);
 	while (!on_rings() && os_now_ns() < end) {
@@ -82,7 +82,6 @@ static int other_end(uint32_t pages_max, union agent_msg *ret_match)
 	struct stat st;
 	int sock;
 
-	w.ctx[0].opt.order_least = w.ctx[0].opt.order; /* it has said little */
 	assert_int_equal(stat("/proc/self/ns/net", &st), 0);
 	sock = agent_hello(&w.xvmcd, XVMC_ROLE_APP, "vm2", st.st_ino, &m);
 	memset(&m, 0, sizeof(m));

@@ -259,9 +259,6 @@ static void test_back_when_read_again(void **state)
 	size_t sent;
 
 	(void)state;
-	/* A small ring would be made anew. */
-	for (int i = 0; i < 2; i++)
-		w.ctx[i].opt.order_least = w.ctx[i].opt.order;
 	ping_until(on_ring, "on the ring");
 	sent = stuff(0, 10000, true);
 	assert_int_equal(guest_tx_path(&w.pair, 0), XVMC_PATH_TCP);
