@@ -21,7 +21,7 @@
 
 #include "abi.h"
 
-#define XVMC_AGENT_VERSION 1u
+#define XVMC_AGENT_VERSION 2u
 #define XVMC_NAME_MAX 32u /* of domains and hosts, with the NUL */
 #define XVMC_ADDRS_MAX 16u
 

@@ -47,7 +47,7 @@ static void test_bad_hello(void **state)
 		change;                                          \
 		refused(w, agent_connect(&w->run), &bad, sizeof(bad)); \
 	} while (0)
-	BAD(bad.hdr.version = 2);
+	BAD(bad.hdr.version = XVMC_AGENT_VERSION + 1);
 	BAD(bad.hdr.len--);
 	BAD(bad.hdr.len++);
 	BAD(bad.hdr.type = 0);
@@ -74,15 +74,15 @@ static void test_bad_messages(void **state)
 	char big[XVMC_AGENT_MAX + 100] = { 0 };
 	struct xvmc_agent_hdr *hdr = (struct xvmc_agent_hdr *)(void *)big;
 	struct xvmc_ag_register again = {
-		.hdr = { .version = 1, .type = XVMC_AG_REGISTER, .len = sizeof(again) }, .epid = 1
+		.hdr = { .version = XVMC_AGENT_VERSION, .type = XVMC_AG_REGISTER, .len = sizeof(again) }, .epid = 1
 	};
 	struct xvmc_ag_word unlink_ = {
-		.hdr = { .version = 1, .type = XVMC_AG_UNLINK, .len = sizeof(unlink_) }, .reason = 9999
+		.hdr = { .version = XVMC_AGENT_VERSION, .type = XVMC_AG_UNLINK, .len = sizeof(unlink_) }, .reason = 9999
 	};
 	int sock;
 
 	/* longer than any message */
-	*hdr = (struct xvmc_agent_hdr){ .version = 1, .type = XVMC_AG_RELAY, .len = sizeof(big) };
+	*hdr = (struct xvmc_agent_hdr){ .version = XVMC_AGENT_VERSION, .type = XVMC_AG_RELAY, .len = sizeof(big) };
 	refused(w, agent_app(&w->run, "vm3"), big, sizeof(big));
 	/* a relay with less than a header, or more than the largest */
 	hdr->len = offsetof(struct xvmc_ag_relay, body) + 7;
@@ -302,7 +302,7 @@ static size_t make_noise(uint64_t *seed, int kind, union noise *ret_msg)
 	}
 	/* the hypercalls' serial is where this protocol has its status */
 	ret_msg->hdr = (struct xvmc_agent_hdr){
-		.version = 1,
+		.version = kind == HV ? 1 : XVMC_AGENT_VERSION,
 		.type = (uint16_t)fresh_random(seed, kind == HV ? 12 : 44),
 		.len = (uint16_t)(fresh_random(seed, 50) ? len : fresh_random(seed, 2000)),
 		.status = (int32_t)fresh_random(seed, 100),

@@ -111,7 +111,7 @@ static void test_domains(void **state)
 static int app_with_stats(struct world *w, int fd)
 {
 	struct xvmc_ag_hello hello = {
-		.hdr = { .version = 1, .type = XVMC_AG_HELLO, .len = sizeof(hello) },
+		.hdr = { .version = XVMC_AGENT_VERSION, .type = XVMC_AG_HELLO, .len = sizeof(hello) },
 		.role = XVMC_ROLE_APP,
 		.domain = "vm1",
 		.comm = "counted",

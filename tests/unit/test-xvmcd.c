@@ -200,7 +200,7 @@ static void test_other_user(void **state)
 		pid = fork();
 		if (pid == 0) {
 			struct xvmc_ag_hello hello = {
-				.hdr = { .version = 1, .type = XVMC_AG_HELLO, .len = sizeof(hello) },
+				.hdr = { .version = XVMC_AGENT_VERSION, .type = XVMC_AG_HELLO, .len = sizeof(hello) },
 				.role = XVMC_ROLE_TOOL,
 			};
 			struct pollfd pfd = { .events = POLLIN };
