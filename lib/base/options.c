@@ -50,16 +50,12 @@ static bool is_set(const char *var)
 	return val && *val;
 }
 
-/* Who names a size means it, for all rings, unless bounds are named as well. */
+/* All rings have one size, unless bounds are named. */
 static void bound_orders(struct xvmc_options *opt)
 {
-	bool meant = is_set("XVMC_RING_ORDER");
-
-	opt->least_meant = is_set("XVMC_RING_ORDER_LEAST");
-	opt->most_meant = is_set("XVMC_RING_ORDER_MOST");
-	if (meant && !opt->least_meant)
+	if (!is_set("XVMC_RING_ORDER_LEAST"))
 		opt->order_least = opt->order;
-	if (meant && !opt->most_meant)
+	if (!is_set("XVMC_RING_ORDER_MOST"))
 		opt->order_most = opt->order;
 }
 

@@ -5,7 +5,6 @@
 #ifndef XVMC_OPTIONS_H
 #define XVMC_OPTIONS_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #define XVMC_OPT_STR_MAX 512u
@@ -16,7 +15,6 @@ struct xvmc_options {
 #include "options.def"
 #undef XVMC_OPT
 #undef XVMC_OPT_STR
-	bool least_meant, most_meant; /* these orders were set, not assumed */
 };
 
 /*

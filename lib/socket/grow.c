@@ -6,6 +6,8 @@
  * waiting for room gets a larger one: either end sleeps once for each ring's worth.
  * A ring becomes larger by being left and made anew, as it is after a migration;
  * at most twice. xvmcd, who knows what the guest has, is asked first.
+ * All of it only where the user has named the bounds: meanwhile the stream goes by
+ * TCP, which where one processor serves all may starve beside others' rings.
  */
 #include "service.h"
 
@@ -27,27 +29,19 @@ static uint64_t bytes_of(unsigned int order)
 	return (uint64_t)XVMC_PAGE_SIZE << order;
 }
 
-/*
- * All of this is for guests of Xen, unless the user names the bounds: few pages may
- * be granted there, a migration copies what is dirty, and to wake a peer is a change
- * of guests. Processes of one kernel wake each other for what it costs to copy a few
- * kilobytes, a larger ring leaves their processor's cache, and pages are not dear.
- * Bounds that contradict each other are none.
- */
+/* Bounds that contradict each other are none. */
 static unsigned int least_order(const struct xvmc_service *sv)
 {
 	const struct xvmc_options *opt = &sv->ctx->opt;
-	bool bound = opt->least_meant || sv->agent.self.xen;
 
-	return bound && opt->order_least < opt->order ? opt->order_least : opt->order;
+	return opt->order_least < opt->order ? opt->order_least : opt->order;
 }
 
 static unsigned int most_order(const struct xvmc_service *sv)
 {
 	const struct xvmc_options *opt = &sv->ctx->opt;
-	bool bound = opt->most_meant || sv->agent.self.xen;
 
-	return bound && opt->order_most > opt->order ? opt->order_most : opt->order;
+	return opt->order_most > opt->order ? opt->order_most : opt->order;
 }
 
 /* What it has said until now would fit, or has come in small pieces. */

@@ -73,8 +73,8 @@ static bool becomes_larger(int a, int b, const struct xvmc_fd_info *before)
 	return false;
 }
 
-/* With the local backend a ring only grows if its bounds are named, and they are
- * read when a program begins. */
+/* A ring only grows if its bounds are named, and they are read when a program
+ * begins. */
 static void begin_anew(char **argv)
 {
 	if (getenv("XVMC_RING_ORDER_LEAST"))

@@ -178,6 +178,10 @@ void sim_word(void)
 		return;
 	actor = s->actor;
 	s->nested = true;
+	if (s->word_answer) {
+		s->actor = actor->peer;
+		sim_service_answer(actor->peer);
+	}
 	for (uint64_t n = sim_range(&s->rng, 1, 3); n; n--)
 		sim_step_any(s, !actor->guest);
 	s->nested = false;
@@ -190,6 +194,7 @@ void sim_inject_weave(struct sim *s)
 	bool word = s->armed && s->armed->place == SIM_AT_WORD;
 
 	s->word_skip = 0;
+	s->word_answer = false;
 	if (word || sim_chance(&s->rng, s->plan.interleave))
 		s->word_skip = (unsigned int)sim_range(&s->rng, 1, 12);
 }

@@ -106,6 +106,12 @@ static void ack(struct sim_end *e)
 	sim_check_end(e, "ack");
 }
 
+void sim_service_answer(struct sim_end *e)
+{
+	if (!e->killed && !e->closed && !e->evil && !e->app.closing && e->c.rx.have_chan)
+		ack(e);
+}
+
 static bool do_rx_bell(struct sim_end *e)
 {
 	uint64_t bell;
@@ -126,8 +132,10 @@ static void settle(struct sim_end *e)
 	bool late = e->sim->now >= xvmc_conn_tx_deadline(&e->c);
 
 	/* The answer may come between the look and the cancellation. */
-	if (late && !e->sim->nested && sim_chance(&e->sim->rng, 500))
+	if (late && !e->sim->nested && sim_chance(&e->sim->rng, 500)) {
 		e->sim->word_skip = (unsigned int)sim_range(&e->sim->rng, 1, 2);
+		e->sim->word_answer = sim_chance(&e->sim->rng, 500);
+	}
 	if (xvmc_conn_tx_settle(&e->c, e->sim->now, false) == 0 && late)
 		sim_count(e->sim, SIM_C_CANCEL_LOST);
 	sim_trace(e->sim, "end %ld settles: path %ld announced %ld", e->guest,

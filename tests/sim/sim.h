@@ -243,7 +243,8 @@ struct sim {
 	const struct sim_fault *armed; /* waits for its place */
 	const struct sim_fault *late;  /* to be carried out after this step */
 	uint64_t armed_step, wait_step, last_step;
-	unsigned int word_skip; /* accesses until something comes in between */
+	unsigned int word_skip; /* accesses until something comes in between ... */
+	bool word_answer;       /* ... first of all the peer's acknowledgement */
 	struct sim_end *actor;  /* whose step it is */
 	bool nested;            /* a step inside another guest's step */
 	sigjmp_buf killed;      /* where a process goes that ends inside a call */
@@ -301,6 +302,8 @@ uint64_t sim_app_timer(const struct sim_end *e);
 /* ---- service.c, setup.c ---- */
 
 bool sim_service_step(struct sim_end *e);
+/* It looks for an announcement now, whether it has heard of one or not. */
+void sim_service_answer(struct sim_end *e);
 uint64_t sim_service_timer(const struct sim_end *e);
 void sim_service_drop(struct sim_end *e, enum xvmc_reason why, bool both);
 bool sim_setup_ask(struct sim_end *e);

@@ -48,7 +48,6 @@ static int start(const char *max_grants)
 		opt->order_least = LEAST;
 		opt->order = USUAL;
 		opt->order_most = MOST;
-		opt->least_meant = opt->most_meant = true;
 		/* who finds no room sleeps; and a reader may take its time */
 		opt->spin_us = 0;
 		opt->stuck_ms = 10000;
@@ -274,14 +273,13 @@ static bool slept_enough(void)
 	return stat_of(0, XVMC_S_SLEEPS) > 1000;
 }
 
-/* Where nobody has asked for others, processes of one kernel have rings of one size,
- * whatever they carry. */
-static void test_local_has_the_usual(void **state)
+/* Where nobody has named bounds rings have one size, whatever they carry. */
+static void test_has_the_usual(void **state)
 {
 	struct xvmc_options *opt = &w.ctx[0].opt;
 
 	(void)state;
-	opt->least_meant = opt->most_meant = false;
+	opt->order_least = opt->order_most = opt->order;
 	talk_to_ring(&w.pair[0]);
 	assert_int_equal(ring_size(&w.pair[0], 0), bytes_of(USUAL));
 	stream_until(slept_enough);
@@ -342,7 +340,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_by_what_they_say, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_grows, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_local_has_the_usual, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_has_the_usual, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_not_beyond_reader, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_denied, setup_few, teardown),
 		cmocka_unit_test_setup_teardown(test_makes_way, setup_some, teardown),

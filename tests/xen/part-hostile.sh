@@ -63,7 +63,7 @@ hostile_twice() {
 
 # No page more may be granted: by TCP, and rings when there is room again.
 hostile_quota() {
-	in_guest A 12 'cat /sys/module/xen_gntalloc/parameters/limit >/tmp/limit; echo 4 >/sys/module/xen_gntalloc/parameters/limit' || return 1
+	in_guest A 12 'cat /sys/module/xen_gntalloc/parameters/limit >/tmp/limit; echo 20 >/sys/module/xen_gntalloc/parameters/limit' || return 1
 	stream_begin 5092 quota --rate 1M || return 1
 	in_guest -t 30 A 12 'until xvmc ss --json --dir /run/xvmc | grep -q no-grants; do usleep 300000; done' || {
 		in_guest A 12 'xvmc ss --dir /run/xvmc' | tail -n 2
