@@ -305,4 +305,7 @@ void link_held(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 			give_up(sv, ep, -ENOMEM);
 	}
 	free(offer);
+	/* It may be managed again, and whoever drives it has just seen its end: as
+	 * after any message, it is looked at anew, and watched. */
+	xvmc_service_kick(ep);
 }
