@@ -7,7 +7,7 @@
  * A ring becomes larger by being left and made anew, as it is after a migration;
  * at most twice. xvmcd, who knows what the guest has, is asked first.
  * All of it only where the user has named the bounds: meanwhile the stream goes by
- * TCP, which where one processor serves all may starve beside others' rings.
+ * TCP, which may be long where one processor serves all.
  */
 #include "service.h"
 

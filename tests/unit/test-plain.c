@@ -37,6 +37,8 @@ struct world {
 	_Atomic bool followed;
 	_Atomic bool strange; /* it read what nobody had sent */
 	_Atomic bool no_room; /* for end 0 */
+	_Atomic bool not_yet; /* end 0 does not become plain */
+	_Atomic bool not_before; /* its reader does not go on */
 };
 
 static struct world w;
@@ -128,7 +130,7 @@ bool __wrap_endpoint_quiet(struct xvmc_endpoint *ep)
 		tries.last_ns = now;
 		tries.n++;
 	}
-	return __real_endpoint_quiet(ep);
+	return !(w.not_yet && ep == w.ep[0]) && __real_endpoint_quiet(ep);
 }
 
 static int setup(void **state)
@@ -411,6 +413,85 @@ static void test_record_waits(void **state)
 	}
 }
 
+/* ---- a new link before the old one is left ---- */
+
+/* All of them have done what they were told until now. */
+static void list(int tool)
+{
+	union agent_msg m = { 0 };
+
+	agent_send(tool, XVMC_AG_LIST, &m, sizeof(m.hdr));
+	do
+		agent_recv(tool, &m);
+	while (m.hdr.type != XVMC_AG_END);
+}
+
+static bool set_up_twice(void)
+{
+	return w.ctx[0].stats->value[XVMC_S_SETUPS] >= 2;
+}
+
+void __real_xvmc_ep_wait_end(struct xvmc_endpoint *ep, short events);
+void __wrap_xvmc_ep_wait_end(struct xvmc_endpoint *ep, short events);
+
+/* Who has slept on the old ring's bell gets no CPU before the new ring is there. */
+void __wrap_xvmc_ep_wait_end(struct xvmc_endpoint *ep, short events)
+{
+	uint64_t end = os_now_ns() + BOUND_NS;
+
+	__real_xvmc_ep_wait_end(ep, events);
+	while (w.not_before && ep == w.ep[0] && !set_up_twice() && os_now_ns() < end)
+		usleep(1000);
+}
+
+static void *read_one(void *arg)
+{
+	char c;
+
+	*(_Atomic bool *)arg = guest_recv(&w.pair, 0, &c, 1, 0) == 1;
+	return NULL;
+}
+
+/* The peer's guest has migrated, and offers its ring anew, while we still leave the
+ * old one: the offer waits. What is made of it is looked after like any other: who
+ * sleeps for bytes that come by TCP is woken. */
+static void test_held_offer(void **state)
+{
+	uint64_t end = os_now_ns() + BOUND_NS, x = 0x0606060606060606u;
+	int tool = agent_tool(&w.xvmcd);
+	_Atomic bool read = false;
+	pthread_t t;
+
+	(void)state;
+	while (!both_managed() && os_now_ns() < end)
+		exchange(x++);
+	assert_true(both_managed());
+	assert_int_equal(pthread_create(&t, NULL, read_one, (void *)&read), 0);
+	while (!w.ep[0]->rx_waiters && os_now_ns() < end)
+		usleep(1000);
+	w.not_yet = w.not_before = true;
+	assert_int_equal(agent_domop(tool, XVMC_AG_MIGRATE, "vm2", "A",
+				     XVMC_MIGRATE_UNPREPARED, 0), 0);
+	while (w.ctx[1].stats->value[XVMC_S_MIGRATIONS] == 0 && os_now_ns() < end)
+		usleep(1000);
+	while (w.ep[1]->state != XVMC_EP_LINKED && os_now_ns() < end)
+		usleep(1000);
+	assert_int_equal(w.ep[1]->state, XVMC_EP_LINKED);
+	list(tool); /* its offer has gone out */
+	list(tool); /* and come in */
+	w.not_yet = false;
+	xvmc_service_kick(w.ep[0]);
+	while (!(set_up_twice() && w.ep[0]->rx_waiters) && os_now_ns() < end)
+		usleep(1000);
+	assert_true(set_up_twice());
+	guest_send(&w.pair, 1, "x", 1);
+	while (!read && os_now_ns() < end)
+		usleep(1000);
+	assert_true(read);
+	pthread_join(t, NULL);
+	close(tool);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -421,6 +502,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_record_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sent_after_the_way, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_read_after_the_way, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_held_offer, setup, teardown),
 	};
 
 	return fresh_run("plain", tests, sizeof(tests) / sizeof(tests[0]), argc, argv);
