@@ -42,6 +42,24 @@ static bool may_announce(const struct xvmc_endpoint *ep, uint64_t now)
  * whose reader never comes back shall not cost more than any other. */
 #define AWAY_PATIENCE 250u
 
+/* tx.lock held. Has the peer mapped our pages? It rings then, but a writer or a poll
+ * that sleeps on the same bell may have taken that: so it is looked at again by
+ * itself, the later the longer it has lasted. */
+static void await_ready(struct xvmc_endpoint *ep, uint64_t now)
+{
+	struct conn_t *c = &ep->conn;
+	uint64_t look = now > ep->svc.use_ns ? (now - ep->svc.use_ns) / 4 : 0;
+
+	xvmc_hv_chan_ack(c->hv, &c->tx.chan);
+	if (xvmc_conn_ready(c)) {
+		ep->svc.want_ring = true;
+		ep->svc.try_ns = 0;
+		return;
+	}
+	look = look < BACKOFF_MIN ? BACKOFF_MIN : look > BACKOFF_MAX ? BACKOFF_MAX : look;
+	drive_due(ep, now + look);
+}
+
 /* tx.lock held. */
 void drive_tx(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now)
 {
@@ -49,13 +67,8 @@ void drive_tx(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now)
 	bool mine = fork_owns_tx(ep), wants;
 	int r;
 
-	if (c->tx.have_chan && !c->tx.attached && !ep->svc.leaving) {
-		xvmc_hv_chan_ack(c->hv, &c->tx.chan);
-		if (xvmc_conn_ready(c)) {
-			ep->svc.want_ring = true;
-			ep->svc.try_ns = 0;
-		}
-	}
+	if (c->tx.have_chan && !c->tx.attached && !ep->svc.leaving)
+		await_ready(ep, now);
 	if (c->tx.announced) {
 		xvmc_hv_chan_ack(c->hv, &c->tx.chan);
 		if (xvmc_conn_tx_settle(c, now, false) == 0)
