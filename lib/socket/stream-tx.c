@@ -19,6 +19,13 @@ static size_t room_wanted(const struct conn_t *c, size_t left)
 	return left < quarter ? left : quarter;
 }
 
+/* What is not sent waits for the ring: a record that TCP does not take yet is no lack
+ * of room. */
+static bool waits_for_room(const struct conn_t *c)
+{
+	return c->tx.path == XVMC_PATH_RING && !xvmc_conn_tx_pending(c);
+}
+
 static ssize_t send_managed_once(struct visit *v, struct xvmc_iov *it,
 				 int flags, bool may_sleep, bool *ret_sleep)
 {
@@ -39,14 +46,12 @@ static ssize_t send_managed_once(struct visit *v, struct xvmc_iov *it,
 	}
 	endpoint_used(ep);
 	r = xvmc_conn_write(c, it, flags);
-	/* A record that TCP does not take yet is no lack of room. */
-	found = (r == -EAGAIN || (it->left && !may_sleep)) &&
-		c->tx.path == XVMC_PATH_RING && !xvmc_conn_tx_pending(c);
+	found = (r == -EAGAIN || (it->left && !may_sleep)) && waits_for_room(c);
 	if (r == -EAGAIN && may_sleep && stream_spin_tx(ep))
 		r = xvmc_conn_write(c, it, flags);
 	if (it->left && may_sleep)
 		visit_begin(v);
-	full = r == -EAGAIN && c->tx.path == XVMC_PATH_RING && !xvmc_conn_tx_pending(c);
+	full = r == -EAGAIN && waits_for_room(c);
 	if ((r == -EBUSY || (r == -EAGAIN && may_sleep)) &&
 	    xvmc_ep_wait_begin(ep, POLLOUT)) {
 		*ret_sleep = true;

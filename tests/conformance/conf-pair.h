@@ -185,7 +185,6 @@ CONF_UNUSED static int conf_two(void (*server)(int fd), void (*client)(int fd))
 	return 0;
 }
 
-/* A round trip between two ends that this process holds. */
 /* So many round trips, of which nothing is said: enough make a connection worth a
  * ring. */
 CONF_UNUSED static void conf_trips(int a, int b, int n)
@@ -200,6 +199,7 @@ CONF_UNUSED static void conf_trips(int a, int b, int n)
 	}
 }
 
+/* A round trip between two ends that this process holds. */
 CONF_UNUSED static void conf_trip(int a, int b)
 {
 	char buf[8] = "";

@@ -129,3 +129,20 @@ ssize_t guest_recv(struct guest_pair *p, int i, void *buf, size_t n, int flags)
 
 	return xvmc_sock_recv(p->ep[i], p->fd[i], &vec, 1, flags);
 }
+
+bool guest_both_on_ring(const struct guest_pair *p)
+{
+	return guest_on_ring(p, 0) && guest_on_ring(p, 1);
+}
+
+void guest_trip(struct guest_pair *p)
+{
+	static uint64_t x;
+	uint64_t y;
+
+	for (int i = 0; i < 2; i++, x++) {
+		guest_send(p, i, &x, sizeof(x));
+		assert_int_equal(guest_recv(p, !i, &y, sizeof(y), MSG_WAITALL), sizeof(y));
+		assert_int_equal(x, y);
+	}
+}

@@ -27,6 +27,9 @@ void guest_pair_end(struct guest_pair *p, int i);
 
 /* Do both directions of that end go by ring? */
 bool guest_on_ring(const struct guest_pair *p, int i);
+bool guest_both_on_ring(const struct guest_pair *p);
+/* One message each way, of its own; what arrives is what was sent. */
+void guest_trip(struct guest_pair *p);
 
 /* By what does that end send? */
 enum xvmc_path guest_tx_path(const struct guest_pair *p, int i);

@@ -52,11 +52,6 @@ static ssize_t get(struct guest_pair *p, int i, size_t n)
 	return guest_recv(p, i, buf, n, MSG_DONTWAIT);
 }
 
-static bool on_rings(const struct guest_pair *p)
-{
-	return guest_on_ring(p, 0) && guest_on_ring(p, 1);
-}
-
 /* Until n bytes have come; poll is what waits for them. */
 static void get_all(struct guest_pair *p, int i, size_t n)
 {
@@ -77,7 +72,7 @@ static void warm(struct guest_pair *p)
 {
 	uint64_t bound = os_now_ns() + 60000000000u;
 
-	for (int i = 0; os_now_ns() < bound && !on_rings(p); i++) {
+	for (int i = 0; os_now_ns() < bound && !guest_both_on_ring(p); i++) {
 		guest_send(p, 0, "ping", 4);
 		get_all(p, 1, 4);
 		guest_send(p, 1, "pong", 4);
@@ -85,7 +80,7 @@ static void warm(struct guest_pair *p)
 		if (i > 50)
 			usleep(1000);
 	}
-	assert_true(on_rings(p));
+	assert_true(guest_both_on_ring(p));
 }
 
 static void make(struct guest_pair *p)

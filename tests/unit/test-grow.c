@@ -94,11 +94,6 @@ static uint64_t stat_of(int i, unsigned int s)
 	return w.ctx[i].stats->value[s];
 }
 
-static bool on_ring(const struct guest_pair *p)
-{
-	return guest_on_ring(p, 0) && guest_on_ring(p, 1);
-}
-
 /* Of the ring by which that end sends, or would; 0: it has none. */
 static uint64_t ring_size(const struct guest_pair *p, int i)
 {
@@ -121,25 +116,13 @@ static uint8_t content(uint64_t pos)
 	return (uint8_t)((pos >> 3) * 0x9e3779b97f4a7c15u >> (8 * (pos & 7)));
 }
 
-static void trip(struct guest_pair *p)
-{
-	static uint64_t x;
-	uint64_t y;
-
-	for (int i = 0; i < 2; i++, x++) {
-		guest_send(p, i, &x, sizeof(x));
-		assert_int_equal(guest_recv(p, !i, &y, sizeof(y), MSG_WAITALL), sizeof(y));
-		assert_int_equal(x, y);
-	}
-}
-
 static void talk_to_ring(struct guest_pair *p)
 {
 	uint64_t end = os_now_ns() + BOUND_NS;
 
-	while (!on_ring(p)) {
+	while (!guest_both_on_ring(p)) {
 		assert_true(os_now_ns() < end);
-		trip(p);
+		guest_trip(p);
 	}
 }
 
@@ -149,7 +132,7 @@ static void bulk_to_ring(struct guest_pair *p)
 	uint8_t buf[4 * XVMC_PAGE_SIZE] = { 0 };
 	uint64_t end = os_now_ns() + BOUND_NS;
 
-	while (!on_ring(p)) {
+	while (!guest_both_on_ring(p)) {
 		assert_true(os_now_ns() < end);
 		guest_send(p, 0, buf, sizeof(buf));
 		assert_int_equal(guest_recv(p, 1, buf, sizeof(buf), MSG_WAITALL), sizeof(buf));
@@ -240,7 +223,7 @@ static void stream_until(bool (*done)(void))
 
 static bool is_largest(void)
 {
-	return on_ring(&w.pair[0]) && ring_size(&w.pair[0], 0) == bytes_of(MOST);
+	return guest_both_on_ring(&w.pair[0]) && ring_size(&w.pair[0], 0) == bytes_of(MOST);
 }
 
 static bool was_denied(void)
@@ -324,10 +307,10 @@ static void test_makes_way(void **state)
 	while (stat_of(0, XVMC_S_REASON0 + XVMC_R_NO_GRANTS) == 0) {
 		assert_true(n < PAIRS);
 		guest_pair_make(&w.pair[n], &w.ctx[0], &w.ctx[1]);
-		while (!on_ring(&w.pair[n]) &&
+		while (!guest_both_on_ring(&w.pair[n]) &&
 		       stat_of(0, XVMC_S_REASON0 + XVMC_R_NO_GRANTS) == 0) {
 			assert_true(os_now_ns() < end);
-			trip(&w.pair[n]);
+			guest_trip(&w.pair[n]);
 		}
 		n++;
 	}

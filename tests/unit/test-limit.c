@@ -55,29 +55,12 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void trip(struct guest_pair *p)
-{
-	static uint64_t x;
-	uint64_t y;
-
-	for (int i = 0; i < 2; i++, x++) {
-		guest_send(p, i, &x, sizeof(x));
-		assert_int_equal(guest_recv(p, !i, &y, sizeof(y), MSG_WAITALL), sizeof(y));
-		assert_int_equal(x, y);
-	}
-}
-
-static bool on_ring(const struct guest_pair *p)
-{
-	return guest_on_ring(p, 0) && guest_on_ring(p, 1);
-}
-
 static int rings(void)
 {
 	int n = 0;
 
 	for (int i = 0; i < PAIRS; i++)
-		n += on_ring(&w.pair[i]);
+		n += guest_both_on_ring(&w.pair[i]);
 	return n;
 }
 
@@ -86,9 +69,9 @@ static void bring_to_ring(struct guest_pair *p)
 {
 	uint64_t end = os_now_ns() + BOUND_NS;
 
-	while (!on_ring(p)) {
+	while (!guest_both_on_ring(p)) {
 		assert_true(os_now_ns() < end);
-		trip(p);
+		guest_trip(p);
 	}
 }
 
@@ -136,7 +119,7 @@ static void make_all_worth_it(void)
 	while (refused() < PAIRS - RINGS) {
 		assert_true(os_now_ns() < end);
 		for (int i = 0; i < PAIRS; i++)
-			trip(&w.pair[i]);
+			guest_trip(&w.pair[i]);
 	}
 }
 
@@ -159,7 +142,7 @@ static void test_idle_make_way(void **state)
 	}
 	expect_rest();
 	for (int i = 0; i < PAIRS; i++)
-		trip(&w.pair[i]);
+		guest_trip(&w.pair[i]);
 }
 
 /* By the operator's word they try again, idle or not. */
@@ -195,7 +178,7 @@ static bool keep_busy(void)
 	do {
 		then = now;
 		for (int i = 0; i < PAIRS; i++)
-			trip(&w.pair[i]);
+			guest_trip(&w.pair[i]);
 		now = os_now_ns();
 	} while (now < end && now - then < 500000000u);
 	return now >= end;
@@ -213,7 +196,7 @@ static void test_busy_stay(void **state)
 			bring_to_ring(&w.pair[i]);
 	} while (!keep_busy());
 	for (int i = 0; i < RINGS; i++)
-		assert_true(on_ring(&w.pair[i]));
+		assert_true(guest_both_on_ring(&w.pair[i]));
 	assert_true(refused() > 0);
 	print_message("%llu refused\n", (unsigned long long)refused());
 }

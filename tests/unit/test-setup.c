@@ -23,7 +23,7 @@
 
 static bool on_rings(void)
 {
-	return guest_on_ring(&w.pair, 0) && guest_on_ring(&w.pair, 1);
+	return guest_both_on_ring(&w.pair);
 }
 
 static size_t ring_size(int i)
