@@ -68,7 +68,10 @@ struct conn_tx {
 	bool refused; /* nobody acknowledged it in time: set here, cleared by who
 		       * announces, so that the next one can wait */
 	uint64_t ann_pos, ann_ns;
-	uint64_t ann_wait_ns; /* since when a writer waits for it, or 0 */
+	uint64_t ann_wait_ns; /* since when a writer waits for it, or since the
+			       * reader was last seen to come; or 0 */
+	uint64_t ann_cons;    /* how far the reader was then */
+	uint32_t ann_waits;   /* how often it was seen to come */
 	uint32_t epoch;
 	uint32_t leave_epoch; /* to be said once that record is out, or 0 */
 	bool asked; /* it asks the peer to leave its ring, too */

@@ -297,13 +297,13 @@ int xvmc_conn_rx_ack(struct conn_t *c, uint64_t sent, unsigned int sleepers)
 		return 0;
 	}
 	if (rx->hand_over && ann.pos > rx->rcvd)
-		return 0; /* when the bytes before it have been read */
+		goto later;
 	if (ann.pos < rx->rcvd || ann.rcvd > sent || ann.epoch <= rx->epoch)
 		goto mismatch;
 	/* Behind unread bytes the record might be met by a child, or by the
 	 * program of an exec, to which it means nothing. A few are read soon. */
 	if (ann.pos != rx->rcvd && ann.pos - rx->rcvd <= c->few)
-		return 0;
+		goto later;
 	r = c->tcp->counts(c->tcp_arg, &ksent, &ktaken, &karrived);
 	if (r == -EAGAIN)
 		return 0;
@@ -326,6 +326,10 @@ int xvmc_conn_rx_ack(struct conn_t *c, uint64_t sent, unsigned int sleepers)
 	}
 	xvmc_hv_notify(c->hv, &rx->chan);
 	return 1;
+later:
+	/* When the bytes before it have been read: the sender sees us come. */
+	ring_release(rx->r.r, rx->rcvd);
+	return 0;
 mismatch:
 	/* Unless the sender gave up while we counted, and wrote on. And a guest
 	 * that migrated while it asked leaves a page that asks for ever [X 4]:

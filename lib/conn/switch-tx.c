@@ -141,6 +141,8 @@ int xvmc_conn_tx_announce(struct conn_t *c, uint64_t now_ns)
 	tx->ann_ns = now_ns;
 	tx->announced = true;
 	tx->ann_wait_ns = 0;
+	tx->ann_cons = ring_see_cons(tx->s.r);
+	tx->ann_waits = 0;
 	ann = (struct ring_announcement){ .pos = tx->sent,
 					  .rcvd = c->rx.rcvd,
 					  .epoch = tx->epoch };
@@ -171,6 +173,30 @@ uint64_t xvmc_conn_tx_deadline(const struct conn_t *c)
 				 tx->ann_ns + c->patience * c->announce_ns;
 }
 
+/*
+ * A writer waits, and the reader has not answered, for it has bytes before O to read
+ * yet (xvmc_conn_rx_ack): as long as it reads them so fast that it will be through
+ * soon, nobody loses by waiting on, it having enough to do. The word is the peer's: at
+ * worst it is believed XVMC_PATIENCE times.
+ */
+static bool reader_comes(struct conn_t *c, uint64_t now_ns)
+{
+	struct conn_tx *tx = &c->tx;
+	uint64_t cons = ring_see_cons(tx->s.r), came, left;
+
+	if (!tx->ann_wait_ns || cons <= tx->ann_cons || cons >= tx->ann_pos ||
+	    tx->ann_waits >= XVMC_PATIENCE)
+		return false;
+	came = cons - tx->ann_cons;
+	left = tx->ann_pos - cons;
+	if (left / came >= XVMC_PATIENCE - tx->ann_waits)
+		return false;
+	tx->ann_waits++;
+	tx->ann_cons = cons;
+	tx->ann_wait_ns = now_ns;
+	return true;
+}
+
 int xvmc_conn_tx_settle(struct conn_t *c, uint64_t now_ns, bool give_up)
 {
 	struct conn_tx *tx = &c->tx;
@@ -180,7 +206,7 @@ int xvmc_conn_tx_settle(struct conn_t *c, uint64_t now_ns, bool give_up)
 		return tx->path == XVMC_PATH_RING ? 0 : -ECANCELED;
 	state = ring_ann_state(tx->s.r, tx->epoch);
 	if (state == XVMC_ANN_ANNOUNCED) {
-		if (!give_up && now_ns < xvmc_conn_tx_deadline(c))
+		if (!give_up && (now_ns < xvmc_conn_tx_deadline(c) || reader_comes(c, now_ns)))
 			return -EBUSY;
 		/* One compare-and-swap decides [protocol B5]. */
 		if (!ring_decide(tx->s.r, tx->epoch, XVMC_ANN_CANCELLED))

@@ -16,7 +16,8 @@
 #define BACKOFF_MIN (2 * MS)
 #define BACKOFF_MAX (250u * MS)
 /* Where writers wait for the answer, it comes late for want of a CPU, or the reader
- * is always a little behind: a twentieth of their time may go that way. */
+ * is always a little behind: a twentieth of their time may go that way. So many times
+ * longer where they waited so many times longer, seeing the reader come. */
 #define BACKOFF_WAITED (20u * MS)
 
 static void back_off(struct xvmc_endpoint *ep, uint64_t now, uint64_t most)
@@ -64,6 +65,7 @@ static void await_ready(struct xvmc_endpoint *ep, uint64_t now)
 void drive_tx(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now)
 {
 	struct conn_t *c = &ep->conn;
+	uint64_t waited = BACKOFF_WAITED * (1 + c->tx.ann_waits);
 	bool mine = fork_owns_tx(ep), wants;
 	int r;
 
@@ -78,7 +80,7 @@ void drive_tx(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t now)
 	if (c->tx.refused) {
 		c->tx.refused = false;
 		if (!ep->svc.away)
-			back_off(ep, now, c->tx.ann_wait_ns ? BACKOFF_WAITED : BACKOFF_MAX);
+			back_off(ep, now, c->tx.ann_wait_ns ? waited : BACKOFF_MAX);
 		service_log(sv, ep, "tx stays on TCP", XVMC_R_ANN_TIMEOUT);
 	}
 	if (c->tx.path == XVMC_PATH_RING) {

@@ -23,15 +23,17 @@ sockperf_case() { # TEXT SUBCOMMAND OPTIONS...
 	check "$sockperf_text: all has come, and is right" sockperf_is_whole "$dir/client"
 }
 
+# Faster than a round trip in 1.7 us, sockperf has no room for what it sends, and gives
+# up: so no more than 400,000 of them a second.
 app_run() {
 	for sockperf_by in epoll poll select; do
 		port=$(free_port) || exit 1
 		echo "T:127.0.0.1:$port" >"$dir/list"
 		serve server sockperf server -f "$dir/list" -F $sockperf_by
 		wait_listening "$port" server
-		sockperf_case "$sockperf_by, round trips" ping-pong --data-integrity -m 200
+		sockperf_case "$sockperf_by, round trips" ping-pong --mps 400000 --data-integrity -m 200
 		by_ring 1000000
-		sockperf_case "$sockperf_by, sizes at random" ping-pong -m 2000 -r 1900
+		sockperf_case "$sockperf_by, sizes at random" ping-pong --mps 400000 -m 2000 -r 1900
 		by_ring 1000000
 		sockperf_case "$sockperf_by, 5000 messages a second" under-load --mps 5000 -m 300 --reply-every 1
 		by_ring 1000000

@@ -163,6 +163,82 @@ static void test_no_answer(void **state)
 	assert_int_equal(xvmc_conn_tx_settle(a, 0, true), -ECANCELED);
 }
 
+#define LOOK 1000 /* between two looks of the writer, ns */
+
+/* A writer waits for a reader who has 1000 bytes to read yet, and reads so many of
+ * them between two looks. How often was he waited for? */
+static unsigned int waits_for(struct pair *p, size_t each)
+{
+	struct conn_t *a = &p->c[A], *b = &p->c[B];
+	uint64_t now = 1;
+	unsigned int looks = 0;
+
+	a->announce_ns = LOOK;
+	b->rx.hand_over = true;
+	pair_write(p, A, 1000);
+	pair_deliver(p);
+	assert_int_equal(xvmc_conn_tx_announce(a, now), 0);
+	a->tx.ann_wait_ns = now;
+	do {
+		pair_read(p, B, each, false);
+		xvmc_conn_rx_ack(b, 0, 0); /* as with each call */
+		now += LOOK;
+		looks++;
+	} while (xvmc_conn_tx_settle(a, now, false) == -EBUSY);
+	return looks;
+}
+
+/* Nobody loses by waiting for one who reads fast; for a slow one nobody waits long. */
+static void test_reader_comes(void **state)
+{
+	struct pair *p = *state;
+
+	pair_attach(p, A, 0);
+	assert_int_equal(waits_for(p, 100), 10);
+	assert_int_equal(p->c[A].tx.path, XVMC_PATH_RING);
+	pair_read_all(p, B, 0);
+}
+
+static void test_reader_is_slow(void **state)
+{
+	struct pair *p = *state;
+
+	pair_attach(p, A, 0);
+	assert_int_equal(waits_for(p, 20), 1);
+	assert_int_equal(p->c[A].tx.path, XVMC_PATH_TCP);
+	pair_read_all(p, B, 1000 - 20);
+	/* He does not read at all, though he did before: that, too, he says only now. */
+	assert_int_equal(waits_for(p, 0), 2);
+	assert_int_equal(p->c[A].tx.path, XVMC_PATH_TCP);
+	pair_read_all(p, B, 1000);
+}
+
+/* It says that it comes and does not, or that it has read what was never sent. */
+static void test_reader_lies(void **state)
+{
+	struct pair *p = *state;
+	struct conn_t *a = &p->c[A];
+	uint64_t now = 1, said = 0;
+
+	pair_attach(p, A, 0);
+	a->announce_ns = LOOK;
+	pair_write(p, A, 1000);
+	assert_int_equal(xvmc_conn_tx_announce(a, now), 0);
+	a->tx.ann_wait_ns = now;
+	do {
+		said += 60;
+		ring_release(a->tx.s.r, said);
+		now += LOOK;
+	} while (xvmc_conn_tx_settle(a, now, false) == -EBUSY);
+	assert_true(now <= 1 + (XVMC_PATIENCE + 1) * LOOK);
+	ring_release(a->tx.s.r, 0);
+	assert_int_equal(xvmc_conn_tx_announce(a, now), 0);
+	a->tx.ann_wait_ns = now;
+	ring_release(a->tx.s.r, 1001);
+	assert_int_equal(xvmc_conn_tx_settle(a, now + LOOK, false), -ECANCELED);
+	pair_read_all(p, B, 1000);
+}
+
 /* No record is let in behind a few bytes that are still to be read. */
 static void test_few_unread(void **state)
 {
@@ -340,6 +416,9 @@ int main(int argc, char **argv)
 		TEST(test_there_and_back),
 		TEST(test_old_cons),
 		TEST(test_no_answer),
+		TEST(test_reader_comes),
+		TEST(test_reader_is_slow),
+		TEST(test_reader_lies),
 		TEST(test_few_unread),
 		TEST(test_leave_acked),
 		TEST(test_record_waits),
