@@ -43,7 +43,7 @@ static int load_str(const char *var, char *field)
 	return 0;
 }
 
-static bool is_set(const char *var)
+bool xvmc_options_set(const char *var)
 {
 	const char *val = getenv(var);
 
@@ -53,9 +53,9 @@ static bool is_set(const char *var)
 /* All rings have one size, unless bounds are named. */
 static void bound_orders(struct xvmc_options *opt)
 {
-	if (!is_set("XVMC_RING_ORDER_LEAST"))
+	if (!xvmc_options_set("XVMC_RING_ORDER_LEAST"))
 		opt->order_least = opt->order;
-	if (!is_set("XVMC_RING_ORDER_MOST"))
+	if (!xvmc_options_set("XVMC_RING_ORDER_MOST"))
 		opt->order_most = opt->order;
 }
 

@@ -5,6 +5,7 @@
 #ifndef XVMC_OPTIONS_H
 #define XVMC_OPTIONS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define XVMC_OPT_STR_MAX 512u
@@ -23,6 +24,9 @@ struct xvmc_options {
  * nothing. In a set-uid program the strings stay empty.
  */
 int xvmc_options_load(struct xvmc_options *opt);
+
+/* Whether the environment says anything of a variable. */
+bool xvmc_options_set(const char *var);
 
 /* One option as text, for dumps: returns its variable's name, NULL past the
  * end, with its value in buf (at least XVMC_OPT_STR_MAX bytes). */

@@ -28,6 +28,7 @@
 #define LET_GO_NS (1000u * MS)
 /* Of those who use a connection in turns each has rings so often. */
 #define RESTS_MAX 16u
+#define REST_NS (1u * MS)
 
 void drive_leave(struct xvmc_service *sv, struct xvmc_endpoint *ep,
 		 enum xvmc_reason why, bool pin)
@@ -234,6 +235,20 @@ static void tell_state(struct xvmc_endpoint *ep)
 	OS3(SYS_futex, &ep->state, FUTEX_WAKE_PRIVATE, INT32_MAX);
 }
 
+/* Where nobody uses it here, whoever asked is alone. */
+static void rest(struct xvmc_endpoint *ep)
+{
+	int r;
+
+	section_lock(&ep->ctx->epoll_lock);
+	r = fork_rest(ep);
+	section_unlock(&ep->ctx->epoll_lock);
+	/* It may be the other direction that is used here. */
+	ep->svc.rest_owed = r == -EBUSY;
+	if (ep->svc.rest_owed)
+		drive_due(ep, os_now_ns() + REST_NS);
+}
+
 static void became_plain(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 {
 	enum xvmc_reason why = ep->svc.reason;
@@ -255,13 +270,9 @@ static void became_plain(struct xvmc_service *sv, struct xvmc_endpoint *ep)
 	if (ep->svc.yield && !ep->svc.pin) {
 		ep->svc.yield = false;
 		link_withdraw(sv, ep, XVMC_R_FORK);
-		/* Where nobody uses it here, whoever asked is alone. Two that
-		 * use it in turns would ask each other all the time. */
-		if (ep->svc.rests++ < RESTS_MAX) {
-			section_lock(&ep->ctx->epoll_lock);
-			fork_rest(ep);
-			section_unlock(&ep->ctx->epoll_lock);
-		}
+		/* Two that use it in turns would ask each other all the time. */
+		if (ep->svc.rests++ < RESTS_MAX)
+			rest(ep);
 		return;
 	}
 	if (link_for_want(why) && !ep->svc.pin) {
@@ -439,6 +450,8 @@ static bool drive_on(struct xvmc_service *sv, struct xvmc_endpoint *ep, uint64_t
 		tell_state(ep);
 		return true;
 	}
+	if (ep->svc.rest_owed)
+		rest(ep);
 	if ((xvmc_ep_lacks(ep) & HOLD_RX) && !fork_alone(ep) && !ep->svc.asked &&
 	    (ep->state == XVMC_EP_QUEUED || ep->state == XVMC_EP_REGISTERED))
 		link_withdraw(sv, ep, XVMC_R_FORK);

@@ -191,6 +191,7 @@ struct xvmc_endpoint {
 		bool pin;            /* and never back */
 		bool yield;          /* and not back while others hold it */
 		uint32_t rests;      /* times the hold was given back then */
+		bool rest_owed;      /* somebody had the lock just then */
 		bool demoted;        /* until `xvmc promote` */
 		bool closing;        /* the application has closed it */
 		uint64_t leave_ns;   /* LEAVE was sent last, or 0 */

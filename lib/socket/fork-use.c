@@ -219,17 +219,19 @@ void fork_let_go(struct xvmc_endpoint *ep)
 	section_unlock(&ep->conn.tx.lock);
 }
 
-bool fork_rest(struct xvmc_endpoint *ep)
+int fork_rest(struct xvmc_endpoint *ep)
 {
 	unsigned int dirs = 0;
 
-	if (!ep->hold || section_trylock(&ep->conn.tx.lock) != 0)
-		return false;
+	if (!ep->hold)
+		return 0;
+	if (section_trylock(&ep->conn.tx.lock) != 0)
+		return -EBUSY;
 	/* In a set it waits all the time, and nothing in a set asks first. */
 	if (xvmc_list_empty(&ep->epregs))
 		dirs = give_back(ep);
 	section_unlock(&ep->conn.tx.lock);
-	return dirs & HOLD_RX;
+	return (int)dirs;
 }
 
 void fork_spoil(struct xvmc_endpoint *ep)

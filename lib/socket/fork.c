@@ -57,7 +57,7 @@ static void give_holds(struct xvmc_ctx *ctx)
 		if (ep->hold && ep->born_held)
 			hold_take(ep->hold, HOLD_BOTH);
 		/* Whoever is to use it may be the child; we ask as well. */
-		ctx->fork_rests |= fork_rest(ep);
+		ctx->fork_rests |= fork_rest(ep) > 0;
 	}
 	if (arena)
 		arena_hear(ctx, arena); /* for those that are owned already */
@@ -164,7 +164,6 @@ void xvmc_ctx_fork_child(struct xvmc_ctx *ctx)
 	ctx->execs = 0;
 	exec_note_forget(ctx);
 	ctx->pid = os_getpid();
-	ctx->ncpu = xvmc_os_ncpu();
 	/* All of them: from here on handlers run again. */
 	xvmc_section_fork_child();
 }

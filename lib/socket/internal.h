@@ -171,8 +171,9 @@ void fork_let_go(struct xvmc_endpoint *ep);
 void fork_sums(const struct conn_t *c, struct hold_sums *ret_sums);
 void fork_add_sums(struct conn_t *c, const struct hold_sums *sums);
 /* epoll_lock held: gives the hold of each direction back that nobody here is using
- * or waiting for. The next use takes it again. True: HOLD_RX was given. */
-bool fork_rest(struct xvmc_endpoint *ep);
+ * or waiting for, and says which. The next use takes it again. -EBUSY: somebody has
+ * the lock, and may be using it. */
+int fork_rest(struct xvmc_endpoint *ep);
 /* Gives the hold of these back: nobody here may be using them. And has it open no
  * more. */
 void fork_give(struct xvmc_endpoint *ep, unsigned int dirs);

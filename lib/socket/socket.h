@@ -239,7 +239,6 @@ struct xvmc_ctx {
 	_Atomic(struct xvmc_service *) service; /* NULL until the first worthy endpoint */
 	pthread_mutex_t service_lock;
 	pid_t pid;
-	int ncpu;
 	struct exec_note *note; /* exec.c's, while an exec with one is under way; */
 	int note_fd;		/* under lock */
 	uint32_t arenas; /* that have descriptors (arena.h); under lock */

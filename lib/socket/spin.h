@@ -53,7 +53,7 @@ static inline uint64_t spin_for(const struct xvmc_ctx *ctx, struct spinner *s)
 	uint32_t full = ctx->opt.spin_us * 1000u;
 	uint32_t budget = SPIN_GET(s->budget), skip = SPIN_GET(s->skip);
 
-	if (ctx->ncpu < 2 || !full)
+	if (!full)
 		return 0;
 	if (budget)
 		return budget < full ? budget : full;

@@ -345,7 +345,6 @@ static void spins_for(uint32_t events)
 	uint64_t bound = os_now_ns() + 60000000000u, before;
 	pthread_t thread;
 
-	ctx.ncpu = 2;
 	ctx.opt.spin_us = 10000;
 	before = ctx.stats->value[XVMC_S_SPIN_HITS];
 	assert_int_equal(pthread_create(&thread, NULL, answer, &p), 0);

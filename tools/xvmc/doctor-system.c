@@ -120,7 +120,7 @@ void doctor_cpus(struct doctor *d)
 
 	if (n == 1)
 		doctor_say(d, DOCTOR_WARN, "cpus", "taskset -p -c $$",
-			   "one CPU: rings never spin, small messages gain less");
+			   "one CPU: rings do not spin unless XVMC_SPIN_US is set; small messages gain less");
 	else
 		doctor_say(d, DOCTOR_OK, "cpus", NULL,
 			   "%d: a reader may spin before it sleeps", n);
