@@ -91,10 +91,14 @@ static bool published(struct sender_t *tx)
  */
 static void fetch_next(struct sender_t *tx, size_t n)
 {
+	const uint8_t *p = tx->data + (tx->prod & (tx->size - 1)), *end;
+
 	if (n > AHEAD)
 		n = AHEAD;
-	for (size_t i = 0; i < n; i += LINE)
-		__builtin_prefetch(tx->data + ((tx->prod + i) & (tx->size - 1)), 1);
+	if (n > (size_t)(tx->data + tx->size - p))
+		n = (size_t)(tx->data + tx->size - p); /* the rest another time */
+	for (end = p + n; p < end; p += LINE)
+		__builtin_prefetch(p, 1);
 }
 
 ssize_t xvmc_sender_write(struct sender_t *tx, struct xvmc_iov *it, size_t max,

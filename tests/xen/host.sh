@@ -29,6 +29,16 @@ a_port() { # TRY
 	echo $((20000 + ($$ * 7 + $1 * 1013 + $(date +%s)) % 20000))
 }
 
+# How many processors are emulated. One is known not to hang (one_cpu); what measures
+# has three, one for each domain, where this machine has two to run them on.
+cpus_for() { # PART
+	case $1 in
+	compare | mclient) if [ "$(nproc)" -ge 2 ]; then cpus_here=3; else cpus_here=1; fi ;;
+	*) cpus_here=1 ;;
+	esac
+	echo "${LAB_CPUS:-$cpus_here}"
+}
+
 # The wire between two hosts, as an option for QEMU: A listens, B connects.
 wire() { # HOST
 	if [ "$1" = A ]; then
@@ -65,14 +75,16 @@ one_cpu() { # HOST
 launch() { # HOST MEMORY DOM0-MEMORY [QEMU-OPTIONS]
 	host=$1 memory=$2 dom0_memory=$3
 	shift 3
+	bound=
+	[ "$cpus" -gt 1 ] || bound=$(one_cpu "$host")
 	for try in 1 2 3 4 5; do
 		port=$(a_port $try)
 		rm -f "$run/$host.serial.log" "$run/$host.monitor.in" "$run/$host.monitor.out"
 		mkfifo "$run/$host.monitor.in" "$run/$host.monitor.out"
-		nice -n 10 taskset -c "$(one_cpu "$host")" qemu-system-x86_64 -machine pc -accel tcg,thread=multi -cpu "$cpu" -smp 1 \
+		nice -n 10 ${bound:+taskset -c "$bound"} qemu-system-x86_64 -machine pc -accel tcg,thread=multi -cpu "$cpu" -smp "$cpus" \
 			-m "$memory" -nodefaults -display none -no-reboot \
 			-kernel "$images/xen" \
-			-append "com1=115200,8n1 console=com1 loglvl=all guest_loglvl=all noreboot dom0_mem=${dom0_memory}M,max:${dom0_memory}M dom0_max_vcpus=1 spec-ctrl=no xpti=no pv-l1tf=off" \
+			-append "com1=115200,8n1 console=com1 loglvl=all guest_loglvl=all noreboot dom0_mem=${dom0_memory}M,max:${dom0_memory}M dom0_max_vcpus=1 dom0_vcpus_pin spec-ctrl=no xpti=no pv-l1tf=off" \
 			-initrd "$images/vmlinuz console=hvc0 mitigations=off random.trust_cpu=on panic=5 lab.host=$host,$images/dom0.cpio" \
 			-serial "file:$run/$host.serial.log" \
 			-chardev "pipe,id=monitor,path=$run/$host.monitor" -mon chardev=monitor \

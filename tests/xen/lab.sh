@@ -251,12 +251,21 @@ up() {
 }
 
 run_part() { # PART
+	if [ -z "$ssh_host" ] && [ "$cpus" != "$(cpus_for "$1")" ]; then
+		stop_host A
+		stop_host B
+		cpus=$(cpus_for "$1")
+		up || return 1
+	fi
 	while "part_$1"; has_hung; do
 		again && up || return 1
 	done
 }
 
 began=$(date +%s)
+# shellcheck disable=SC2086 # words
+set -- $chosen
+cpus=$(cpus_for "$1")
 if step lab images make_images && up; then
 	for part in $chosen; do
 		run_part "$part" || break

@@ -30,6 +30,7 @@ compare_one() { # WAY PATTERN BYTES
 	netfront) compare_net '' 5100 "$2" "$3" ;;
 	xvmc) compare_net "$preloaded" 5101 "$2" "$3" ;;
 	xvmc-1M) compare_net "XVMC_RING_ORDER=8 $preloaded" 5101 "$2" "$3" ;;
+	xvmc-spin) compare_net "XVMC_SPIN_US=500 $preloaded" 5103 "$2" "$3" ;;
 	libvchan) compare_vchan "$2" "$3" ;;
 	esac >"$run/compare.out" || {
 		head -n 3 "$run/compare.out"
@@ -47,7 +48,7 @@ compare_start() {
 	xvmcd_start >/dev/null || return 1
 	compare_domid_11=$(in_dom0 A 'xl domid vm1')
 	compare_domid_12=$(in_dom0 A 'xl domid vm2')
-	for compare_with in "5100: " "5101:$preloaded"; do
+	for compare_with in "5100: " "5101:$preloaded" "5103:XVMC_SPIN_US=500 $preloaded"; do
 		in_guest A 11 "cd /tmp; ${compare_with#*:} xvmc-bench serve --addr 0.0.0.0 --port ${compare_with%%:*} >bench.serve 2>&1 &
 			until grep -q listening bench.serve; do usleep 100000; done; rm bench.serve" || return 1
 	done
@@ -58,8 +59,8 @@ compare_start() {
 # On one CPU whoever waits for the other end has to wait until it has that CPU: the
 # larger the ring the rarer. libvchan's ring is as large as xvmc's by default.
 compare_pattern() { # PATTERN BYTES UNIT
-	compare_ways='netfront xvmc xvmc-1M libvchan'
-	[ "$1" = stream ] || compare_ways='netfront xvmc libvchan'
+	compare_ways='netfront xvmc xvmc-spin xvmc-1M libvchan'
+	[ "$1" = stream ] || compare_ways='netfront xvmc xvmc-spin libvchan'
 	read -r compare_domid_11 compare_domid_12 <"$run/compare.domids"
 	compare_round=1
 	compare_ring=$(ring_bytes 12)
@@ -122,13 +123,15 @@ compare_stop() {
 part_compare() {
 	: >"$run/compare.csv"
 	step compare 'servers' compare_start || return
-	step compare 'set-up of a connection' compare_setup
-	if [ "${LAB_COMPARE:-}" != setup ]; then
-		step compare 'stream, writes of 64 KiB' compare_pattern stream 65536 Gbit/s
-		step compare 'stream, writes of 1 KiB' compare_pattern stream 1024 Gbit/s
-		step compare 'request-response, 64 bytes' compare_pattern rr 64 a-second
-	fi
+	for compare_what in ${LAB_COMPARE:-setup 64k 1k rr}; do
+		case $compare_what in
+		setup) step compare 'set-up of a connection' compare_setup ;;
+		64k) step compare 'stream, writes of 64 KiB' compare_pattern stream 65536 Gbit/s ;;
+		1k) step compare 'stream, writes of 1 KiB' compare_pattern stream 1024 Gbit/s ;;
+		rr) step compare 'request-response, 64 bytes' compare_pattern rr 64 a-second ;;
+		esac
+	done
 	step compare 'nothing is left' compare_stop
 	step compare 'kernels' kernels_fine 11 12
-	say "compare: medians of $compare_rounds rounds of $compare_s s; one emulated CPU, no KVM: not speeds, and of ratios only the order ($run/compare.csv)"
+	say "compare: medians of $compare_rounds rounds of $compare_s s; emulated CPUs: $cpus, no KVM: ratios, not speeds ($run/compare.csv)"
 }

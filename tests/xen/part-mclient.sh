@@ -9,9 +9,6 @@
 
 mclient_users=${LAB_MCLIENT_USERS:-4 20}
 mclient_mb=${LAB_MCLIENT_MB:-1 3}
-# KB a second. The migration is to the same host: it would be bound by the one
-# processor that it shares with the guests, and those on TCP need dom0 for it.
-mclient_link=${LAB_MCLIENT_LINK:-2000}
 # What a guest has [dom0/guest].
 mclient_memory_pages=$((160 * 256))
 
@@ -129,6 +126,11 @@ mclient_verdict() {
 }
 
 part_mclient() {
+	# KB a second. The migration is to the same host: without a link it would be
+	# bound by the processor that it shares with those on TCP, who need dom0 for it
+	# (and with the guests, if there is one for all).
+	mclient_link=${LAB_MCLIENT_LINK:-2000}
+	[ "$cpus" -lt 3 ] || mclient_link=${LAB_MCLIENT_LINK:-10000}
 	echo 'kind,users,mails,mb,t_mig_s,outage_ms,sent,ring_pct,stop_and_copy_s,rounds,v_mig_pages,r_d,pages_of_each_round' >"$run/mclient.csv"
 	echo 'kind,users,mb,seconds,sent_mb' >"$run/mclient-time.csv"
 	step mclient 'xvmcd everywhere' mclient_start || return
