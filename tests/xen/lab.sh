@@ -18,8 +18,8 @@ ssh_host=
 
 parts() {
 	cat <<'END'
-contract  the hypervisor port's contract tests, between two guests, on the xen backend
 short     a checked stream between the guests by ring, and one migration under it; in ./run test
+contract  the hypervisor port's contract tests, between two guests, on the xen backend
 both      four migrations under one stream, of either guest
 restart   xvmcd killed in either guest, under a stream
 destroy   a guest destroyed under load
