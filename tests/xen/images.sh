@@ -52,7 +52,8 @@ fetch() {
 	kernels || { own_lists && kernels; } || die "apt knows no linux-image-amd64"
 	mkdir -p "$packages" || exit 1
 	for package in "$dom0_image" "$guest_image" "xen-hypervisor-$xen_version-amd64" \
-		"xen-utils-$xen_version" xenstore-utils busybox-static libyajl2 postfix libicu72 $device_model; do
+		"xen-utils-$xen_version" xenstore-utils busybox-static libyajl2 postfix libicu72 \
+		iperf3 libiperf0 libsctp1 libssl3 $device_model; do
 		[ -e "$packages/$package/.done" ] && continue
 		say "fetching $package"
 		rm -rf "${packages:?}/$package"
@@ -66,8 +67,10 @@ fetch() {
 		: >"$packages/$package/.done"
 	done
 	xen_bin=$packages/xen-utils-$xen_version/usr/lib/xen-$xen_version/bin
-	# shellcheck disable=SC2086 # our own names have no blanks
-	libs=$packages/libyajl2/usr/lib/x86_64-linux-gnu:$packages/postfix/usr/lib/postfix:$packages/libicu72/usr/lib/x86_64-linux-gnu
+	libs=$packages/postfix/usr/lib/postfix
+	for package in libyajl2 libicu72 libiperf0 libsctp1 libssl3; do
+		libs=$libs:$packages/$package/usr/lib/x86_64-linux-gnu
+	done
 }
 
 # ---- a root directory ----
@@ -166,6 +169,7 @@ guest_root() {
 	for file in smtp-sink smtp-source; do
 		program "$tree" "$packages/postfix/usr/sbin/$file" /usr/sbin
 	done
+	program "$tree" "$packages/iperf3/usr/bin/iperf3" /usr/bin
 	pack "$tree" "$images/guest.cpio"
 }
 

@@ -97,6 +97,8 @@ build=$(cd "$build" 2>/dev/null && pwd) || die "no such build directory: build f
 . "$here/hang.sh"
 # shellcheck source=tests/xen/stream.sh
 . "$here/stream.sh"
+# shellcheck source=tests/xen/iperf.sh
+. "$here/iperf.sh"
 
 mkdir -p "$lab" || exit 1
 # One lab at a time in a build directory: they share the images.

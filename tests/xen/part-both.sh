@@ -6,9 +6,11 @@
 part_both() {
 	step both 'xvmcd everywhere' xvmcd_start || return
 	step both 'a stream' stream_begin 5010 both || return
+	step both 'iperf3 beside it' iperf_begin
 	for name in vm1 vm2 vm1 vm2; do
 		step both "migration of $name" migrate_again $name
 	done
+	step both 'iperf3 goes on' iperf_end
 	step both 'the stream is whole' stream_end both
 	step both 'nothing is left' nothing_left 11 12
 	step both 'kernels' kernels_fine 11 12

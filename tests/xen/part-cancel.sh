@@ -67,9 +67,11 @@ cancel_helper() {
 part_cancel() {
 	step cancel 'xvmcd everywhere' xvmcd_start || return
 	step cancel 'a stream by ring' cancel_rings
+	step cancel 'iperf3 beside it' iperf_begin
 	step cancel 'the receiver is killed' cancel_receiver
 	step cancel 'the save helper is killed' cancel_helper
 	step cancel 'and the next does not' migrate_again vm1
+	step cancel 'iperf3 goes on' iperf_end
 	step cancel 'the stream is whole' stream_end cancel
 	step cancel 'nothing is left' nothing_left 11 12
 	step cancel 'kernels' kernels_fine 11 12

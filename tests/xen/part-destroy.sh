@@ -30,9 +30,13 @@ destroy_vm1() {
 		echo "the client has ended by itself"
 		return 1
 	}
-	in_guest A 12 'pids=$(pidof xvmc-stream) && kill $pids && for tries in 1 2 3 4 5 6 7 8 9 10; do
-		pidof xvmc-stream >/dev/null || exit 0; sleep 1; done; exit 1' || {
-		echo "the client cannot be ended"
+	in_guest A 12 'pidof iperf3 >/dev/null' || {
+		echo "iperf3 has ended by itself"
+		return 1
+	}
+	in_guest A 12 'pids=$(pidof xvmc-stream iperf3) && kill $pids && for tries in 1 2 3 4 5 6 7 8 9 10; do
+		pidof xvmc-stream iperf3 >/dev/null || exit 0; sleep 1; done; exit 1' || {
+		echo "the clients cannot be ended"
 		return 1
 	}
 	echo "the domain is gone, the client has outlived it"
@@ -51,6 +55,7 @@ destroy_again() {
 
 part_destroy() {
 	step destroy 'xvmcd everywhere' xvmcd_start || return
+	step destroy 'iperf3' iperf_begin
 	step destroy 'vm1 is destroyed' destroy_vm1
 	step destroy 'a new vm1' destroy_again
 	step destroy 'nothing is left' nothing_left 11 12

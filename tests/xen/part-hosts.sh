@@ -28,7 +28,7 @@ hosts_rings() {
 # How far the stream has come, as the sum over both guests and both paths.
 hosts_bytes() {
 	in_guest A 12 'xvmc ss --json --dir /run/xvmc' |
-		awk -F : '/"(ring|tcp)_bytes"/ { n += $2 } END { printf "%.0f\n", n }'
+		awk -F : '/"process"/ { mine = /xvmc-stream/ } mine && /"(ring|tcp)_bytes"/ { n += $2 } END { printf "%.0f\n", n }'
 }
 
 hosts_away() {
@@ -83,10 +83,12 @@ part_hosts() {
 	step hosts 'a second host' hosts_boot || return
 	step hosts 'xvmcd everywhere' xvmcd_start || return
 	step hosts 'a stream by ring' hosts_rings
+	step hosts 'iperf3 beside it' iperf_begin
 	step hosts 'vm1 to the other host' hosts_away
 	step hosts 'each alone' hosts_alone
 	step hosts 'a stream that begins apart' hosts_apart
 	step hosts 'vm1 back again' hosts_back
+	step hosts 'iperf3 goes on' iperf_end
 	step hosts 'the stream is whole' stream_end hosts
 	step hosts 'so is the other' stream_end apart
 	step hosts 'nothing is left' nothing_left 11 12

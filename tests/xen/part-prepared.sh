@@ -17,8 +17,10 @@ prepared_rings() {
 part_prepared() {
 	step prepared 'xvmcd everywhere' xvmcd_start || return
 	step prepared 'a stream by ring' prepared_rings
+	step prepared 'iperf3 beside it' iperf_begin
 	step prepared 'vm1 is migrated' migrate_prepared vm1
 	step prepared 'vm2 is migrated' migrate_prepared vm2
+	step prepared 'iperf3 goes on' iperf_end
 	step prepared 'the stream is whole' stream_end prepared
 	step prepared 'nothing is left' nothing_left 11 12
 	step prepared 'nothing was mapped' kernels_silent 11 12

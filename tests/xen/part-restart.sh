@@ -22,8 +22,10 @@ restart_one() { # NUMBER
 part_restart() {
 	step restart 'xvmcd everywhere' xvmcd_start || return
 	step restart 'a stream' stream_begin 5020 restart || return
+	step restart 'iperf3 beside it' iperf_begin
 	step restart 'killed in vm1' restart_one 11
 	step restart 'killed in vm2' restart_one 12
+	step restart 'iperf3 goes on' iperf_end
 	step restart 'the stream is whole' stream_end restart
 	step restart 'nothing is left' nothing_left 11 12
 	step restart 'kernels' kernels_fine 11 12

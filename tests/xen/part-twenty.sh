@@ -7,6 +7,7 @@
 part_twenty() {
 	step twenty 'xvmcd everywhere' xvmcd_start || return
 	step twenty 'a stream' stream_begin 5070 twenty || return
+	step twenty 'iperf3 beside it' iperf_begin
 	for twenty in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
 		case $((twenty % 4)) in
 		1) migrate_by=prepared twenty_who=vm1 ;;
@@ -17,6 +18,7 @@ part_twenty() {
 		step twenty "$twenty: $twenty_who, $migrate_by" migrate_again "$twenty_who" || break
 	done
 	migrate_by=plain
+	step twenty 'iperf3 goes on' iperf_end
 	step twenty 'the stream is whole' stream_end twenty
 	step twenty 'nothing is left' nothing_left 11 12
 	step twenty 'kernels' kernels_fine 11 12

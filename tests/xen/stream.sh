@@ -78,9 +78,9 @@ stream_end() { # NAME
 }
 
 # How many directions of a stream's two connections are on this path; both
-# guests' processes have four. There may be more than one stream.
+# guests' processes have four. There may be more than one stream, and other programs.
 streams=1
-directions='{ labsh run -t 60 10.77.0.11 7000 "xvmc ss --json --dir /run/xvmc"; labsh run -t 60 10.77.0.12 7000 "xvmc ss --json --dir /run/xvmc"; } >/tmp/ss; n=$(grep -c "\"path\":[[:space:]]*\"$path\"" /tmp/ss)'
+directions='{ labsh run -t 60 10.77.0.11 7000 "xvmc ss --json --dir /run/xvmc"; labsh run -t 60 10.77.0.12 7000 "xvmc ss --json --dir /run/xvmc"; } >/tmp/ss; n=$(awk -v path="\"$path\"" '\''/"process"/ { mine = /xvmc-stream/ } mine && /"path"/ && index($0, path) { n++ } END { print n + 0 }'\'' /tmp/ss)'
 
 wait_path() { # RING|TCP SECONDS
 	in_dom0 -t "$2" A "path=$1; until $directions; [ \$n = $((8 * streams)) ]; do usleep 200000; done" && return 0
