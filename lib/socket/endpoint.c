@@ -275,6 +275,13 @@ struct xvmc_endpoint *endpoint_found(struct xvmc_ctx *ctx, int fd, bool active)
 
 /* ---- PLAIN and MANAGED ---- */
 
+static void shut_gates(struct xvmc_endpoint *ep)
+{
+	atomic_fetch_add(&ep->managed_times, 1);
+	atomic_fetch_or(&ep->rx_gate, XVMC_GATE_MANAGED);
+	atomic_fetch_or(&ep->tx_gate, XVMC_GATE_MANAGED);
+}
+
 int endpoint_manage(struct xvmc_endpoint *ep)
 {
 	struct conn_t *c = &ep->conn;
@@ -292,8 +299,7 @@ int endpoint_manage(struct xvmc_endpoint *ep)
 		return -EBADF;
 	}
 	settings_note(ep, ep->io_fd);
-	atomic_fetch_or(&ep->rx_gate, XVMC_GATE_MANAGED);
-	atomic_fetch_or(&ep->tx_gate, XVMC_GATE_MANAGED);
+	shut_gates(ep);
 	section_unlock(&c->tx.lock);
 	if (xvmc_epoll_ep_managed(ep) < 0) {
 		/* A set that holds it could not wait for it. */
@@ -315,8 +321,7 @@ bool endpoint_quiet(struct xvmc_endpoint *ep)
 		atomic_store(&ep->svc_wants_quiet, false);
 		return true;
 	}
-	atomic_fetch_or(&ep->rx_gate, XVMC_GATE_MANAGED);
-	atomic_fetch_or(&ep->tx_gate, XVMC_GATE_MANAGED);
+	shut_gates(ep);
 	endpoint_poke_rx(ep);
 	endpoint_poke_tx(ep);
 	return false;

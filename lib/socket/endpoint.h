@@ -121,6 +121,8 @@ struct xvmc_endpoint {
 	_Atomic uint32_t settings; /* which of hold's these are */
 
 	_Atomic uint32_t rx_gate, tx_gate;
+	_Atomic uint32_t managed_times; /* so often they have been shut: what the
+					 * kernel has said since may be of a record */
 	_Atomic uint32_t rx_waiters, tx_waiters; /* threads asleep on the bells */
 	_Atomic uint32_t bell_holds;             /* epoll registrations */
 	_Atomic uint32_t dries;   /* reads that found less than they asked for */

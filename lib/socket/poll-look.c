@@ -20,7 +20,7 @@ bool poll_managed(const struct poll_entry *e)
 {
 	/* A set that ever had a managed member, or one in it: there may be a
 	 * ring in its inner instance that means nothing any more. */
-	return e->ep ? xvmc_ep_managed(e->ep) :
+	return e->ep ? xvmc_ep_managed(e->ep) || e->ep->managed_times != e->managed_times :
 		       e->set->inner >= 0 || !xvmc_list_empty(&e->set->nested);
 }
 
@@ -35,6 +35,8 @@ void poll_classify(struct poll_call *c)
 						     (e->want & POLLOUT ? HOLD_TX : 0));
 		if (e->set && atomic_load(&e->set->nsevered))
 			epset_claim_severed(e->set);
+		/* In this order. */
+		e->managed_times = e->ep ? atomic_load(&e->ep->managed_times) : 0;
 		e->managed = poll_managed(e);
 		c->nmanaged += e->managed;
 	}

@@ -17,6 +17,7 @@ struct poll_entry {
 	struct xvmc_epset *set;
 	short want;   /* bells: POLLIN, POLLOUT */
 	bool managed; /* its readiness comes from us this time round */
+	uint32_t managed_times; /* so often it had been, when that was looked at */
 	bool gated;   /* we are in its rx gate */
 	bool waiting; /* its bells are held (or: counted as a sleeper) */
 };
@@ -41,7 +42,8 @@ struct poll_call {
 	void *heap;
 };
 
-/* Its readiness comes from us, as of now. */
+/* Its readiness comes from us: as of now, or it did for a while since poll_classify,
+ * and what the kernel has said in between may be of a record. */
 bool poll_managed(const struct poll_entry *e);
 
 /* Says which entries are MANAGED this time round. */

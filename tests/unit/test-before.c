@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include <poll.h>
 #include <unistd.h>
 
 #include "fresh.h"
@@ -101,12 +102,43 @@ static void test_begun_apart(void **state)
 	close(tool);
 }
 
+/* As a thread finds it that was woken by a record, and had to wait for a CPU until
+ * the connection had its rings no more. */
+static int woken_by_record(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
+			   const sigset_t *mask)
+{
+	(void)timeout;
+	(void)mask;
+	assert_int_equal(n, 1);
+	atomic_fetch_add(&w.pair.ep[0]->managed_times, 1);
+	w.ctx[0].libc.ppoll = ppoll;
+	fds[0].revents = POLLIN;
+	return 1;
+}
+
+static void test_word_of_a_record(void **state)
+{
+	struct pollfd p = { .fd = w.pair.fd[0], .events = POLLIN };
+	const struct timespec short_ts = { .tv_nsec = 1000000 };
+
+	(void)state;
+	w.ctx[0].libc.ppoll = woken_by_record;
+	assert_int_equal(xvmc_poll(&w.ctx[0], &p, 1, &short_ts, NULL), 0);
+	assert_ptr_equal(w.ctx[0].libc.ppoll, ppoll);
+	assert_int_equal(p.revents, 0);
+	guest_send(&w.pair, 1, "x", 1);
+	assert_int_equal(xvmc_poll(&w.ctx[0], &p, 1, NULL, NULL), 1);
+	assert_int_equal(p.revents, POLLIN);
+	recv_all(0, &(char){ 0 }, 1);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_always_behind, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hint_that_lies, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_begun_apart, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_word_of_a_record, setup, teardown),
 	};
 
 	return fresh_run("before", tests, sizeof(tests) / sizeof(tests[0]), argc, argv);
