@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What is alike for every backend of the hypervisor port: a direction's pages
- * and its channel, made and taken apart together; and memory of our own in the
- * place of pages that were shared.
+ * and its channel, made and taken apart together; a look at a page without a
+ * mapping that stays; and memory of our own in the place of pages that were shared.
  */
+#include <string.h>
 #include <sys/mman.h>
 
 #include "hv.h"
@@ -91,6 +92,24 @@ void xvmc_hv_leave(struct xvmc_hv *hv, struct xvmc_accepted *accepted)
 		xvmc_hv_unmap(hv, &accepted->sd);
 	if (accepted->r.priv)
 		xvmc_hv_unmap(hv, &accepted->r);
+}
+
+int xvmc_hv_copy(struct xvmc_hv *hv, xvmc_domid_t peer, xvmc_gref_t gref, size_t at,
+		 void *ret_buf, size_t len)
+{
+	struct xvmc_map map;
+	int rc;
+
+	if (at > XVMC_PAGE_SIZE || len > XVMC_PAGE_SIZE - at)
+		return -EINVAL;
+	if (hv->ops->copy)
+		return hv->ops->copy(hv, peer, gref, at, ret_buf, len);
+	rc = xvmc_hv_map(hv, peer, &gref, 1, false, XVMC_HV_NO_CLEAR, &map);
+	if (rc < 0)
+		return rc;
+	memcpy(ret_buf, (const char *)map.addr + at, len);
+	xvmc_hv_unmap(hv, &map);
+	return 0;
 }
 
 /* Not for a child, as what it takes the place of. */

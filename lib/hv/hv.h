@@ -117,6 +117,9 @@ struct xvmc_hv_ops {
 	int (*notify)(struct xvmc_hv *hv, struct xvmc_chan *chan);
 	int (*event_fd)(struct xvmc_hv *hv);
 	int (*dispatch)(struct xvmc_hv *hv);
+	/* for who can do it without a mapping */
+	int (*copy)(struct xvmc_hv *hv, xvmc_domid_t peer, xvmc_gref_t gref, size_t at,
+		    void *ret_buf, size_t len);
 	/* optional, NULL where the hypervisor cannot */
 	int (*owner_clear)(struct xvmc_hv *hv, struct xvmc_share *share,
 			   size_t byte);
@@ -204,6 +207,14 @@ static inline void xvmc_hv_unmap(struct xvmc_hv *hv, struct xvmc_map *map)
 {
 	hv->ops->unmap(hv, map);
 }
+
+/*
+ * Copies len bytes, from byte at on, of one page that domain peer granted to us, and
+ * keeps nothing of it: who wants a few bytes once needs no mapping. Not atomic: only
+ * of what nobody writes meanwhile. With Xen peer may be our own domain, too.
+ */
+int xvmc_hv_copy(struct xvmc_hv *hv, xvmc_domid_t peer, xvmc_gref_t gref, size_t at,
+		 void *ret_buf, size_t len);
 
 /* Allocates an event channel that domain peer may bind. */
 static inline int xvmc_hv_chan_alloc(struct xvmc_hv *hv, xvmc_domid_t peer,

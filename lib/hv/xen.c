@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The xen backend's handle and identity, by CPUID and libxenstore. Grants are
- * in xen-pages.c (libxengnttab), event channels in xen-chan.c (libxenevtchn).
+ * in xen-pages.c and its two (libxengnttab), event channels in xen-chan.c (libxenevtchn).
  * For PVH and HVM guests; a PV guest shares, but maps nothing [X 2].
  *
  * Held to hv.h between two guests of Xen 4.17 by `./run lab contract`.
@@ -124,6 +124,7 @@ static const struct xvmc_hv_ops xen_ops = {
 	.unshare = xen_unshare,
 	.map = xen_map,
 	.unmap = xen_unmap,
+	.copy = xen_copy,
 	.chan_alloc = xen_chan_alloc,
 	.chan_bind = xen_chan_bind,
 	.chan_close = xen_chan_close,

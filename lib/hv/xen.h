@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The inside of the xen backend: what xen.c (open, identity),
- * xen-pages.c (grants), xen-chan.c (event channels) and xen-cpuid.c (what
+ * xen-pages.c, xen-share.c and xen-map.c (grants), xen-chan.c (event channels) and xen-cpuid.c (what
  * CPUID tells) share.
  * Includes nothing of libxen's, so that the two functions the Event Manager
  * needs can be called from there.
@@ -51,7 +51,7 @@ struct xen_hv {
 struct xentoollog_logger;
 extern struct xentoollog_logger xen_silent;
 
-/* xen-pages.c: the operations, and what belongs to the handle. */
+/* xen-share.c, xen-map.c: the operations. */
 int xen_share(struct xvmc_hv *hv, xvmc_domid_t peer, size_t npages,
 	      bool writable, struct xvmc_share *ret_share,
 	      xvmc_gref_t *ret_grefs);
@@ -63,6 +63,10 @@ void xen_unmap(struct xvmc_hv *hv, struct xvmc_map *map);
 int xen_owner_clear(struct xvmc_hv *hv, struct xvmc_share *share, size_t byte);
 int xen_keep_share(struct xvmc_hv *hv, struct xvmc_share *share, void *with);
 int xen_keep_map(struct xvmc_hv *hv, struct xvmc_map *map, void *with);
+int xen_copy(struct xvmc_hv *hv, xvmc_domid_t peer, xvmc_gref_t gref, size_t at,
+	     void *ret_buf, size_t len);
+
+/* xen-pages.c: what belongs to the handle. */
 int xen_pages_open(struct xen_hv *xh);
 void xen_pages_close(struct xen_hv *xh);
 void xen_pages_abandon(struct xen_hv *xh);

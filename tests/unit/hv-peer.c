@@ -19,7 +19,7 @@
 
 #include "fresh.h"
 
-enum op { SELF, MAP, UNMAP, READ, WRITE, FORCE, BIND, CLOSE, NOTIFY, READABLE, ACK, KEEP, HUSH };
+enum op { SELF, MAP, UNMAP, READ, WRITE, FORCE, BIND, CLOSE, NOTIFY, READABLE, ACK, KEEP, HUSH, COPY };
 
 struct request {
 	uint32_t op, owner, n, writable;
@@ -140,6 +140,9 @@ static void carry_out(struct peer_side *s, const struct request *q, struct reply
 	case HUSH:
 		xvmc_hv_chan_hush(s->hv, &s->chan);
 		break;
+	case COPY:
+		a->rc = xvmc_hv_copy(s->hv, q->owner, q->gref[0], q->at, a->data, q->n);
+		break;
 	default:
 		a->rc = -ENOSYS;
 	}
@@ -194,6 +197,19 @@ int peer_map(struct peer *p, const xvmc_gref_t *grefs, size_t n, bool writable,
 void peer_unmap(struct peer *p)
 {
 	assert_int_equal(ask(p, UNMAP), 0);
+}
+
+int peer_copy(struct peer *p, xvmc_gref_t gref, size_t at, void *ret_buf, size_t len)
+{
+	int rc;
+
+	assert_true(len <= PEER_BYTES);
+	q.gref[0] = gref;
+	q.at = at;
+	q.n = (uint32_t)len;
+	rc = ask(p, COPY);
+	memcpy(ret_buf, a.data, len);
+	return rc;
 }
 
 void peer_read(struct peer *p, size_t at, void *buf, size_t len)

@@ -33,6 +33,8 @@ void peer_self(struct peer *p, struct xvmc_hv_self *ret_self);
 int peer_map(struct peer *p, const xvmc_gref_t *grefs, size_t n, bool writable,
 	     size_t clear_byte);
 void peer_unmap(struct peer *p);
+/* A look at one page, without a mapping. */
+int peer_copy(struct peer *p, xvmc_gref_t gref, size_t at, void *ret_buf, size_t len);
 /* Bytes of the mapping. */
 void peer_read(struct peer *p, size_t at, void *buf, size_t len);
 void peer_write(struct peer *p, size_t at, const void *buf, size_t len);

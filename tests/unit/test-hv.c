@@ -125,6 +125,49 @@ static void test_map_own(void **state)
 	xvmc_hv_unshare(w->hv[0], &s);
 }
 
+/* Bytes of a page can be had without a mapping, as long as it is granted. */
+static void test_copy(void **state)
+{
+	struct world *w = *state;
+	xvmc_gref_t grefs[2], own;
+	static char seen[PAGE + 1];
+	struct xvmc_share s;
+	int rc;
+
+	share(w, 2, false, &s, grefs);
+	memset(s.addr, 'a', PAGE);
+	memset((char *)s.addr + PAGE, 'b', PAGE);
+	strcpy((char *)s.addr + 2 * PAGE - 4, "end");
+	assert_int_equal(peer_copy(&w->peer, grefs[1], 0, seen, PAGE), 0);
+	assert_memory_equal(seen, (char *)s.addr + PAGE, PAGE);
+	assert_int_equal(peer_copy(&w->peer, grefs[0], PAGE - 1, seen, 1), 0);
+	assert_int_equal(seen[0], 'a');
+	assert_int_equal(peer_copy(&w->peer, grefs[1], PAGE - 4, seen, 4), 0);
+	assert_string_equal(seen, "end");
+	/* of that page, and no other */
+	assert_int_equal(peer_copy(&w->peer, grefs[0], PAGE - 1, seen, 2), -EINVAL);
+	assert_int_equal(peer_copy(&w->peer, grefs[0], 0, seen, PAGE + 1), -EINVAL);
+	assert_int_equal(peer_copy(&w->peer, grefs[0], SIZE_MAX, seen, 2), -EINVAL);
+	/* It is not held, so that the end of it is the end. */
+	xvmc_hv_unshare(w->hv[0], &s);
+	sync_hv(w, 0);
+	for (int i = 0; i < 2; i++) {
+		rc = peer_copy(&w->peer, grefs[i], 0, seen, 1);
+		assert_true(rc == -ENOENT || rc == -EACCES);
+	}
+	rc = peer_copy(&w->peer, 0xfffffff0u, 0, seen, 1);
+	assert_true(rc == -ENOENT || rc == -EACCES);
+	if (!w->xen)
+		return;
+	/* Of our own page, too, and it stays ours. */
+	assert_int_equal(xvmc_hv_share(w->hv[0], w->domid[0], 1, false, &s, &own), 0);
+	strcpy(s.addr, "mine");
+	assert_int_equal(xvmc_hv_copy(w->hv[0], w->domid[0], own, 0, seen, 5), 0);
+	assert_string_equal(seen, "mine");
+	assert_string_equal(s.addr, "mine");
+	xvmc_hv_unshare(w->hv[0], &s);
+}
+
 static void test_channel(void **state)
 {
 	struct world *w = *state;
@@ -493,7 +536,7 @@ int main(int argc, char **argv)
 #define X(name) { "xen_" #name, name, setup_xen, teardown, NULL }
 #define CONTRACT(T)                                                        \
 	T(test_share_read_only), T(test_share_writable), T(test_share_ends), \
-		T(test_map_own), T(test_channel), T(test_channel_epoll), \
+		T(test_map_own), T(test_copy), T(test_channel), T(test_channel_epoll), \
 		T(test_channel_sleep), T(test_no_such_port), \
 		T(test_close_releases), T(test_fork), \
 		T(test_clear_byte_unmap), T(test_owner_clear), \

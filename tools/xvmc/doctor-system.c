@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * xvmc doctor's checks of the machine: kernel, memory, descriptors, CPUs,
- * the library, the options, Xen. Where a feature can be tried, it is tried,
+ * the library, the options. Where a feature can be tried, it is tried,
  * not concluded from a version.
  */
 #include <errno.h>
@@ -188,58 +188,4 @@ void doctor_options(struct doctor *d)
 			   "XVMC_ENABLE=0: the library does nothing");
 	else
 		doctor_say(d, DOCTOR_OK, "options", NULL, "in range");
-}
-
-static const struct xen_dev {
-	const char *path, *module;
-} xen_devs[] = {
-	{ "/dev/xen/evtchn", "sudo modprobe xen-evtchn" },
-	{ "/dev/xen/gntdev", "sudo modprobe xen-gntdev" },
-	{ "/dev/xen/gntalloc", "sudo modprobe xen-gntalloc" },
-};
-
-/* A connection takes 66 pages with rings of the usual size. */
-#define GNTALLOC_FEW 4096u
-
-static void gntalloc_limit(struct doctor *d)
-{
-	FILE *f = fopen("/sys/module/xen_gntalloc/parameters/limit", "re");
-	unsigned int limit = 0;
-
-	if (!f)
-		return; /* said above: the module is missing */
-	if (fscanf(f, "%u", &limit) == 1 && limit < GNTALLOC_FEW)
-		doctor_say(d, DOCTOR_WARN, "xen",
-			   "echo 65536 | sudo tee /sys/module/xen_gntalloc/parameters/limit; echo options xen-gntalloc limit=65536 | sudo tee /etc/modprobe.d/xvmc.conf",
-			   "gntalloc shares %u pages in all: %u connections; others stay on TCP", limit, limit / 66);
-	else
-		doctor_say(d, DOCTOR_OK, "xen", NULL, "gntalloc shares up to %u pages", limit);
-	fclose(f);
-}
-
-void doctor_xen(struct doctor *d)
-{
-	if (!d->xen) {
-		doctor_say(d, DOCTOR_OK, "xen", NULL,
-			   "none here: domains are those of the local backend");
-		return;
-	}
-	if (!XVMC_HAVE_XEN)
-		doctor_say(d, DOCTOR_FAIL, "xen",
-			   "sudo apt install libxen-dev; meson setup --reconfigure build; ninja -C build",
-			   "this build has no xen backend");
-	for (size_t i = 0; i < sizeof(xen_devs) / sizeof(xen_devs[0]); i++) {
-		const struct xen_dev *dev = &xen_devs[i];
-
-		if (access(dev->path, F_OK) != 0)
-			doctor_say(d, DOCTOR_FAIL, "xen", dev->module,
-				   "%s does not exist", dev->path);
-		else if (access(dev->path, R_OK | W_OK) != 0)
-			doctor_say(d, DOCTOR_FAIL, "xen",
-				   "sudo chgrp xvmc /dev/xen/*; sudo chmod g+rw /dev/xen/*; sudo usermod -aG xvmc $USER",
-				   "%s may not be opened by this user", dev->path);
-		else
-			doctor_say(d, DOCTOR_OK, "xen", NULL, "%s", dev->path);
-	}
-	gntalloc_limit(d);
 }

@@ -36,6 +36,8 @@ void doctor_files(struct doctor *d);
 void doctor_cpus(struct doctor *d);
 void doctor_library(struct doctor *d);
 void doctor_options(struct doctor *d);
+
+/* doctor-xen.c */
 void doctor_xen(struct doctor *d);
 
 #endif
