@@ -42,10 +42,10 @@ int xvmc_ctx_init(struct xvmc_ctx *ctx, const struct xvmc_libc *libc)
 	pthread_mutex_init(&ctx->epoll_lock, NULL);
 	pthread_mutex_init(&ctx->service_lock, NULL);
 	ctx->pid = os_getpid();
-	/* With one processor the peer would wait for ours; unless, as the user may
-	 * know, it is a guest with one of its own. */
+	/* With one processor the peer would wait for ours; unless it is in another
+	 * guest of Xen's, which is not known yet. */
 	if (xvmc_os_ncpu() < 2 && !xvmc_options_set("XVMC_SPIN_US"))
-		ctx->opt.spin_us = 0;
+		ctx->spins = XVMC_SPINS_NOT;
 	stats = mmap(NULL, XVMC_PAGE_SIZE, PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (stats == MAP_FAILED)

@@ -264,6 +264,8 @@ static int spin(struct wait *w)
 				spin_relax();
 		}
 		section_unlock(&set->lock);
+		if (n == 0)
+			spin_breathe(w->ctx);
 		now = os_now_ns();
 		if (n == 0 && now - kernel > SPIN_KERNEL_NS) {
 			uint32_t hot = set->nhot;

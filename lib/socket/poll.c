@@ -164,6 +164,8 @@ static bool spin(struct poll_call *c)
 			hit = glance(c);
 			spin_relax();
 		}
+		if (!hit)
+			spin_breathe(c->ctx);
 		now = os_now_ns();
 		if (!hit && c->kernel && now - kernel > SPIN_KERNEL_NS) {
 			hit = poll_kernel(c) != 0;

@@ -119,9 +119,12 @@ static int open_hv(struct xvmc_service *sv)
 	if (!sv->agent.self.xen)
 		return xvmc_hv_open_local(&spec, &sv->hv);
 	r = xvmc_hv_open_xen(&sv->hv);
-	if (r == 0)
-		xvmc_hv_xen_holder(sv->hv, hold_chan, sv);
-	return r;
+	if (r < 0)
+		return r;
+	xvmc_hv_xen_holder(sv->hv, hold_chan, sv);
+	if (sv->ctx->spins == XVMC_SPINS_NOT && !xvmc_os_filtered())
+		sv->ctx->spins = XVMC_SPINS_YIELDING;
+	return 0;
 }
 
 /* Opened once: the handle finds a restarted xvmcd by itself. */

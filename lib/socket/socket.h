@@ -219,6 +219,14 @@ bool xvmc_select_concerns(struct xvmc_ctx *ctx, int n, const fd_set *rd,
 
 /* ---- the context ---- */
 
+/* Does who waits spin before it sleeps? */
+enum xvmc_spins {
+	XVMC_SPINS_FREELY, /* there is another processor, or the user wants it */
+	XVMC_SPINS_NOT,    /* one, for us and our peer */
+	XVMC_SPINS_YIELDING, /* one for us, and our peer has its own: between looks
+			      * whoever else here wants ours has it */
+};
+
 struct xvmc_ctx {
 	struct xvmc_libc libc;
 	struct xvmc_options opt;
@@ -245,6 +253,7 @@ struct xvmc_ctx {
 	bool fork_rests; /* at this fork a hold was given back; under lock */
 	uint32_t execs; /* threads in an exec that may yet fail; under lock */
 	_Atomic bool ended; /* exit has begun */
+	_Atomic uint8_t spins; /* enum xvmc_spins */
 };
 
 int xvmc_ctx_init(struct xvmc_ctx *ctx, const struct xvmc_libc *libc);

@@ -53,7 +53,7 @@ static inline uint64_t spin_for(const struct xvmc_ctx *ctx, struct spinner *s)
 	uint32_t full = ctx->opt.spin_us * 1000u;
 	uint32_t budget = SPIN_GET(s->budget), skip = SPIN_GET(s->skip);
 
-	if (!full)
+	if (!full || ctx->spins == XVMC_SPINS_NOT)
 		return 0;
 	if (budget)
 		return budget < full ? budget : full;
@@ -80,6 +80,14 @@ static inline void spin_missed(struct spinner *s)
 		rest = SPIN_REST_MAX;
 	SPIN_SET(s->rest, rest);
 	SPIN_SET(s->skip, rest);
+}
+
+/* Between two batches of looks. A thread that yields may get its processor back after
+ * its time: then somebody had use for it, which counts as nothing found. */
+static inline void spin_breathe(const struct xvmc_ctx *ctx)
+{
+	if (ctx->spins == XVMC_SPINS_YIELDING)
+		OS0(SYS_sched_yield);
 }
 
 /*

@@ -59,6 +59,7 @@ bool stream_spin_rx(struct xvmc_endpoint *ep)
 				return true;
 			}
 		}
+		spin_breathe(ep->ctx);
 	} while (os_now_ns() < end && !ep->conn.events);
 	spin_done(ep->ctx, &ep->spin_rx, false, end);
 	return false;
@@ -84,6 +85,7 @@ bool stream_spin_tx(struct xvmc_endpoint *ep)
 			}
 			spin_relax();
 		}
+		spin_breathe(ep->ctx);
 	} while (os_now_ns() < end && !ep->conn.events);
 	spin_done(ep->ctx, &ep->spin_tx, false, end);
 	return false;

@@ -338,7 +338,7 @@ static void *answer(void *arg)
 
 /* Who waits for an answer sees it while it spins. A look that found nothing
  * does not make the next readiness an old one. */
-static void spins_for(uint32_t events)
+static void spins_for(uint32_t events, enum xvmc_spins how)
 {
 	struct guest_pair p;
 	int epfd = begin(&p, events);
@@ -346,11 +346,12 @@ static void spins_for(uint32_t events)
 	pthread_t thread;
 
 	ctx.opt.spin_us = 10000;
+	ctx.spins = how;
 	before = ctx.stats->value[XVMC_S_SPIN_HITS];
 	assert_int_equal(pthread_create(&thread, NULL, answer, &p), 0);
 	/* Where CPUs are scarce, who answers may not run while we spin. */
 	for (int i = 0; i < TRIPS || (ctx.stats->value[XVMC_S_SPIN_HITS] == before &&
-				      os_now_ns() < bound); i++) {
+				      how != XVMC_SPINS_NOT && os_now_ns() < bound); i++) {
 		uint32_t ev = 0;
 
 		guest_send(&p, 1, "?", 1);
@@ -360,7 +361,8 @@ static void spins_for(uint32_t events)
 	}
 	guest_send(&p, 1, ".", 1);
 	assert_int_equal(pthread_join(thread, NULL), 0);
-	assert_true(ctx.stats->value[XVMC_S_SPIN_HITS] > before);
+	assert_int_equal(ctx.stats->value[XVMC_S_SPIN_HITS] > before, how != XVMC_SPINS_NOT);
+	ctx.spins = XVMC_SPINS_FREELY;
 	end_set(epfd);
 	end(&p);
 }
@@ -368,13 +370,26 @@ static void spins_for(uint32_t events)
 static void test_spins_level(void **state)
 {
 	(void)state;
-	spins_for(EPOLLIN);
+	spins_for(EPOLLIN, XVMC_SPINS_FREELY);
 }
 
 static void test_spins_edge(void **state)
 {
 	(void)state;
-	spins_for(EPOLLIN | EPOLLET);
+	spins_for(EPOLLIN | EPOLLET, XVMC_SPINS_FREELY);
+}
+
+/* As in a guest with one processor; and as where there is one for both ends. */
+static void test_spins_yielding(void **state)
+{
+	(void)state;
+	spins_for(EPOLLIN, XVMC_SPINS_YIELDING);
+}
+
+static void test_spins_not(void **state)
+{
+	(void)state;
+	spins_for(EPOLLIN, XVMC_SPINS_NOT);
 }
 
 int main(int argc, char **argv)
@@ -388,6 +403,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_agree, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_spins_level, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_spins_edge, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_spins_yielding, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_spins_not, setup, teardown),
 	};
 
 	return fresh_run("epoll", tests, sizeof(tests) / sizeof(tests[0]), argc, argv);

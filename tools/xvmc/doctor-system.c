@@ -118,7 +118,10 @@ void doctor_cpus(struct doctor *d)
 {
 	int n = xvmc_os_ncpu();
 
-	if (n == 1)
+	if (n == 1 && d->xen)
+		doctor_say(d, DOCTOR_OK, "cpus", NULL,
+			   "one: a reader may give way to others a little before it sleeps");
+	else if (n == 1)
 		doctor_say(d, DOCTOR_WARN, "cpus", "taskset -p -c $$",
 			   "one CPU: rings do not spin unless XVMC_SPIN_US is set; small messages gain less");
 	else
