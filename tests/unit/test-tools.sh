@@ -12,6 +12,7 @@ build=$(cd "${1:?build directory}" && pwd) || exit 1
 tools=$build/tools
 run=$tools/xvmc-run
 for tool in "$run" "$tools/xvmc" "$tools/xvmcd/xvmcd" \
+	"$tools/bench/xvmc-bench" \
 	"$build/preload/libxvmc.so" "$build/tests/unit/past-library" \
 	"$build/tests/unit/fork-restart"; do
 	if [ ! -x "$tool" ]; then
@@ -307,6 +308,33 @@ doctor() {
 	result $? "... are seen"
 }
 
+# A connection that gets no ring, for want of event channels: doctor sees it, unless
+# it looks while that is tried once more.
+scarce() {
+	mkdir "$work/few"
+	"$tools/xvmcd/xvmcd" --dir "$work/few" --max-ports 1 >"$work/few.log" 2>&1 &
+	xvmcd=$!
+	"$run" --dir "$work/few" --domain d1 "$tools/bench/xvmc-bench" serve >"$work/few.port" 2>&1 &
+	server=$!
+	until port=$(sed -n 's/^listening //p' "$work/few.port") && [ -n "$port" ]; do
+		kill -0 $server || break
+		sleep 0.1
+	done
+	"$run" --dir "$work/few" --domain d2 "$tools/bench/xvmc-bench" rr --port "$port" \
+		--seconds 600 >/dev/null 2>&1 &
+	client=$!
+	until "$tools/xvmc" doctor --dir "$work/few" >"$work/out" 2>"$work/err" &&
+		grep -q '^warn *peers .*out of event channels' "$work/out"; do
+		kill -0 $client || break
+		sleep 0.1
+	done
+	grep -A 1 '^warn *peers .*out of event channels' "$work/out" >"$work/peers"
+	grep -q 'mend: xvmcd --max-ports' "$work/peers"
+	result $? "xvmc doctor: what gives more event channels"
+	kill $client $server $xvmcd
+	wait $client $server $xvmcd
+}
+
 ending() {
 	ends 0 "xvmc shutdown" "$tools/xvmc" shutdown
 	refuses 1 "xvmc ss after it" "$tools/xvmc" ss
@@ -441,6 +469,7 @@ counted
 rules
 fail_open
 doctor
+scarce
 toolstack
 ending
 blank

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -23,6 +24,10 @@ static const struct xen_dev {
 /* A connection takes 66 pages with rings of the usual size. */
 #define GNTALLOC_FEW 4096u
 
+/* A guest's event channels, if nobody has said otherwise; many of them. */
+#define CHANNELS 1023u
+#define CHANNELS_MANY 900u
+
 /* An event channel rings within microseconds. */
 #define HEARD_MS 1000
 
@@ -35,11 +40,33 @@ static void gntalloc_limit(struct doctor *d)
 		return; /* said above: the module is missing */
 	if (fscanf(f, "%u", &limit) == 1 && limit < GNTALLOC_FEW)
 		doctor_say(d, DOCTOR_WARN, "xen",
-			   "echo 65536 | sudo tee /sys/module/xen_gntalloc/parameters/limit; echo options xen-gntalloc limit=65536 | sudo tee /etc/modprobe.d/xvmc.conf",
+			   DOCTOR_MORE_PAGES,
 			   "gntalloc shares %u pages in all: %u connections; others stay on TCP", limit, limit / 66);
 	else
 		doctor_say(d, DOCTOR_OK, "xen", NULL, "gntalloc shares up to %u pages", limit);
 	fclose(f);
+}
+
+/* Each that is in use is an interrupt of the kernel's. */
+static void channels_in_use(struct doctor *d)
+{
+	FILE *f = fopen("/proc/interrupts", "re");
+	unsigned int n = 0;
+	char *line = NULL;
+	size_t size = 0;
+
+	if (!f)
+		return;
+	while (getline(&line, &size, f) > 0)
+		n += strstr(line, " xen-") != NULL;
+	free(line);
+	fclose(f);
+	if (n >= CHANNELS_MANY)
+		doctor_say(d, DOCTOR_WARN, "xen", DOCTOR_MORE_CHANNELS,
+			   "%u event channels are in use; a guest has %u if its configuration does not say otherwise",
+			   n, CHANNELS);
+	else
+		doctor_say(d, DOCTOR_OK, "xen", NULL, "%u event channels are in use", n);
 }
 
 /* What Xen has to do for a connection, done once with ourselves: a page is shared and
@@ -157,6 +184,7 @@ void doctor_xen(struct doctor *d)
 			doctor_say(d, DOCTOR_OK, "xen", NULL, "%s", dev->path);
 	}
 	gntalloc_limit(d);
+	channels_in_use(d);
 	if (devices && XVMC_HAVE_XEN)
 		try_hypervisor(d);
 }

@@ -178,6 +178,20 @@ static int note_end(const union client_msg *msg, void *arg)
 	return 0;
 }
 
+static const char *mend_scarce(const struct doctor *d, uint8_t reason)
+{
+	switch (reason) {
+	case XVMC_R_NO_FDS:
+		return "ulimit -n 65536";
+	case XVMC_R_NO_GRANTS:
+		return d->xen ? DOCTOR_MORE_PAGES : "xvmcd --max-grants N";
+	case XVMC_R_NO_PORTS:
+		return d->xen ? DOCTOR_MORE_CHANNELS : "xvmcd --max-ports N";
+	default:
+		return NULL;
+	}
+}
+
 static void check_ends(struct doctor *d)
 {
 	struct ends e = { 0 };
@@ -192,9 +206,7 @@ static void check_ends(struct doctor *d)
 		return;
 	}
 	if (e.scarce)
-		doctor_say(d, DOCTOR_WARN, "peers",
-			   e.scarce_reason == XVMC_R_NO_FDS ? "ulimit -n 65536" :
-							      NULL,
+		doctor_say(d, DOCTOR_WARN, "peers", mend_scarce(d, e.scarce_reason),
 			   "%u connections got no ring: %s", e.scarce,
 			   xvmc_reason_text(e.scarce_reason));
 	if (e.no_peer)

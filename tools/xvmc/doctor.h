@@ -24,6 +24,12 @@ struct doctor {
 	unsigned int warned, failed;
 };
 
+/* What gives a Xen guest more of what connections take. */
+#define DOCTOR_MORE_PAGES \
+	"echo 65536 | sudo tee /sys/module/xen_gntalloc/parameters/limit; " \
+	"echo options xen-gntalloc limit=65536 | sudo tee /etc/modprobe.d/xvmc.conf"
+#define DOCTOR_MORE_CHANNELS "max_event_channels = 4095 in this guest's xl configuration"
+
 /* Reports one finding. mend: the command, or NULL. */
 void doctor_say(struct doctor *d, enum doctor_level level, const char *name,
 		const char *mend, const char *fmt, ...)
