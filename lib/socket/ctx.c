@@ -43,7 +43,7 @@ int xvmc_ctx_init(struct xvmc_ctx *ctx, const struct xvmc_libc *libc)
 	pthread_mutex_init(&ctx->service_lock, NULL);
 	ctx->pid = os_getpid();
 	/* With one processor the peer would wait for ours; unless it is in another
-	 * guest of Xen's, which is not known yet. */
+	 * guest of Xen's (service.c), or the user knows better. */
 	if (xvmc_os_ncpu() < 2 && !xvmc_options_set("XVMC_SPIN_US"))
 		ctx->spins = XVMC_SPINS_NOT;
 	stats = mmap(NULL, XVMC_PAGE_SIZE, PROT_READ | PROT_WRITE,

@@ -122,7 +122,7 @@ static int open_hv(struct xvmc_service *sv)
 	if (r < 0)
 		return r;
 	xvmc_hv_xen_holder(sv->hv, hold_chan, sv);
-	if (sv->ctx->spins == XVMC_SPINS_NOT && !xvmc_os_filtered())
+	if (xvmc_os_ncpu() < 2 && !xvmc_os_filtered())
 		sv->ctx->spins = XVMC_SPINS_YIELDING;
 	return 0;
 }

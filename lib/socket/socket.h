@@ -223,8 +223,8 @@ bool xvmc_select_concerns(struct xvmc_ctx *ctx, int n, const fd_set *rd,
 enum xvmc_spins {
 	XVMC_SPINS_FREELY, /* there is another processor, or the user wants it */
 	XVMC_SPINS_NOT,    /* one, for us and our peer */
-	XVMC_SPINS_YIELDING, /* one for us, and our peer has its own: between looks
-			      * whoever else here wants ours has it */
+	XVMC_SPINS_YIELDING, /* one for us, and our peer, in another guest of Xen's,
+			      * has its own: between looks who else wants ours has it */
 };
 
 struct xvmc_ctx {

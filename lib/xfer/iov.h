@@ -63,11 +63,29 @@ static inline void xvmc_iov_advance(struct xvmc_iov *it, size_t n)
 	}
 }
 
-/* Copies n bytes (no more than are left) from src into the iovec, and back. */
-static inline void xvmc_iov_put(struct xvmc_iov *it, const uint8_t *src, size_t n)
+/* As a rule one piece holds all n, which are not none: the cursor goes over them, and
+ * into the next piece when that is asked for. NULL: it does not. */
+static inline uint8_t *xvmc_iov_take(struct xvmc_iov *it, size_t n)
 {
 	uint8_t *p;
 
+	if (!it->cnt || it->vec->iov_len - it->off < n)
+		return NULL;
+	p = (uint8_t *)it->vec->iov_base + it->off;
+	it->off += n;
+	it->left -= n;
+	return p;
+}
+
+/* Copies n bytes (no more than are left) from src into the iovec, and back. */
+static inline void xvmc_iov_put(struct xvmc_iov *it, const uint8_t *src, size_t n)
+{
+	uint8_t *p = n ? xvmc_iov_take(it, n) : NULL;
+
+	if (p) {
+		memcpy(p, src, n);
+		return;
+	}
 	while (n) {
 		size_t k = xvmc_iov_piece(it, n, &p);
 
@@ -82,8 +100,12 @@ static inline void xvmc_iov_put(struct xvmc_iov *it, const uint8_t *src, size_t 
 
 static inline void xvmc_iov_get(struct xvmc_iov *it, uint8_t *dst, size_t n)
 {
-	uint8_t *p;
+	uint8_t *p = n ? xvmc_iov_take(it, n) : NULL;
 
+	if (p) {
+		memcpy(dst, p, n);
+		return;
+	}
 	while (n) {
 		size_t k = xvmc_iov_piece(it, n, &p);
 

@@ -10,9 +10,6 @@
  * copies out while we still copy in. */
 #define CHUNK (32u * 1024u)
 
-#define LINE 64u
-#define AHEAD 2048u /* more would be taken back before it is used */
-
 void xvmc_sender_init(struct sender_t *tx, struct xvmc_spage *s,
 		      struct xvmc_rpage *r, uint8_t *data, unsigned int order,
 		      const uint8_t nonce[XVMC_NONCE_LEN])
@@ -85,22 +82,6 @@ static bool published(struct sender_t *tx)
 	return true;
 }
 
-/*
- * The lines that a write like this one will fill next: the reader's processor has
- * them from the last lap, and publishing waits until all of a write's are ours.
- */
-static void fetch_next(struct sender_t *tx, size_t n)
-{
-	const uint8_t *p = tx->data + (tx->prod & (tx->size - 1)), *end;
-
-	if (n > AHEAD)
-		n = AHEAD;
-	if (n > (size_t)(tx->data + tx->size - p))
-		n = (size_t)(tx->data + tx->size - p); /* the rest another time */
-	for (end = p + n; p < end; p += LINE)
-		__builtin_prefetch(p, 1);
-}
-
 ssize_t xvmc_sender_write(struct sender_t *tx, struct xvmc_iov *it, size_t max,
 			  bool *ret_ring)
 {
@@ -128,7 +109,6 @@ ssize_t xvmc_sender_write(struct sender_t *tx, struct xvmc_iov *it, size_t max,
 		if (published(tx))
 			*ret_ring = true;
 	}
-	fetch_next(tx, done);
 	return (ssize_t)done;
 }
 

@@ -7,7 +7,14 @@
 # when the migration is over. Sourced by lab.sh.
 # shellcheck shell=sh disable=SC2154,SC2034,SC2016 # names of the caller; text for the guests
 
-mclient_users=${LAB_MCLIENT_USERS:-4 20}
+# The papers' loads; with one CPU for all, the least and the most of them.
+mclient_users() {
+	if [ "$cpus" -gt 1 ]; then
+		echo "${LAB_MCLIENT_USERS:-4 8 12 16 20}"
+	else
+		echo "${LAB_MCLIENT_USERS:-4 20}"
+	fi
+}
 mclient_mb=${LAB_MCLIENT_MB:-1 3}
 # What a guest has [dom0/guest].
 mclient_memory_pages=$((160 * 256))
@@ -134,7 +141,7 @@ part_mclient() {
 	echo 'kind,users,mails,mb,t_mig_s,outage_ms,sent,ring_pct,stop_and_copy_s,rounds,v_mig_pages,r_d,pages_of_each_round' >"$run/mclient.csv"
 	echo 'kind,users,mb,seconds,sent_mb' >"$run/mclient-time.csv"
 	step mclient 'xvmcd everywhere' mclient_start || return
-	for users in $mclient_users; do
+	for users in $(mclient_users); do
 		for mb in $mclient_mb; do
 			for kind in plain accelerated; do
 				step mclient "$users users, $mb MB, $kind" mclient_one $kind "$users" "$mb"
