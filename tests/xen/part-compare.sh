@@ -79,7 +79,7 @@ compare_pattern() { # PATTERN BYTES UNIT
 	}
 	# Guests have one processor: who spins yields it.
 	[ "$1" != rr ] || in_guest A 11 'xvmc stat --json --dir /run/xvmc' |
-		awk -F : '/"spin_hits"/ { n = $2 } END { exit !(n > 0) }' || {
+		awk -F : '/"spin_hits"/ { n = $2 + 0 } END { exit !(n > 0) }' || {
 		echo 'no sleep was spared'
 		return 1
 	}
