@@ -113,7 +113,7 @@ skeleton() { # ROOT INIT
 	cp "$2" "$1/init" || exit 1
 	chmod 755 "$1/init"
 	program "$1" "$labsh" /bin
-	for tool in read write list ls rm chmod exists; do
+	for tool in read write list ls rm chmod exists watch; do
 		program "$1" "$packages/xenstore-utils/usr/bin/xenstore-$tool" /bin
 	done
 }

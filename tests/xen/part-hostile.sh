@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
 # Guests that lie, and guests that run out: addresses that are another's,
-# garbage on the control channel, references and ports that are none, a quota
-# that is used up, a peer that stands still for a minute. The others stay on
+# garbage on the control channel, references and ports that are none, quotas
+# that are used up, a peer or a xenstored that stands still. The others stay on
 # TCP, with a reason, or go back to rings, and are alive all the time. Sourced
 # by lab.sh.
 # shellcheck shell=sh disable=SC2154,SC2034,SC2016 # names of the caller; text for the guests
@@ -106,6 +106,91 @@ hostile_pause() {
 	[ -n "$hostile_why" ] && [ "$hostile_took" -lt $((5 * patience)) ]
 }
 
+# ---- xenstore ----
+
+# vm2's xvmcd cannot say, or hear, what it has to: it says so, answers, does not burn
+# its processor, and when there is room again, there are rings.
+hostile_store_full() { # NAME PORT FILL WHAT-IT-SAYS EMPTY
+	stream_rings "$2" "$1" >/dev/null && xvmcd_stop 12 || return 1
+	in_guest -t 120 A 12 "$3" || return 1
+	in_guest A 12 'rm /tmp/xvmcd.log' && hostile_back 12 || return 1
+	in_guest -t 30 A 12 "until grep '$4' /tmp/xvmcd.log; do usleep 300000; done" || {
+		in_guest A 12 'tail -n 3 /tmp/xvmcd.log'
+		return 1
+	}
+	hostile_ticks=$(in_guest -t 20 A 12 'pid=$(cat /run/xvmc/xvmcd.lock)
+		ticks() { awk "{ print \$14 + \$15 }" "/proc/$pid/stat"; }
+		from=$(ticks); sleep 5; xvmc vms --dir /run/xvmc >/dev/null && echo $(($(ticks) - from))') || {
+		echo 'it does not answer'
+		return 1
+	}
+	in_guest -t 60 A 12 "$5" || return 1
+	wait_rings 90 || {
+		echo 'no rings again'
+		return 1
+	}
+	stream_end "$1" >/dev/null || return 1
+	echo "$(cat "$run/stream.verdict"); xvmcd took $hostile_ticks ticks in 5 s"
+	[ "$hostile_ticks" -lt 250 ]
+}
+
+# 128 in all: first in tens, then one by one until the next one is refused.
+hostile_watches() {
+	hostile_store_full watches 5097 '
+		i=0
+		while [ $i -lt 14 ]; do
+			set --
+			while [ $# -lt 10 ]; do set -- "$@" "data/w${i}_$#"; done
+			xenstore-watch "$@" >/dev/null 2>&1 &
+			i=$((i + 1))
+		done
+		i=0
+		while [ $i -lt 100 ]; do
+			xenstore-watch "data/v$i" >/dev/null 2>&1 &
+			one=$!
+			i=$((i + 1))
+			sleep 1
+			kill -0 $one 2>/dev/null || break
+		done
+		! xenstore-watch -n 1 data/one >/dev/null 2>&1 || { echo "watches are left"; exit 1; }' \
+		'xenstore: no watch' 'kill $(pidof xenstore-watch)'
+}
+
+hostile_nodes() {
+	hostile_store_full nodes 5098 '
+		i=0
+		for many in 50 10 1; do
+			while [ $i -lt 2000 ]; do
+				set --
+				k=0
+				while [ $k -lt $many ]; do
+					set -- "$@" "data/fill/$i/$k" x
+					k=$((k + 1))
+				done
+				i=$((i + 1))
+				xenstore-write "$@" 2>/dev/null || break
+			done
+		done
+		! xenstore-write data/more x 2>/dev/null || { echo "nodes are left"; exit 1; }' \
+		'xenstore: .*tried every second' 'xenstore-rm data/fill'
+}
+
+# Rings need nothing of it, once they are there.
+hostile_stands() {
+	stream_rings 5099 stands >/dev/null || return 1
+	in_dom0 A 'kill -STOP $(pidof xenstored)' || return 1
+	sleep 10
+	hostile_moved=$(more_by_ring)
+	hostile_rc=$?
+	hostile_began=$(date +%s)
+	in_guest A 12 'xvmc ss --dir /run/xvmc >/dev/null' || hostile_rc=1
+	hostile_took=$(seconds "$hostile_began")
+	in_dom0 A 'kill -CONT $(pidof xenstored)' || return 1
+	stream_end stands >/dev/null || return 1
+	echo "$(cat "$run/stream.verdict"); $hostile_moved; xvmc ss took $hostile_took s"
+	[ $hostile_rc -eq 0 ] && [ "$hostile_took" -lt $((5 * patience)) ]
+}
+
 # ---- one whose xvmcd is another ----
 
 # Is the other one's xvmcd as it was? By its process, descriptors, memory.
@@ -174,6 +259,9 @@ part_hostile() {
 	step hostile 'an address two have' hostile_twice
 	step hostile 'no page to grant' hostile_quota
 	step hostile 'a minute of pause' hostile_pause
+	step hostile 'no watch in xenstore' hostile_watches
+	step hostile 'no node in xenstore' hostile_nodes
+	step hostile 'xenstored stands still' hostile_stands
 	step hostile 'xvmcd of vm2 ends' xvmcd_stop 12 || return
 	for trick in index length noise claim crowd flood; do
 		step hostile "it follows: $trick" hostile_trick follow $trick

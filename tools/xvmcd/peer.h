@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * xvmcd in a Xen guest, the inside: this guest (xen.c), its peers and what
- * they say (peer.c), where each connection of our processes is matched
+ * they say (peer.c), xenstore's quotas (store.c), where each connection of our processes is matched
  * (route.c), the networks it is on (nets.c), and migrations (notice.c).
  *
  * Of two guests the one with the lower domid leads: its matcher brings the
@@ -30,6 +30,10 @@ struct xen_mode {
 	int holder; /* its socket */
 	struct xvmc_list peers, routes;
 	bool noticed; /* a migration is under way */
+	uint32_t nwatches, watches_max; /* of peers; what the quota allows */
+	bool lame;     /* the store's handle is broken, or lacks watches */
+	bool again;    /* something of this look is to be done again */
+	bool troubled; /* and the log says so */
 };
 
 /* Another guest of this host, by dom0's word. */
@@ -40,7 +44,8 @@ struct peer {
 	char said[XEN_STORE_TEXT]; /* dom0's words: name, addresses */
 	struct xvmc_lh_dom *dom;
 	bool leader;   /* we are */
-	uint64_t ask;  /* the follower's number for the channel it wants */
+	bool watched;  /* what it writes in xenstore */
+	uint64_t ask;  /* the follower's number for the channel it wants; 0: not said */
 	uint64_t offered; /* the leader's, for the one there is */
 	struct watch bell; /* of ctl */
 	struct timer more; /* there is more to read than was read at once */
@@ -76,6 +81,21 @@ void peer_send(struct peer *peer, uint32_t agent, const void *msg, size_t len);
 /* For as long as one of the two is about to be suspended: no channel, and no
  * connection may be linked. */
 bool peer_quiet(const struct peer *peer);
+
+/* ---- store.c ---- */
+
+/* Watches; -errno: there are too few, and store_usable() will try again. */
+int store_start(struct xen_mode *xen);
+/* What the peer writes for us; where no watch is left, the look finds it. -errno:
+ * the handle is lost over it. */
+int store_watch_peer(struct peer *peer);
+void store_unwatch_peer(struct peer *peer);
+/* Before a look: is there a handle? Opens another one if there must be. */
+bool store_usable(struct xen_mode *xen);
+/* Something could not be done: said once, and the look comes again. */
+void store_trouble(struct xen_mode *xen, const char *what, int rc);
+/* After a look: there is another one in a second if anything is left to be done. */
+void store_looked(struct xen_mode *xen);
 
 /* ---- nets.c ---- */
 

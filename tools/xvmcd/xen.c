@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -22,7 +21,6 @@
 #include "match.h"
 #include "peer.h"
 
-#define LOOK_DELAY (20ull * MS)
 #define VERSION "1"
 
 /* ---- the holder ---- */
@@ -107,7 +105,7 @@ static int tell_peer(struct xen_mode *xen, const char *path, uint32_t domid, con
 	if (rc == 0)
 		rc = xen_store_write(xen->store, path, text);
 	if (rc < 0)
-		log_line("xenstore %s: %s", path, strerror(-rc));
+		store_trouble(xen, path, rc);
 	return rc;
 }
 
@@ -128,17 +126,20 @@ static void lead(struct peer *peer)
 	peer->ask = ask;
 	rc = ctl_share(xen->hv, peer->domid, &ctl, grefs, &port);
 	if (rc < 0) {
-		log_line("domain %s: no control channel: %s", peer->dom->name, strerror(-rc));
+		peer->ask = 0;
+		store_trouble(xen, "no control channel", rc);
 		return;
 	}
 	n = snprintf(text, sizeof(text), "%" PRIx64 " %" PRIx64 " %u", ask, number_new(), port);
 	for (unsigned int i = 0; i < CTL_PAGES; i++)
 		n += snprintf(text + n, sizeof(text) - (size_t)n, " %u", grefs[i]);
 	snprintf(path, sizeof(path), "data/xvmc/ctl-%u", peer->domid);
-	if (tell_peer(xen, path, peer->domid, text) < 0)
+	if (tell_peer(xen, path, peer->domid, text) < 0) {
+		peer->ask = 0;
 		ctl_free(ctl);
-	else
+	} else {
 		peer_up(peer, ctl);
+	}
 }
 
 static int parse_offer(char *text, uint64_t *ask, uint64_t *offer, uint32_t *port, uint32_t *grefs)
@@ -167,10 +168,12 @@ static void follow(struct peer *peer)
 	int rc;
 
 	if (peer->ask == 0) {
-		peer->ask = number_new();
+		ask = number_new();
 		snprintf(path, sizeof(path), "data/xvmc/ask-%u", peer->domid);
-		snprintf(text, sizeof(text), "%" PRIx64, peer->ask);
-		tell_peer(xen, path, peer->domid, text);
+		snprintf(text, sizeof(text), "%" PRIx64, ask);
+		if (tell_peer(xen, path, peer->domid, text) < 0)
+			return;
+		peer->ask = ask;
 	}
 	snprintf(path, sizeof(path), "/local/domain/%u/data/xvmc/ctl-%u", peer->domid, xen->domid);
 	if (xen_store_read(xen->store, path, text) < 0 ||
@@ -184,19 +187,6 @@ static void follow(struct peer *peer)
 		log_line("domain %s: its control channel cannot be used: %s", peer->dom->name, strerror(-rc));
 	else
 		peer_up(peer, ctl);
-}
-
-static void watch_peer(struct peer *peer, bool on)
-{
-	struct xen_mode *xen = peer->xen;
-	char path[96];
-
-	snprintf(path, sizeof(path), "/local/domain/%u/data/xvmc/%s-%u", peer->domid,
-		 peer->leader ? "ask" : "ctl", xen->domid);
-	if (on)
-		xen_store_watch(xen->store, path);
-	else
-		xen_store_unwatch(xen->store, path);
 }
 
 /* ---- who is here ---- */
@@ -223,7 +213,7 @@ static struct peer *peer_find(struct xen_mode *xen, uint32_t domid)
 
 static void leave(struct peer *peer)
 {
-	watch_peer(peer, false);
+	store_unwatch_peer(peer);
 	peer_gone(peer, XVMC_R_MIGRATE_PEER);
 }
 
@@ -247,7 +237,7 @@ static bool see(void *arg, const char *name)
 	if (peer)
 		leave(peer);
 	if (peer_new(xen, (uint32_t)domid, text) == 0)
-		watch_peer(peer_find(xen, (uint32_t)domid), true);
+		store_watch_peer(peer_find(xen, (uint32_t)domid));
 	return true;
 }
 
@@ -255,8 +245,12 @@ static bool look_around(struct xen_mode *xen)
 {
 	struct seen seen = { .xen = xen };
 	struct xvmc_list *it, *tmp;
+	int rc;
 
-	xen_store_list(xen->store, "xvmc/peers", see, &seen);
+	rc = xen_store_list(xen->store, "xvmc/peers", see, &seen);
+	/* Not known is not gone. */
+	if (xen->lame || (rc < 0 && rc != -ENOENT && rc != -EACCES))
+		return seen.changed;
 	xvmc_list_each(it, tmp, &xen->peers) {
 		struct peer *peer = xvmc_list_entry(it, struct peer, node);
 		bool here = false;
@@ -277,24 +271,20 @@ static bool look_around(struct xen_mode *xen)
 static void publish(struct xen_mode *xen)
 {
 	char text[XEN_STORE_TEXT];
+	int rc;
 
 	if (xen_store_read(xen->store, "data/xvmc/version", text) == 0 && strcmp(text, VERSION) == 0)
 		return;
-	if (xen_store_write(xen->store, "data/xvmc/version", VERSION) < 0)
-		log_line("xenstore: this guest cannot be published");
+	rc = xen_store_write(xen->store, "data/xvmc/version", VERSION);
+	if (rc < 0)
+		store_trouble(xen, "this guest cannot be published", rc);
 }
 
-static void look(struct timer *timer)
+/* Each peer's channel, as far as it can be. */
+static void channels(struct xen_mode *xen)
 {
-	struct xen_mode *xen = xvmc_list_entry(timer, struct xen_mode, look);
 	struct xvmc_list *it, *tmp;
 
-	if (xvmc_hv_incarnation(xen->hv) != xen->incarnation)
-		resumed(xen);
-	publish(xen);
-	if (look_around(xen))
-		agents_vms(xen->d);
-	notices_look(xen);
 	xvmc_list_each(it, tmp, &xen->peers) {
 		struct peer *peer = xvmc_list_entry(it, struct peer, node);
 
@@ -307,22 +297,24 @@ static void look(struct timer *timer)
 		else
 			follow(peer);
 	}
-	routes_settle(xen);
 }
 
-static void fired(struct watch *watch, uint32_t events)
+static void look(struct timer *timer)
 {
-	struct xen_mode *xen = xvmc_list_entry(watch, struct xen_mode, store_watch);
+	struct xen_mode *xen = xvmc_list_entry(timer, struct xen_mode, look);
 
-	(void)events;
-	if (!xen_store_fired(xen->store))
-		return;
-	/* A migration is not to be waited for. But not from in here: the look
-	 * frees peers, whose bells may be in this batch of events, too. */
 	if (xvmc_hv_incarnation(xen->hv) != xen->incarnation)
-		loop_arm(xen->d->loop, &xen->look, 0);
-	else if (xen->look.pos == 0)
-		loop_arm(xen->d->loop, &xen->look, LOOK_DELAY);
+		resumed(xen);
+	xen->again = false;
+	if (store_usable(xen)) {
+		publish(xen);
+		if (look_around(xen))
+			agents_vms(xen->d);
+		notices_look(xen);
+		channels(xen);
+	}
+	routes_settle(xen);
+	store_looked(xen);
 }
 
 /* ---- start and end ---- */
@@ -375,15 +367,12 @@ int xen_start(struct xvmcd *d)
 	rc = nets_start(xen);
 	if (rc < 0)
 		log_line("no word of this guest's networks: %s", strerror(-rc));
-	rc = xen_store_watch(xen->store, "domid");
-	if (rc == 0)
-		rc = xen_store_watch(xen->store, "xvmc/peers");
-	if (rc == 0)
-		rc = xen_store_watch(xen->store, "xvmc/migrate");
-	if (rc < 0)
-		return rc;
-	xen->store_watch = (struct watch){ .fd = xen_store_fd(xen->store), .ready = fired };
-	return loop_add(d->loop, &xen->store_watch, EPOLLIN);
+	rc = store_start(xen);
+	if (rc < 0) {
+		store_trouble(xen, "no watch can be had", rc);
+		return loop_arm(d->loop, &xen->look, 0);
+	}
+	return 0;
 }
 
 void xen_stop(struct xvmcd *d)
