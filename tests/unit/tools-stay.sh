@@ -114,7 +114,7 @@ counted() {
 	[ "$(cat "$work/out")" = 'trip: pingpong' ]
 	result $? "... and its output"
 	table_says "... names the program" "^xvmc-run: stats: $past, 1 process\$"
-	table_says "... what went by ring" '^  by ring +[1-9][0-9.]* k?B out +[1-9]'
+	table_says "... what went by ring" '^  by ring +[1-9][0-9.]* K?B out +[1-9]'
 	table_says "... what by TCP" '^  by TCP +[1-9]'
 	table_says "... the connections" \
 		'^  connections +2 followed, 2 registered, 2 times given rings$'
