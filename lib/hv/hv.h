@@ -353,4 +353,7 @@ int xvmc_hv_xen_hold_all(struct xvmc_hv *hv);
 /* The guest's incarnation, without a handle; 0 where there is no Xen. */
 uint32_t xvmc_hv_xen_incarnation(void);
 
+/* Is it a PV guest, which may map nothing [X 2]? Without a handle. */
+bool xvmc_hv_xen_pv(void);
+
 #endif

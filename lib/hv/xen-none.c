@@ -27,3 +27,8 @@ uint32_t xvmc_hv_xen_incarnation(void)
 {
 	return 0;
 }
+
+bool xvmc_hv_xen_pv(void)
+{
+	return false;
+}

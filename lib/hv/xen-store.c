@@ -116,14 +116,10 @@ int xen_store_fd(struct xen_store *store)
 	return xs_fileno(store->xs);
 }
 
-bool xen_store_fired(struct xen_store *store)
+void xen_store_fired(struct xen_store *store)
 {
-	bool any = false;
 	char **watch;
 
-	while ((watch = xs_check_watch(store->xs))) {
-		any = true;
+	while ((watch = xs_check_watch(store->xs)))
 		free(watch);
-	}
-	return any;
 }

@@ -41,9 +41,9 @@ int xen_store_list(struct xen_store *store, const char *path,
 int xen_store_watch(struct xen_store *store, const char *path);
 int xen_store_unwatch(struct xen_store *store, const char *path);
 
-/* Readable when a watch has fired; xen_store_fired takes what there is and
- * says whether there was anything. */
+/* Readable when a watch has fired, until xen_store_fired takes what there is; for
+ * ever, if the handle is broken. */
 int xen_store_fd(struct xen_store *store);
-bool xen_store_fired(struct xen_store *store);
+void xen_store_fired(struct xen_store *store);
 
 #endif

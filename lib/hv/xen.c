@@ -138,7 +138,7 @@ static const struct xvmc_hv_ops xen_ops = {
 	.chan_ack = xen_chan_ack,
 };
 
-static bool is_pv(void)
+bool xvmc_hv_xen_pv(void)
 {
 	char type[4] = "";
 	int fd = OS_MAKE(OS4(SYS_openat, AT_FDCWD, "/sys/hypervisor/guest_type",
@@ -186,7 +186,7 @@ int xvmc_hv_open_xen(struct xvmc_hv **ret_hv)
 	rc = look(xh);
 	if (rc < 0)
 		goto fail;
-	xh->pv = is_pv();
+	xh->pv = xvmc_hv_xen_pv();
 	if (!xh->cpuid.has_domid) {
 		xh->xs = xs_open(0);
 		if (!xh->xs) {

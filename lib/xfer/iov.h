@@ -32,105 +32,63 @@ static inline struct xvmc_iov xvmc_iov_make(const struct iovec *vec, size_t cnt)
 	return (struct xvmc_iov){ .vec = vec, .cnt = cnt, .left = xvmc_iov_bytes(vec, cnt) };
 }
 
-/* The next contiguous piece, at most max bytes; 0 at the end. */
-static inline size_t xvmc_iov_piece(struct xvmc_iov *it, size_t max, uint8_t **ret_p)
+/* Goes over the next contiguous piece, of at most max bytes; 0: the end. The cursor
+ * steps into the piece behind it when that is asked for. */
+static inline size_t xvmc_iov_take(struct xvmc_iov *it, size_t max, uint8_t **ret_p)
 {
+	size_t n;
+
 	while (it->cnt && it->off == it->vec->iov_len) {
 		it->vec++;
 		it->cnt--;
 		it->off = 0;
 	}
-	if (!it->cnt || !max)
+	if (!it->cnt)
 		return 0;
+	n = it->vec->iov_len - it->off;
+	if (n > max)
+		n = max;
 	*ret_p = (uint8_t *)it->vec->iov_base + it->off;
-	return it->vec->iov_len - it->off < max ? it->vec->iov_len - it->off : max;
+	it->off += n;
+	it->left -= n;
+	return n;
 }
 
 static inline void xvmc_iov_advance(struct xvmc_iov *it, size_t n)
 {
-	it->left -= n;
-	while (n) {
-		size_t here = it->vec->iov_len - it->off;
-
-		if (n < here) {
-			it->off += n;
-			return;
-		}
-		n -= here;
-		it->vec++;
-		it->cnt--;
-		it->off = 0;
-	}
-}
-
-/* As a rule one piece holds all n, which are not none: the cursor goes over them, and
- * into the next piece when that is asked for. NULL: it does not. */
-static inline uint8_t *xvmc_iov_take(struct xvmc_iov *it, size_t n)
-{
 	uint8_t *p;
+	size_t k;
 
-	if (!it->cnt || it->vec->iov_len - it->off < n)
-		return NULL;
-	p = (uint8_t *)it->vec->iov_base + it->off;
-	it->off += n;
-	it->left -= n;
-	return p;
+	for (; n && (k = xvmc_iov_take(it, n, &p)); n -= k)
+		;
 }
 
 /* Copies n bytes (no more than are left) from src into the iovec, and back. */
 static inline void xvmc_iov_put(struct xvmc_iov *it, const uint8_t *src, size_t n)
 {
-	uint8_t *p = n ? xvmc_iov_take(it, n) : NULL;
+	uint8_t *p;
+	size_t k;
 
-	if (p) {
-		memcpy(p, src, n);
-		return;
-	}
-	while (n) {
-		size_t k = xvmc_iov_piece(it, n, &p);
-
-		if (!k)
-			return;
+	for (; n && (k = xvmc_iov_take(it, n, &p)); n -= k, src += k)
 		memcpy(p, src, k);
-		xvmc_iov_advance(it, k);
-		src += k;
-		n -= k;
-	}
 }
 
 static inline void xvmc_iov_get(struct xvmc_iov *it, uint8_t *dst, size_t n)
 {
-	uint8_t *p = n ? xvmc_iov_take(it, n) : NULL;
+	uint8_t *p;
+	size_t k;
 
-	if (p) {
-		memcpy(dst, p, n);
-		return;
-	}
-	while (n) {
-		size_t k = xvmc_iov_piece(it, n, &p);
-
-		if (!k)
-			return;
+	for (; n && (k = xvmc_iov_take(it, n, &p)); n -= k, dst += k)
 		memcpy(dst, p, k);
-		xvmc_iov_advance(it, k);
-		dst += k;
-		n -= k;
-	}
 }
 
 static inline void xvmc_iov_clear(struct xvmc_iov *it, size_t n)
 {
 	uint8_t *p;
+	size_t k;
 
-	while (n) {
-		size_t k = xvmc_iov_piece(it, n, &p);
-
-		if (!k)
-			return;
+	for (; n && (k = xvmc_iov_take(it, n, &p)); n -= k)
 		memset(p, 0, k);
-		xvmc_iov_advance(it, k);
-		n -= k;
-	}
 }
 
 /*
@@ -141,20 +99,11 @@ static inline size_t xvmc_iov_slice(const struct xvmc_iov *it, size_t max,
 				    struct iovec *out, size_t n)
 {
 	struct xvmc_iov cur = *it;
-	size_t k = 0;
+	size_t k = 0, len;
 	uint8_t *p;
 
-	while (k < n && max) {
-		size_t len = xvmc_iov_piece(&cur, max, &p);
-
-		if (!len)
-			break;
-		out[k].iov_base = p;
-		out[k].iov_len = len;
-		k++;
-		max -= len;
-		xvmc_iov_advance(&cur, len);
-	}
+	for (; k < n && max && (len = xvmc_iov_take(&cur, max, &p)); max -= len)
+		out[k++] = (struct iovec){ .iov_base = p, .iov_len = len };
 	return k;
 }
 

@@ -134,22 +134,24 @@ hostile_store_full() { # NAME PORT FILL WHAT-IT-SAYS EMPTY
 	[ "$hostile_ticks" -lt 250 ]
 }
 
-# 128 in all: in tens, of which the last are refused and end, and one by one.
+# 128 in all: in tens until some are refused, and one by one until the next one is.
+# Each fires once when all of its process are there.
 hostile_watches() {
 	hostile_store_full watches 5097 '
-		i=0
-		while [ $i -lt 14 ]; do
+		hold() { # NAME NUMBER
+			name=$1 number=$2
 			set --
-			while [ $# -lt 10 ]; do set -- "$@" "data/w${i}_$#"; done
-			xenstore-watch "$@" >/dev/null 2>&1 &
-			i=$((i + 1))
-		done
-		sleep 5
-		i=0
-		while xenstore-watch -n 1 data/one >/dev/null 2>&1; do
-			xenstore-watch "data/v$i" >/dev/null 2>&1 &
-			i=$((i + 1))
-			sleep 1
+			while [ $# -lt "$number" ]; do set -- "$@" "data/${name}_$#"; done
+			: >"/tmp/hold.$name"
+			xenstore-watch "$@" >"/tmp/hold.$name" 2>&1 &
+			until [ "$(grep -c "^data/" "/tmp/hold.$name")" -ge "$number" ]; do
+				kill -0 $! 2>/dev/null || return 1
+				usleep 50000
+			done
+		}
+		for many in 10 1; do
+			n=0
+			while hold "w${many}_$n" $many; do n=$((n + 1)); done
 		done' \
 		'xenstore: no watch' 'kill $(pidof xenstore-watch)'
 }

@@ -122,19 +122,6 @@ static void report(struct doctor *d, const char *what, int rc)
 		doctor_say(d, DOCTOR_OK, "xen", NULL, "%s", what);
 }
 
-static void check_type(struct doctor *d)
-{
-	FILE *f = fopen("/sys/hypervisor/guest_type", "re");
-	char type[8] = "";
-
-	if (!f)
-		return;
-	if (fscanf(f, "%7s", type) == 1 && strcmp(type, "PV") == 0)
-		doctor_say(d, DOCTOR_FAIL, "xen", "type = \"pvh\" in its xl configuration",
-			   "a PV guest must map nothing of another's: everything stays on TCP");
-	fclose(f);
-}
-
 static void try_hypervisor(struct doctor *d)
 {
 	struct xvmc_hv_self self;
@@ -154,9 +141,26 @@ static void try_hypervisor(struct doctor *d)
 	xvmc_hv_close(hv);
 }
 
+/* Can it be used? */
+static bool check_device(struct doctor *d, const struct xen_dev *dev)
+{
+	if (access(dev->path, F_OK) != 0) {
+		doctor_say(d, DOCTOR_FAIL, "xen", dev->module, "%s does not exist", dev->path);
+		return false;
+	}
+	if (access(dev->path, R_OK | W_OK) != 0) {
+		doctor_say(d, DOCTOR_FAIL, "xen",
+			   "sudo chgrp xvmc /dev/xen/*; sudo chmod g+rw /dev/xen/*; sudo usermod -aG xvmc $USER",
+			   "%s may not be opened by this user", dev->path);
+		return false;
+	}
+	doctor_say(d, DOCTOR_OK, "xen", NULL, "%s", dev->path);
+	return true;
+}
+
 void doctor_xen(struct doctor *d)
 {
-	bool devices = true;
+	bool devices = XVMC_HAVE_XEN;
 
 	if (!d->xen) {
 		doctor_say(d, DOCTOR_OK, "xen", NULL,
@@ -167,24 +171,13 @@ void doctor_xen(struct doctor *d)
 		doctor_say(d, DOCTOR_FAIL, "xen",
 			   "sudo apt install libxen-dev; meson setup --reconfigure build; ninja -C build",
 			   "this build has no xen backend");
-	check_type(d);
-	for (size_t i = 0; i < sizeof(xen_devs) / sizeof(xen_devs[0]); i++) {
-		const struct xen_dev *dev = &xen_devs[i];
-
-		if (access(dev->path, R_OK | W_OK) != 0)
-			devices = false;
-		if (access(dev->path, F_OK) != 0)
-			doctor_say(d, DOCTOR_FAIL, "xen", dev->module,
-				   "%s does not exist", dev->path);
-		else if (access(dev->path, R_OK | W_OK) != 0)
-			doctor_say(d, DOCTOR_FAIL, "xen",
-				   "sudo chgrp xvmc /dev/xen/*; sudo chmod g+rw /dev/xen/*; sudo usermod -aG xvmc $USER",
-				   "%s may not be opened by this user", dev->path);
-		else
-			doctor_say(d, DOCTOR_OK, "xen", NULL, "%s", dev->path);
-	}
+	if (xvmc_hv_xen_pv())
+		doctor_say(d, DOCTOR_FAIL, "xen", "type = \"pvh\" in its xl configuration",
+			   "a PV guest must map nothing of another's: everything stays on TCP");
+	for (size_t i = 0; i < sizeof(xen_devs) / sizeof(xen_devs[0]); i++)
+		devices = check_device(d, &xen_devs[i]) && devices;
 	gntalloc_limit(d);
 	channels_in_use(d);
-	if (devices && XVMC_HAVE_XEN)
+	if (devices)
 		try_hypervisor(d);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * xvmcd in a Xen guest, the inside: this guest (xen.c), its peers and what
- * they say (peer.c), xenstore's quotas (store.c), where each connection of our processes is matched
- * (route.c), the networks it is on (nets.c), and migrations (notice.c).
+ * they say (peer.c), xenstore's quotas (store.c), where each connection of our
+ * processes is matched (route.c), the networks it is on (nets.c), and migrations
+ * (notice.c).
  *
  * Of two guests the one with the lower domid leads: its matcher brings the
  * connections between the two together. The other one's xvmcd, the follower,
@@ -84,7 +85,7 @@ bool peer_quiet(const struct peer *peer);
 
 /* ---- store.c ---- */
 
-/* Watches; -errno: there are too few, and store_usable() will try again. */
+/* Watches; where there are too few, the look will try again. -ENOMEM. */
 int store_start(struct xen_mode *xen);
 /* What the peer writes for us; where no watch is left, the look finds it. -errno:
  * the handle is lost over it. */

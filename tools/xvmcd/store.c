@@ -103,8 +103,14 @@ static int watch_all(struct xen_mode *xen)
 
 int store_start(struct xen_mode *xen)
 {
+	int rc;
+
 	xen->watches_max = UINT32_MAX;
-	return watch_all(xen);
+	rc = watch_all(xen);
+	if (rc == 0)
+		return 0;
+	store_trouble(xen, "no watch can be had", rc);
+	return loop_arm(xen->d->loop, &xen->look, 0);
 }
 
 static int open_anew(struct xen_mode *xen)
@@ -146,10 +152,11 @@ void store_looked(struct xen_mode *xen)
 	xvmc_list_each(it, tmp, &xen->peers)
 		if (!xvmc_list_entry(it, struct peer, node)->watched)
 			xen->again = true;
-	if (xen->again || xen->lame)
+	if (xen->again || xen->lame) {
 		loop_arm(xen->d->loop, &xen->look, AGAIN_DELAY);
-	else if (xen->troubled)
+		return;
+	}
+	if (xen->troubled)
 		log_line("xenstore: all is said, and heard of");
-	if (!xen->again && !xen->lame)
-		xen->troubled = false;
+	xen->troubled = false;
 }

@@ -367,12 +367,7 @@ int xen_start(struct xvmcd *d)
 	rc = nets_start(xen);
 	if (rc < 0)
 		log_line("no word of this guest's networks: %s", strerror(-rc));
-	rc = store_start(xen);
-	if (rc < 0) {
-		store_trouble(xen, "no watch can be had", rc);
-		return loop_arm(d->loop, &xen->look, 0);
-	}
-	return 0;
+	return store_start(xen);
 }
 
 void xen_stop(struct xvmcd *d)
