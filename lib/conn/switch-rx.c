@@ -77,6 +77,10 @@ int rx_at_expected(struct conn_t *c)
 	cmp = (size_t)n < XVMC_NONCE_LEN ? (size_t)n : XVMC_NONCE_LEN;
 	if (memcmp(rec.nonce, rx->nonce, cmp) != 0) {
 		rx->expect = XVMC_POS_NONE;
+		/* So few have been taken off the kernel, where a sleeper would
+		 * wait for them. */
+		if (rx->in.len)
+			xvmc_conn_want(c, XVMC_EV_RX_CHANGED);
 		return 0;
 	}
 	if ((size_t)n < sizeof(rec) && !end)

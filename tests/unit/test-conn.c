@@ -72,6 +72,24 @@ static void test_record_sense(void **state)
 
 /* ---- there and back ---- */
 
+/* An acknowledgement that its sender did not see, having migrated: the bytes that come
+ * in place of the record are the application's, and whoever sleeps for them is told,
+ * for the kernel has them no more. */
+static void test_acked_unseen(void **state)
+{
+	struct pair *p = *state;
+
+	pair_attach(p, A, 0);
+	pair_agree(p, A);
+	p->c[A].tx.announced = false;
+	assert_int_equal(pair_write(p, A, 5), 5);
+	pair_deliver(p);
+	pair_events(p, B);
+	xvmc_conn_rx_pump(&p->c[B]);
+	assert_true(pair_events(p, B) & XVMC_EV_RX_CHANGED);
+	pair_read_all(p, B, 5);
+}
+
 static void test_there_and_back(void **state)
 {
 	struct pair *p = *state;
@@ -419,6 +437,7 @@ int main(int argc, char **argv)
 		TEST(test_reader_comes),
 		TEST(test_reader_is_slow),
 		TEST(test_reader_lies),
+		TEST(test_acked_unseen),
 		TEST(test_few_unread),
 		TEST(test_leave_acked),
 		TEST(test_record_waits),
